@@ -1,0 +1,1 @@
+"""Audio and weights in, activations of every layer on disk."""

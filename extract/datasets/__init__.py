@@ -1,0 +1,1 @@
+"""Data sets by name: one line of the registry each."""

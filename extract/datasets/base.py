@@ -1,0 +1,111 @@
+"""What every data set is to the rest of the program: clips with labels, and their audio."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+import torch
+
+SPLITS = ("train", "valid", "test", "test_inst")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of a clip with a value (a chord, a note), in seconds from the clip's start."""
+
+    start: float
+    end: float
+    value: str | float
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A stretch of one recording.
+
+    Attributes
+    ----------
+    id : unique in the data set and the same on every machine.
+    track : the recording or work it comes from.
+    group : clips of one group are not independent of each other; the unit of every interval, and
+        never divided between splits where the split is by group. The track unless stated.
+    subset : part of the data set (`chorale`, `note`, ...), or "".
+    split : one of `SPLITS`, or "" when the data set has none.
+    start, duration : seconds in the track.
+    labels : clip-level labels; a label that a clip lacks is absent.
+    segments : labels with a start and an end, in order of time.
+    events : labels that are moments, in seconds from the clip's start, rising.
+    """
+
+    id: str
+    track: str
+    group: str
+    subset: str
+    split: str
+    start: float
+    duration: float
+    labels: Mapping[str, str | float] = field(default_factory=dict)
+    segments: Mapping[str, tuple[Segment, ...]] = field(default_factory=dict)
+    events: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LabelCard:
+    """One label of a data set.
+
+    Attributes
+    ----------
+    kind : `category`, `number` (clip level), `segments`, `events`.
+    tier : `gold` (by construction or by experts), `silver` (by a rule), `user`.
+    unit : of a number, or "".
+    """
+
+    name: str
+    kind: Literal["category", "number", "segments", "events"]
+    tier: Literal["gold", "silver", "user"]
+    description: str
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class DataCard:
+    """What a reader must know of a data set before believing a number made with it.
+
+    `caveats` are printed on every report made with the data; `identity` is a hash of the clip
+    table and of everything that decides the audio.
+    """
+
+    name: str
+    title: str
+    sources: str
+    licence: str
+    identity: str
+    labels: tuple[LabelCard, ...]
+    caveats: tuple[str, ...] = ()
+
+    def as_json(self) -> dict:
+        return asdict(self)
+
+
+class Dataset(ABC):
+    """Clips in a fixed order, and a way to hear them.
+
+    Attributes
+    ----------
+    card : see `DataCard`.
+    clips : all clips, in a fixed order.
+    rate : the sample rate the audio is native to, or None when files differ.
+    """
+
+    card: DataCard
+    clips: tuple[Clip, ...]
+    rate: int | None = None
+
+    @abstractmethod
+    def audio(self, clip: Clip, sample_rate: int) -> torch.Tensor:
+        """The clip as mono float32 [samples] at `sample_rate`, amplitude about [-1, 1].
+
+        Safe to call from several threads. Raises `AudioError` naming the file.
+        """

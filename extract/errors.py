@@ -1,0 +1,38 @@
+"""What can go wrong between audio or weights and activations on disk.
+
+Every message is one line: what is wrong, with which file, layer or option, and the cure.
+"""
+
+
+class ExtractError(Exception):
+    """Base of this package's errors; `exit_code` is what the command line ends with."""
+
+    exit_code = 4
+
+
+class AudioError(ExtractError):
+    """A clip that cannot be used: unreadable, empty, too short, silent, not finite."""
+
+
+class DataError(ExtractError):
+    """A data set that cannot be built or read: a bad manifest, a missing package, unknown labels."""
+
+
+class WeightsMissing(ExtractError):
+    """Weights that are not on this machine and cannot be fetched."""
+
+    exit_code = 3
+
+
+class WeightsInvalid(ExtractError):
+    """A weights file whose content is not what its layout promises."""
+
+    exit_code = 3
+
+
+class StoreError(ExtractError):
+    """Activations on disk that are damaged, or belong to something else."""
+
+
+class ActivationsInvalid(ExtractError):
+    """A network that put out values that are not finite; names the clip and the layer."""

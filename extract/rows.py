@@ -1,0 +1,89 @@
+"""Rows: the stretches of clips that a representation has one vector for.
+
+Kinds: `clips` (one row a clip), `frames:HZ` (a common time grid), `segments:LABEL` (one row for
+each segment of a label, a beat's chord for instance). Two representations of one kind over one
+data set have the same rows in the same order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from extract.datasets.base import Clip
+from extract.errors import DataError
+
+
+def stretches(clip: Clip, kind: str) -> np.ndarray:
+    """Start and end of each row of one clip, [rows, 2] in seconds from the clip's start."""
+    name, _, detail = kind.partition(":")
+    if name == "clips" and not detail:
+        return np.array([[0.0, clip.duration]])
+    if name == "frames":
+        try:
+            step = 1.0 / float(detail)
+        except (ValueError, ZeroDivisionError):
+            raise DataError(f"rows {kind!r}: give a rate in Hz, as in frames:5") from None
+        edges = np.arange(int(clip.duration / step + 1e-9)) * step
+        return np.stack([edges, edges + step], axis=1)
+    if name == "segments" and detail:
+        table = [(s.start, s.end) for s in clip.segments.get(detail, ())]
+        return np.array(table, dtype=float).reshape(-1, 2)
+    raise DataError(f"rows {kind!r} are unknown: use clips, frames:HZ or segments:LABEL")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of some clips, in order.
+
+    Attributes
+    ----------
+    kind : see above.
+    clips : the clips that have rows.
+    clip : [rows] index into `clips`.
+    spans : [rows, 2] seconds from the clip's start.
+    """
+
+    kind: str
+    clips: tuple[Clip, ...]
+    clip: np.ndarray
+    spans: np.ndarray
+
+    @classmethod
+    def of(cls, clips: tuple[Clip, ...], kind: str) -> Rows:
+        tables = [stretches(clip, kind) for clip in clips]
+        counts = [len(table) for table in tables]
+        spans = np.concatenate(tables) if tables else np.empty((0, 2))
+        return cls(kind, tuple(clips), np.repeat(np.arange(len(clips)), counts), spans)
+
+    def __len__(self) -> int:
+        return len(self.clip)
+
+    @property
+    def groups(self) -> np.ndarray:
+        """[rows] group of each row (str)."""
+        return np.array([c.group for c in self.clips], dtype=object)[self.clip]
+
+    @property
+    def splits(self) -> np.ndarray:
+        """[rows] split of each row (str)."""
+        return np.array([c.split for c in self.clips], dtype=object)[self.clip]
+
+    @property
+    def subsets(self) -> np.ndarray:
+        """[rows] subset of each row (str)."""
+        return np.array([c.subset for c in self.clips], dtype=object)[self.clip]
+
+    def label(self, name: str) -> np.ndarray:
+        """[rows] value of a label for each row, None where there is none.
+
+        The segment's own value for rows `segments:NAME`; the clip's value otherwise.
+        """
+        if self.kind == f"segments:{name}":
+            values = [s.value for c in self.clips for s in c.segments.get(name, ())]
+        else:
+            values = [self.clips[i].labels.get(name) for i in self.clip]
+        out = np.empty(len(values), dtype=object)
+        out[:] = values
+        return out

@@ -1,0 +1,81 @@
+"""Reading weights strictly: every tensor that is needed is there, nothing is there unexplained."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import platformdirs
+import torch
+
+from extract.errors import WeightsInvalid
+
+
+def cache_dir(*parts: str) -> Path:
+    """A folder below the user's cache (or below $RSA_CACHE), made if needed."""
+    base = os.environ.get("RSA_CACHE") or platformdirs.user_cache_dir("music-rsa", appauthor=False)
+    folder = Path(base).joinpath(*parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def sha256_of_file(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+
+
+def _digest(file) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def sha256_of_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
+    """Hash of names, shapes, types and bytes, in order of name: the identity of what was loaded."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name}|{tuple(tensor.shape)}|{tensor.dtype}|".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def load_strict(
+    module: torch.nn.Module,
+    tensors: Mapping[str, torch.Tensor],
+    *,
+    source: str,
+    unused: Iterable[str] = (),
+) -> None:
+    """Puts tensors into a module; refuses what is missing, misshapen or unexplained.
+
+    Parameters
+    ----------
+    tensors : by the module's own names (rename before the call).
+    source : the file or package, for the message.
+    unused : prefixes of names that the file may hold and the module does not want.
+
+    Raises
+    ------
+    WeightsInvalid : names the first offending tensors.
+    """
+    wanted = module.state_dict()
+    unused = tuple(unused)
+    missing = sorted(set(wanted) - set(tensors))
+    extra = sorted(n for n in set(tensors) - set(wanted) if not n.startswith(unused or ("\0",)))
+    wrong = sorted(
+        f"{n} is {tuple(tensors[n].shape)}, needed {tuple(wanted[n].shape)}"
+        for n in set(wanted) & set(tensors)
+        if tensors[n].shape != wanted[n].shape
+    )
+    for what, names in (("missing", missing), ("misshapen", wrong), ("unexpected", extra)):
+        if names:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            raise WeightsInvalid(
+                f"{source}: {len(names)} {what} tensors: {', '.join(names[:3])}{more}; "
+                "is this the file of this very model?"
+            )
+    module.load_state_dict({n: tensors[n].to(wanted[n].dtype) for n in wanted})

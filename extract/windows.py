@@ -1,0 +1,101 @@
+"""Cutting a clip into windows, and turning frames of windows into rows.
+
+A window owns a stretch of the clip; the stretches of one clip's windows follow each other
+without gap or overlap, so that no moment is counted twice. The last window of a long clip is
+moved back to end with the clip and owns only what is new.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from extract.errors import AudioError
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a network takes in one go.
+
+    Attributes
+    ----------
+    values : waveform [samples], or whatever the model takes for one window.
+    start : seconds from the start of the clip to the start of the window.
+    owns : (from, to) in seconds of the clip; frames count only inside it.
+    """
+
+    values: torch.Tensor
+    start: float
+    owns: tuple[float, float]
+
+
+def spans(
+    samples: int, length: int, *, fixed: bool = False, minimum: int = 1
+) -> list[tuple[int, int, int]]:
+    """Start, first owned and last owned sample of each window over a clip.
+
+    Windows of `length` follow each other; what remains at the end is covered by a window moved
+    back to end with the clip. A clip shorter than `length` is one window.
+
+    Returns
+    -------
+    list of (start, owned from, owned to), in samples; owned stretches partition [0, samples).
+    """
+    if samples < minimum and not fixed:
+        raise AudioError(f"{samples} samples are too short: the model needs at least {minimum}")
+    if samples <= length:
+        return [(0, 0, samples)]
+    starts = list(range(0, samples - length + 1, length))
+    table = [(start, start, start + length) for start in starts]
+    if table[-1][2] < samples:
+        table.append((samples - length, table[-1][2], samples))
+    return table
+
+
+def cut(
+    waveform: torch.Tensor, rate: int, seconds: float, *, fixed: bool = False, minimum: int = 1
+) -> list[Window]:
+    """Windows of a mono waveform [samples]; see `spans` for the policy.
+
+    With `fixed`, a clip shorter than the window is padded with silence at its end; the padding is
+    owned by nobody.
+    """
+    length = round(seconds * rate)
+    windows = []
+    for start, first, last in spans(waveform.shape[-1], length, fixed=fixed, minimum=minimum):
+        values = waveform[start : start + length]
+        if fixed and values.shape[-1] < length:
+            values = torch.nn.functional.pad(values, (0, length - values.shape[-1]))
+        windows.append(Window(values, start / rate, (first / rate, last / rate)))
+    return windows
+
+
+def frame_weights(
+    frames: int,
+    rate: float,
+    center: float,
+    window_start: float,
+    owns: tuple[float, float],
+    rows: np.ndarray,
+) -> np.ndarray:
+    """How many seconds each frame of one window contributes to each row.
+
+    Frame k stands for the stretch of 1/rate seconds around `center + k / rate`; the first and the
+    last frame also stand for what lies between them and the window's owned edge.
+
+    Parameters
+    ----------
+    rows : [rows, 2], start and end of each row, in seconds of the clip.
+
+    Returns
+    -------
+    [rows, frames] of seconds, float64. Zero where frame and row do not meet.
+    """
+    middle = window_start + center + np.arange(frames) / rate
+    left, right = middle - 0.5 / rate, middle + 0.5 / rate
+    left[0], right[-1] = min(left[0], owns[0]), max(right[-1], owns[1])
+    left, right = np.maximum(left, owns[0]), np.minimum(right, owns[1])
+    overlap = np.minimum(right[None], rows[:, 1:]) - np.maximum(left[None], rows[:, :1])
+    return np.clip(overlap, 0.0, None)

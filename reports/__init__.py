@@ -1,0 +1,1 @@
+"""From a study folder to findings, figures and a PDF."""

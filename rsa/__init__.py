@@ -1,0 +1,1 @@
+"""Numbers about pairs of representations, and about single ones."""
