@@ -109,3 +109,7 @@ class Dataset(ABC):
 
         Safe to call from several threads. Raises `AudioError` naming the file.
         """
+
+    def file(self, clip: Clip) -> str:
+        """What a message should call the clip's source: a file's path, or the clip's id."""
+        return clip.id

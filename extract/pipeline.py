@@ -1,0 +1,245 @@
+"""From clips to stores: decode and cut in threads, one forward pass, rows written shard by shard."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from extract.datasets.base import Clip, Dataset
+from extract.errors import ActivationsInvalid, AudioError, DataError
+from extract.models.base import Model
+from extract.rows import stretches
+from extract.store import Activations, Failure, Plan, Store, plan_rows
+from extract.windows import Window, frame_weights
+
+VERSION = "1"  # of what extraction computes; a change makes new stores
+SHARD_CLIPS = 32
+BATCH_SECONDS = {"cpu": 48.0, "cuda": 480.0, "mps": 96.0}
+AHEAD = 48  # clips decoded before they are needed
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run an extraction.
+
+    Attributes
+    ----------
+    device : `cpu`, `cuda`, `mps`.
+    workers : threads that decode and cut.
+    dtype : of the store, `float32` or `float16`.
+    max_bad : the share of clips that may fail before the run is called off.
+    """
+
+    device: str = "cpu"
+    workers: int = 2
+    dtype: str = "float32"
+    max_bad: float = 0.5
+
+
+@dataclass(frozen=True)
+class _Cut:
+    clip: Clip
+    windows: list[Window] | None
+    reason: str = ""
+
+
+def extract(
+    model: Model,
+    dataset: Dataset,
+    clips: Sequence[Clip],
+    kinds: Sequence[str],
+    folder: Path,
+    options: Options = Options(),
+    progress: Progress | None = None,
+) -> dict[str, Activations]:
+    """Runs a model over clips once and keeps the rows of each kind.
+
+    What is already in `folder` is not computed again.
+
+    Parameters
+    ----------
+    kinds : kinds of rows (see `extract.rows`); each gets a store of its own.
+    folder : where stores live.
+    progress : called with (clips done, clips to do).
+
+    Returns
+    -------
+    kind -> activations of the clips that could be read.
+
+    Raises
+    ------
+    ActivationsInvalid : a layer put out values that are not finite.
+    DataError : more than `options.max_bad` of the clips failed.
+    """
+    stores = {kind: open_store(model, dataset, clips, kind, folder, options) for kind in kinds}
+    wanted = {kind: set(store.missing()) for kind, store in stores.items()}
+    shards = sorted(set().union(*wanted.values()))
+    plan = next(iter(stores.values())).plan
+    todo = [clips[i] for shard in shards for i in plan.shard(shard)]
+    done = 0
+    if progress:
+        progress(0, len(todo))
+    if todo:
+        model.to(options.device)
+    with _decoded(model, dataset, todo, options.workers) as stream:
+        for shard in shards:
+            batch = [next(stream) for _ in plan.shard(shard)]
+            here = [kind for kind in kinds if shard in wanted[kind]]
+            _extract_shard(model, batch, {k: stores[k] for k in here}, shard, options, dataset)
+            done += len(batch)
+            if progress:
+                progress(done, len(todo))
+    out = {kind: Activations(model.name, store, clips) for kind, store in stores.items()}
+    _check_failures(next(iter(out.values())), len(clips), options.max_bad)
+    return out
+
+
+def open_store(
+    model: Model,
+    dataset: Dataset,
+    clips: Sequence[Clip],
+    kind: str,
+    folder: Path,
+    options: Options,
+) -> Store:
+    """The store that holds, or will hold, these rows."""
+    plan = Plan(
+        model=model.name,
+        weights=model.weights.sha256,
+        data=dataset.card.name,
+        identity=dataset.card.identity,
+        rows=kind,
+        window=model.window,
+        layers=tuple((layer.name, layer.width) for layer in model.layers),
+        clips=plan_rows(clips, kind),
+        shard_clips=SHARD_CLIPS,
+        dtype=options.dtype,
+        version=VERSION,
+    )
+    name = f"{kind.replace(':', '-')}-{plan.digest[:12]}"
+    return Store(Path(folder) / model.name / name, plan)
+
+
+class _decoded:
+    """Clips decoded and cut in threads, in order, a bounded number ahead."""
+
+    def __init__(self, model: Model, dataset: Dataset, clips: Sequence[Clip], workers: int):
+        self._pool = ThreadPoolExecutor(max(1, workers))
+        self._model, self._dataset, self._clips = model, dataset, clips
+
+    def __enter__(self) -> Iterator[_Cut]:
+        return self._stream()
+
+    def __exit__(self, *_) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _stream(self) -> Iterator[_Cut]:
+        waiting, clips = deque(), iter(self._clips)
+        for clip in clips:
+            waiting.append(self._pool.submit(self._cut, clip))
+            if len(waiting) >= AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+    def _cut(self, clip: Clip) -> _Cut:
+        try:
+            waveform = self._dataset.audio(clip, self._model.sample_rate)
+            return _Cut(clip, self._model.windows(waveform))
+        except AudioError as error:
+            return _Cut(clip, None, str(error))
+
+
+def _extract_shard(
+    model: Model,
+    batch: Sequence[_Cut],
+    stores: dict[str, Store],
+    shard: int,
+    options: Options,
+    dataset: Dataset,
+) -> None:
+    """Forward, pool and write one shard."""
+    failures = [Failure(c.clip.id, dataset.file(c.clip), c.reason) for c in batch if c.windows is None]
+    good = [c for c in batch if c.windows is not None]
+    pooled = {kind: [_Pool(c.clip, kind, model) for c in good] for kind in stores}
+    for members in _batches(model, good, options.device):
+        values = torch.stack([good[i].windows[j].values for i, j in members]).to(options.device)
+        with torch.inference_mode():
+            outputs = model.forward(values)
+        for layer in model.layers:
+            output = outputs[layer.name].float()
+            for row, (i, j) in enumerate(members):
+                for kind in stores:
+                    pooled[kind][i].add(layer, output[row], good[i].windows[j])
+    for kind, store in stores.items():
+        layers = {}
+        for layer in model.layers:
+            parts = [pool.rows(layer) for pool in pooled[kind]]
+            layers[layer.name] = torch.cat(parts) if parts else torch.empty((0, layer.width))
+        store.write(shard, layers, [c.clip.id for c in good], failures)
+
+
+def _batches(model: Model, good: Sequence[_Cut], device: str) -> Iterator[list[tuple[int, int]]]:
+    """(clip, window) pairs of equal shape, as many at a time as the device's budget allows."""
+    by_shape: dict[tuple, list[tuple[int, int]]] = {}
+    for i, cut in enumerate(good):
+        for j, window in enumerate(cut.windows):
+            by_shape.setdefault(tuple(window.values.shape), []).append((i, j))
+    for members in by_shape.values():
+        i, j = members[0]
+        window = good[i].windows[j]
+        seconds = model.window if model.fixed else window.owns[1] - window.start
+        size = max(1, int(BATCH_SECONDS[device.split(":")[0]] / max(seconds, 0.01)))
+        for first in range(0, len(members), size):
+            yield members[first : first + size]
+
+
+class _Pool:
+    """Rows of one clip: means of the frames of its windows, weighted by overlap in time."""
+
+    def __init__(self, clip: Clip, kind: str, model: Model):
+        self.clip, self.model = clip, model
+        self.spans = stretches(clip, kind)
+        self.sums: dict[str, torch.Tensor] = {}
+        self.seconds: dict[str, torch.Tensor] = {}
+
+    def add(self, layer, frames: torch.Tensor, window: Window) -> None:
+        weights = torch.from_numpy(
+            frame_weights(
+                len(frames), layer.rate, layer.center, window.start, window.owns, self.spans
+            )
+        )
+        total = weights.sum(1, keepdim=True)
+        part = (weights.to(frames.device, frames.dtype) @ frames).double().cpu()
+        self.sums[layer.name] = self.sums.get(layer.name, 0.0) + part
+        self.seconds[layer.name] = self.seconds.get(layer.name, 0.0) + total
+
+    def rows(self, layer) -> torch.Tensor:
+        if not len(self.spans):
+            return torch.empty((0, layer.width))
+        if (self.seconds[layer.name] <= 0).any():
+            raise DataError(f"clip {self.clip.id}: a labelled segment lies outside the audio")
+        values = self.sums[layer.name] / self.seconds[layer.name]
+        if not torch.isfinite(values).all():
+            raise ActivationsInvalid(
+                f"{self.model.name}: layer {layer.name} put out values that are not finite for "
+                f"clip {self.clip.id}; check the weights, and use float32"
+            )
+        return values.float()
+
+
+def _check_failures(activations: Activations, clips: int, max_bad: float) -> None:
+    bad = len(activations.failures)
+    if clips and (bad == clips or bad > max_bad * clips):
+        first = activations.failures[0]
+        raise DataError(
+            f"{bad} of {clips} clips could not be used (at most {max_bad:.0%} may fail); "
+            f"the first: {first.reason}"
+        )
