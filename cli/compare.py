@@ -1,0 +1,101 @@
+"""`rsa compare`: two models on the same rows, layer by layer, into a study folder and a PDF."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+from cli import options
+
+
+@click.command("compare")
+@click.option("--a", "a", required=True, metavar="NAME", help="First model; see `rsa models`.")
+@click.option("--b", "b", required=True, metavar="NAME", help="Second model.")
+@options.data
+@options.tasks
+@click.option("--measures", default="default", show_default=True, metavar="LIST",
+              help="Similarity measures, separated by commas.")
+@options.rows
+@click.option("--weights-a", type=options.PATH, metavar="FILE|FOLDER", help="Weights of A.")
+@click.option("--weights-b", type=options.PATH, metavar="FILE|FOLDER", help="Weights of B.")
+@options.out
+@click.option("--no-report", is_flag=True, help="Numbers only, no PDF.")
+@options.running
+@options.as_json
+@options.quiet
+def command(
+    a, b, data, manifest, limit, tasks, measures, rows, grid, weights_a, weights_b, out,
+    no_report, as_json, quiet, **running,
+):  # fmt: skip
+    """Compare two models layer by layer and write a report.
+
+    One pass over the audio a model; similarity within and across the models and to references;
+    probes on every layer; everything as JSON and CSV in the study folder, with report.pdf.
+    """
+    from cli.probing import probe_models, resolve_tasks, task_kinds
+    from cli.record import study_folder, write_study
+    from cli.screen import Screen
+    from cli.similarity import compare_models, resolve_measures
+    from cli.steps import (
+        Run, check_model, extract_rows, gather_failures, load_model, open_data, resolve_device,
+    )  # fmt: skip
+
+    screen = Screen(quiet)
+    check_model(a)
+    check_model(b)
+    chosen = resolve_measures(measures)
+    running["device"] = resolve_device(running["device"])
+    run = Run(**running)
+    folder = study_folder(out, f"study-{a}-{b}")
+    models = {"a": load_model(a, weights_a, run), "b": load_model(b, weights_b, run)}
+    with screen.stage(f"data set {data}"):
+        dataset, clips = open_data(data, manifest, limit)
+        chosen_tasks = resolve_tasks(tasks, dataset, clips, screen)
+
+    from extract.models import references
+
+    kind = "clips" if rows == "clips" else f"frames:{grid:g}"
+    kinds = list(dict.fromkeys([kind, *task_kinds(chosen_tasks)]))
+    everyone = {**models, "ref": references()}
+    activations = {
+        role: extract_rows(model, dataset, clips, kinds, run, screen)
+        for role, model in everyone.items()
+    }
+    failures = gather_failures(activations, screen)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    compared = compare_models(
+        {role: found[kind] for role, found in activations.items()}, chosen, run, folder, screen
+    )
+    probe_models(activations, chosen_tasks, run, folder, screen)
+    write_study(
+        folder,
+        title=f"{models['a'].card.title} and {models['b'].card.title} on {dataset.card.name}",
+        models=models,
+        references=everyone["ref"],
+        dataset=dataset,
+        clips=clips,
+        rows=compared,
+        failures=failures,
+        settings={
+            "a": a, "b": b, "data": data, "limit": limit, "rows": kind, "tasks": tasks,
+            "measures": list(chosen), **asdict(run),
+        },
+        device=run.device,
+        seed=run.seed,
+        timings=screen.timings,
+    )  # fmt: skip
+    report = None
+    if not no_report:
+        from reports import write_report
+
+        with screen.stage("report"):
+            report = write_report(folder)
+    if as_json:
+        summary = {"study": str(folder), "report": report and str(report), **compared,
+                   "failed": len(failures), "timings": dict(screen.timings)}  # fmt: skip
+        click.echo(json.dumps(summary, indent=1))
+    else:
+        click.echo(report or folder)

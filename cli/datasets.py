@@ -1,0 +1,55 @@
+"""`rsa datasets`: what there is to run on, or one data set's labels and splits."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from cli import options
+
+
+@click.command("datasets")
+@click.argument("name", required=False, metavar="[NAME|FOLDER]")
+@click.option("--manifest", type=options.PATH, help="CSV or JSONL of a folder.")
+@options.as_json
+def command(name: str | None, manifest, as_json: bool) -> None:
+    """List the data sets, or show one: its labels, splits and licence."""
+    from cli.screen import show_table
+
+    if not name:
+        from extract import datasets
+
+        rows = [
+            [each, ", ".join(datasets.SUBSETS[each]), datasets.SUMMARIES[each]]
+            for each in datasets.names()
+        ]
+        rows.append(["FOLDER", "", "any folder of wav, flac, mp3 or ogg files; labels from a CSV"])
+        if as_json:
+            click.echo(json.dumps([dict(zip(("name", "subsets", "summary"), r)) for r in rows]))
+        else:
+            show_table("Data sets", ["name", "subsets", "what it is"], rows)
+        return
+
+    from cli.record import data_card
+    from cli.steps import open_data
+
+    dataset, clips = open_data(name, manifest, None)
+    card = data_card(dataset, clips)
+    if as_json:
+        click.echo(json.dumps(card, indent=1, ensure_ascii=False))
+        return
+    count = f"{card['clips']} clips, {card['tracks']} tracks, {card['groups']} groups"
+    facts = [
+        ["size", f"{count}, {card['hours']:.2f} h"],
+        ["splits", ", ".join(f"{k} {v}" for k, v in card["splits"].items())],
+        ["subsets", ", ".join(f"{k} {v}" for k, v in card["subsets"].items())],
+        ["sources", card["sources"]],
+        ["licence", card["licence"]],
+        ["caveat", "; ".join(card["caveats"])],
+    ]
+    show_table(card["title"], ["", ""], [fact for fact in facts if fact[1]])
+    labels = [[la["name"], la["kind"], la["tier"], la["unit"], la["description"]]
+              for la in card["labels"]]  # fmt: skip
+    if labels:
+        show_table("Labels", ["label", "kind", "tier", "unit", "what it says"], labels)

@@ -1,0 +1,93 @@
+"""The `rsa` command: finds the subcommand, runs it, turns errors into one line and an exit code.
+
+Nothing heavy is imported here: `rsa --help` must answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from cli.nearest import suggestion
+
+# name -> (module that holds `command`, help line)
+COMMANDS = {
+    "compare": ("cli.compare", "Compare two models layer by layer and write a report."),
+    "probe": ("cli.probe", "Train probes on every layer of one or more models."),
+    "report": ("cli.report", "Make the PDF again from a study folder alone."),
+    "extract": ("cli.extract", "Run a model over audio and keep the activations of every layer."),
+    "models": ("cli.models", "List the models, or show one with its layers and licence."),
+    "datasets": ("cli.datasets", "List the data sets, or show one with its labels and splits."),
+    "doctor": ("cli.doctor", "Check this installation and say how to mend it."),
+}
+
+EPILOG = """\b
+Exit codes: 0 done, 1 unexpected failure, 2 wrong usage, 3 weights missing or wrong,
+4 data or files that cannot be used, 130 interrupted."""
+
+
+class Commands(click.Group):
+    """Imports a subcommand's module only when it is called."""
+
+    def list_commands(self, ctx):
+        return list(COMMANDS)
+
+    def get_command(self, ctx, name):
+        if name not in COMMANDS:
+            return None
+        return import_module(COMMANDS[name][0]).command
+
+    def resolve_command(self, ctx, args):
+        if args and args[0] not in COMMANDS:
+            raise click.UsageError(f"no command {args[0]!r}{suggestion(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx, formatter):
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(
+    cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(package_name="music-rsa", prog_name="rsa")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def root(debug: bool) -> None:
+    """What does each layer of a music model know, and why that layer?"""
+    if debug:
+        os.environ["RSA_DEBUG"] = "1"
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        root(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _say("interrupted; finished work is kept, the same command goes on from there")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as error:
+        if os.environ.get("RSA_DEBUG"):
+            raise
+        code = getattr(error, "exit_code", None)
+        if isinstance(code, int):
+            _say(str(error))
+            sys.exit(code)
+        _say(f"unexpected {type(error).__name__}: {error} (rsa --debug ... shows where)")
+        sys.exit(1)
+
+
+def _say(message: str) -> None:
+    click.echo(f"rsa: {message}", err=True)
+
+
+if __name__ == "__main__":
+    main()

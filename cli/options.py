@@ -1,0 +1,75 @@
+"""Options that several commands share, so that they read the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+PATH = click.Path(path_type=Path)
+
+
+def several(*options):
+    """One decorator for a list of options, shown in this order."""
+
+    def decorate(command):
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+data = several(
+    click.option(
+        "--data", default="mini", show_default=True, metavar="NAME|FOLDER",
+        help="A data set (`mini`, `mini:chorale,note`) or a folder of audio.",
+    ),
+    click.option(
+        "--manifest", type=PATH, metavar="FILE",
+        help="CSV or JSONL with clips and labels of a folder [default: manifest.csv in it].",
+    ),
+    click.option(
+        "--limit", type=click.IntRange(min=1), metavar="N",
+        help="Use N clips only, spread evenly over the data set.",
+    ),
+)
+
+running = several(
+    click.option(
+        "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto",
+        show_default=True, help="Where networks and solvers run.",
+    ),
+    click.option("--seed", type=int, default=0, show_default=True, help="Of everything drawn."),
+    click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True,
+                 help="Threads that decode audio."),
+    click.option("--store-dtype", type=click.Choice(["float32", "float16"]), default="float32",
+                 show_default=True, help="Type of the activations on disk."),
+    click.option("--max-bad", type=click.FloatRange(0, 1), default=0.5, show_default=True,
+                 help="Share of clips that may fail before the run is called off."),
+    click.option("--untrained", is_flag=True,
+                 help="Random weights instead of trained ones; stamps every page and result."),
+    click.option("--offline", is_flag=True, help="Never ask the network for weights."),
+)
+
+rows = several(
+    click.option(
+        "--rows", type=click.Choice(["clips", "frames"]), default="clips", show_default=True,
+        help="Compare time-pooled clips, or frames on a common time grid.",
+    ),
+    click.option("--grid", type=click.FloatRange(min=0, min_open=True), default=5.0,
+                 show_default=True, metavar="HZ", help="Rate of the grid for --rows frames."),
+)
+
+tasks = click.option(
+    "--tasks", default="all", show_default=True, metavar="LIST",
+    help="Probing tasks: `all`, `none`, or names separated by commas.",
+)
+
+out = click.option(
+    "--out", type=PATH, metavar="FOLDER", help="Study folder [default: study-A-B]."
+)
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for a script.")
+
+quiet = click.option("--quiet", "-q", is_flag=True, help="No progress; errors only.")

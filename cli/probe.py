@@ -1,0 +1,99 @@
+"""`rsa probe`: what can be read out of each layer of one or more models."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+from cli import options
+
+ROLES = "abcdefgh"
+
+
+@click.command("probe")
+@click.option("--model", "names", multiple=True, required=True, metavar="NAME",
+              help="A model; give the option again for more.")
+@click.option("--weights", type=options.PATH, metavar="FILE|FOLDER",
+              help="Own weights (with one --model).")
+@options.data
+@click.option("--task", "--tasks", "tasks", default="all", show_default=True, metavar="LIST",
+              help="Probing tasks: `all`, or names separated by commas.")
+@options.out
+@click.option("--no-report", is_flag=True, help="Numbers only, no PDF.")
+@options.running
+@options.as_json
+@options.quiet
+def command(
+    names, weights, data, manifest, limit, tasks, out, no_report, as_json, quiet, **running
+):
+    """Train linear probes on every layer of one or more models and write a report.
+
+    The penalty of each probe is chosen on validation; scores are on test, with intervals over
+    groups, beside chance and the references.
+    """
+    from cli.probing import probe_models, resolve_tasks, show_probes, task_kinds
+    from cli.record import study_folder, write_study
+    from cli.screen import Screen
+    from cli.steps import (
+        Run, check_model, extract_rows, gather_failures, load_model, open_data, resolve_device,
+    )  # fmt: skip
+
+    if weights and len(names) > 1:
+        raise click.UsageError("--weights goes with one --model; run the command once for each")
+    if len(names) > len(ROLES):
+        raise click.UsageError(f"at most {len(ROLES)} models at a time")
+    if tasks == "none":
+        raise click.UsageError("--task none: nothing to probe; name tasks, or use all")
+    screen = Screen(quiet)
+    for name in names:
+        check_model(name)
+    running["device"] = resolve_device(running["device"])
+    run = Run(**running)
+    folder = study_folder(out, "study-" + "-".join(names))
+    models = {role: load_model(name, weights, run) for role, name in zip(ROLES, names)}
+    with screen.stage(f"data set {data}"):
+        dataset, clips = open_data(data, manifest, limit)
+        chosen = resolve_tasks(tasks, dataset, clips, screen)
+    if not chosen:
+        raise click.UsageError(
+            f"--data {data}: it has no labels to probe; give a manifest with label columns"
+        )
+
+    from extract.models import references
+
+    everyone = {**models, "ref": references()}
+    activations = {
+        role: extract_rows(model, dataset, clips, task_kinds(chosen), run, screen)
+        for role, model in everyone.items()
+    }
+    failures = gather_failures(activations, screen)
+    folder.mkdir(parents=True, exist_ok=True)
+    results = probe_models(activations, chosen, run, folder, screen)
+    write_study(
+        folder,
+        title=f"{', '.join(m.card.title for m in models.values())} probed on {dataset.card.name}",
+        models=models,
+        references=everyone["ref"],
+        dataset=dataset,
+        clips=clips,
+        rows={},
+        failures=failures,
+        settings={"models": list(names), "data": data, "limit": limit, "tasks": tasks,
+                  **asdict(run)},
+        device=run.device,
+        seed=run.seed,
+        timings=screen.timings,
+    )  # fmt: skip
+    report = None
+    if not no_report:
+        from reports import write_report
+
+        with screen.stage("report"):
+            report = write_report(folder)
+    if as_json:
+        click.echo(json.dumps({role: r.as_json() for role, r in results.items()}, indent=1))
+    else:
+        show_probes({role: results[role] for role in models if role in results})
+        click.echo(report or folder)

@@ -1,0 +1,136 @@
+"""The study folder: which one, and the `study.json` that says what was done (docs/study.md)."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from extract.datasets.base import Clip, Dataset
+    from extract.models.base import Model
+
+UNTRAINED = "UNTRAINED WEIGHTS"
+PACKAGES = (
+    "music-rsa", "torch", "torchaudio", "transformers", "numpy", "scipy", "scikit-learn",
+    "umap-learn", "librosa", "mir_eval", "soundfile", "matplotlib", "typst", "music21",
+    "midirenderer",
+)  # fmt: skip
+
+
+def study_folder(out: Path | None, default: str) -> Path:
+    """The folder to write to; one that holds something else is refused."""
+    folder = out or Path(default)
+    if folder.is_dir():
+        if any(folder.iterdir()) and not (folder / "study.json").exists():
+            raise click.UsageError(
+                f"--out {folder}: the folder is not empty and holds no study; name another"
+            )
+    elif folder.exists():
+        raise click.UsageError(f"--out {folder}: a file of that name exists; name another")
+    return folder
+
+
+def model_card(role: str, model: Model) -> dict:
+    return {"role": role, **model.card.as_json(), "weights": model.weights.as_json()}
+
+
+def data_card(dataset: Dataset, clips: Sequence[Clip]) -> dict:
+    return {
+        **dataset.card.as_json(),
+        "clips": len(clips),
+        "tracks": len({clip.track for clip in clips}),
+        "groups": len({clip.group for clip in clips}),
+        "hours": sum(clip.duration for clip in clips) / 3600,
+        "splits": dict(Counter(clip.split for clip in clips if clip.split)),
+        "subsets": dict(Counter(clip.subset for clip in clips if clip.subset)),
+    }
+
+
+def write_study(
+    folder: Path,
+    *,
+    title: str,
+    models: dict[str, Model],
+    references: Model | None,
+    dataset: Dataset,
+    clips: Sequence[Clip],
+    rows: dict,
+    failures: Sequence[dict],
+    settings: dict,
+    device: str,
+    seed: int,
+    timings: Sequence[tuple[str, float]],
+    notes: Sequence[str] = (),
+) -> None:
+    """Writes `study.json`; the arguments are its keys."""
+    stamps = [] if all(m.weights.trained for m in models.values()) else [UNTRAINED]
+    content = {
+        "format": 1,
+        "title": title,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(["rsa", *sys.argv[1:]]),
+        "stamps": stamps,
+        "caveats": [*dataset.card.caveats, *notes],
+        "models": {role: model_card(role, model) for role, model in models.items()},
+        "references": model_card("ref", references) if references else None,
+        "data": data_card(dataset, clips),
+        "rows": rows,
+        "failures": list(failures),
+        "settings": settings,
+        "provenance": provenance(device, seed),
+        "timings": [{"stage": stage, "seconds": round(s, 2)} for stage, s in timings],
+    }
+    path = folder / "study.json"
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False))
+    os.replace(temporary, path)
+
+
+def provenance(device: str, seed: int) -> dict:
+    """Versions, commit, machine: what someone needs to repeat the run."""
+    import torch
+
+    return {
+        "version": _version("music-rsa"),
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: v for name in PACKAGES if (v := _version(name))},
+        "device": torch.cuda.get_device_name() if device == "cuda" else device,
+        "threads": torch.get_num_threads(),
+        "seed": seed,
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """Commit of the checkout this program runs from, with + when files differ from it."""
+    here = Path(__file__).resolve().parent
+    if not (here.parent / ".git").exists():
+        return None
+    try:
+        described = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--abbrev=12"],
+            capture_output=True, text=True, timeout=5, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return described.stdout.strip()

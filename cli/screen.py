@@ -1,0 +1,60 @@
+"""What a person sees while a command works: stages, progress with time left, tables."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+
+class Screen:
+    """Stages of a run on standard error, and how long each took.
+
+    Attributes
+    ----------
+    timings : (stage, seconds) in order.
+    """
+
+    def __init__(self, quiet: bool = False):
+        self.console = Console(stderr=True, quiet=quiet, highlight=False)
+        self.timings: list[tuple[str, float]] = []
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator:
+        """Times a stage; yields a callback progress(done, total)."""
+        start = time.perf_counter()
+        columns = (
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
+        live = self.console.is_terminal and not self.console.quiet
+        with Progress(*columns, console=self.console, transient=True, disable=not live) as bar:
+            task = bar.add_task(escape(name), total=None)
+
+            def progress(done: int, total: int) -> None:
+                bar.update(task, completed=done, total=total)
+
+            yield progress
+        seconds = time.perf_counter() - start
+        self.timings.append((name, seconds))
+        self.console.print(f"{escape(name)} [dim]({seconds:.1f} s)[/dim]")
+
+    def warn(self, message: str) -> None:
+        self.console.print(f"[yellow]warning:[/yellow] {escape(message)}")
+
+
+def show_table(title: str, columns: list[str], rows: list[list[str]], caption: str = "") -> None:
+    """A table on standard output; plain text where that is not a terminal."""
+    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+    for position, column in enumerate(columns):
+        table.add_column(column, no_wrap=position == 0, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(str(cell)) for cell in row))
+    width = None if sys.stdout.isatty() else 160
+    Console(width=width, highlight=False).print(table)

@@ -1,0 +1,97 @@
+"""Steps that commands share: open the data, load a model, extract its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.nearest import suggestion
+
+if TYPE_CHECKING:
+    from cli.screen import Screen
+    from extract.datasets.base import Clip, Dataset
+    from extract.models.base import Model
+    from extract.store import Activations
+
+
+@dataclass(frozen=True)
+class Run:
+    """The options that decide how networks are run; see `cli.options.running`."""
+
+    device: str
+    seed: int
+    workers: int
+    store_dtype: str
+    max_bad: float
+    untrained: bool
+    offline: bool
+
+
+def resolve_device(name: str) -> str:
+    """The device that `auto` stands for here; an absent one is a usage error."""
+    import torch
+
+    present = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if name == "auto":
+        return next(device for device in ("cuda", "mps", "cpu") if present[device])
+    if not present[name]:
+        raise click.UsageError(f"--device {name}: there is none here; use --device auto")
+    return name
+
+
+def open_data(text: str, manifest: Path | None, limit: int | None) -> tuple[Dataset, list[Clip]]:
+    """The data set and the clips to use, spread evenly over it when limited."""
+    from extract import datasets
+
+    try:
+        dataset = datasets.open_dataset(text, manifest)
+    except KeyError:
+        hint = suggestion(text.partition(":")[0], datasets.names())
+        raise click.UsageError(f"--data {text}: neither a data set nor a folder{hint}") from None
+    clips = list(dataset.clips)
+    if limit and limit < len(clips):
+        clips = [clips[i * len(clips) // limit] for i in range(limit)]
+    return dataset, clips
+
+
+def check_model(name: str) -> None:
+    """A usage error with the nearest name for an unknown model."""
+    from extract import models
+
+    if name not in models.REGISTRY and name not in models.ALIASES:
+        raise click.UsageError(f"no model {name!r}{suggestion(name, models.names())}")
+
+
+def load_model(name: str, weights: Path | None, run: Run) -> Model:
+    from extract import models
+    from extract.models.base import Request
+
+    check_model(name)
+    return models.load(name, Request(weights, run.untrained, run.seed, run.offline))
+
+
+def extract_rows(
+    model: Model,
+    dataset: Dataset,
+    clips: Sequence[Clip],
+    kinds: Sequence[str],
+    run: Run,
+    screen: Screen,
+) -> dict[str, Activations]:
+    """Activations of a model for each kind of rows, from the cache where they are there."""
+    from extract.pipeline import Options, extract
+    from extract.weights import cache_dir
+
+    options = Options(run.device, run.workers, run.store_dtype, run.max_bad)
+    with screen.stage(f"activations of {model.name}") as progress:
+        return extract(
+            model, dataset, clips, kinds, cache_dir("activations"), options, progress
+        )
