@@ -130,11 +130,13 @@ class Store:
             if self.plan.dtype == "float16" and _fits_float16(values):
                 values = values.half()
             tensors[name], hashes[name] = values, _digest(values)
-        metadata = {
-            "clips": json.dumps(list(clips)),
-            "failures": json.dumps([asdict(f) for f in failures]),
-            "sha256": json.dumps(hashes),
+        about = {
+            "clips": list(clips),
+            "failures": [asdict(failure) for failure in failures],
+            "sha256": hashes,
         }
+        # one key: safetensors writes several in no fixed order, and equal runs give equal bytes
+        metadata = {"rsa": json.dumps(about)}
         try:
             _write_whole(self.path(shard), lambda path: save_file(tensors, path, metadata))
         except (OSError, SafetensorError) as error:
@@ -144,7 +146,7 @@ class Store:
         """[rows, width] float32 of one layer of one shard; the hash is checked."""
         try:
             with safe_open(self.path(shard), "pt") as file:
-                wanted = json.loads(file.metadata()["sha256"])[layer]
+                wanted = json.loads(file.metadata()["rsa"])["sha256"][layer]
                 values = file.get_tensor(layer)
         except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
             raise StoreError(self._damaged(shard, str(error))) from None
@@ -156,9 +158,8 @@ class Store:
         """Clips that have rows in a shard, and those that failed."""
         try:
             with safe_open(self.path(shard), "pt") as file:
-                metadata = file.metadata()
-            clips = json.loads(metadata["clips"])
-            return clips, [Failure(**f) for f in json.loads(metadata["failures"])]
+                about = json.loads(file.metadata()["rsa"])
+            return about["clips"], [Failure(**failure) for failure in about["failures"]]
         except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
             raise StoreError(self._damaged(shard, str(error))) from None
 

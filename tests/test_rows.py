@@ -1,0 +1,34 @@
+"""Kinds of rows and the labels that belong to them."""
+
+import numpy as np
+import pytest
+from small_model import SmallData
+
+from extract.errors import DataError
+from extract.rows import Rows
+
+
+def test_clips_frames_and_segments_count_what_they_say():
+    clips = SmallData().clips
+    assert len(Rows.of(clips, "clips")) == 4
+    assert len(Rows.of(clips, "frames:5")) == 5 + 10 + 25 + 2
+    assert len(Rows.of(clips, "segments:half")) == 2 + 4 + 10 + 1
+
+
+def test_labels_follow_rows():
+    rows = Rows.of(SmallData().clips, "segments:half")
+    assert list(rows.label("half")[:3]) == ["h0", "h1", "h0"]
+    assert list(rows.label("number")[:3]) == [0.0, 0.0, 1.0]
+    assert rows.label("none")[0] is None
+    assert list(rows.groups[:3]) == ["track0"] * 3
+
+
+@pytest.mark.parametrize("kind", ["bars", "frames:", "frames:0", "segments:"])
+def test_unknown_kinds_are_refused(kind):
+    with pytest.raises(DataError):
+        Rows.of(SmallData().clips, kind)
+
+
+def test_no_clip_no_rows():
+    assert len(Rows.of((), "clips")) == 0
+    assert np.array(Rows.of((), "clips").label("x")).shape == (0,)
