@@ -95,3 +95,21 @@ def extract_rows(
         return extract(
             model, dataset, clips, kinds, cache_dir("activations"), options, progress
         )
+
+
+def gather_failures(
+    activations: dict[str, dict[str, Activations]], screen: Screen, shown: int = 10
+) -> list[dict]:
+    """Every clip that some model could not use, once, with the reason; warns of the first."""
+    from dataclasses import asdict
+
+    failures = {}
+    for kinds in activations.values():
+        for representation in kinds.values():
+            for failure in representation.failures:
+                failures.setdefault(failure.clip, asdict(failure))
+    for failure in list(failures.values())[:shown]:
+        screen.warn(f"left out: {failure['reason']}")
+    if len(failures) > shown:
+        screen.warn(f"left out: {len(failures) - shown} more clips, see study.json")
+    return list(failures.values())
