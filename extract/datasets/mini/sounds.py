@@ -1,0 +1,105 @@
+"""The subsets of single sounds: notes and triads, complete grids, labels by construction."""
+
+from __future__ import annotations
+
+from extract.datasets.base import Clip
+from extract.datasets.mini import harmony
+from extract.datasets.mini.draws import choice
+from extract.datasets.mini.excerpts import VELOCITY, Sound
+from extract.datasets.mini.midi import Note
+from extract.datasets.mini.programs import (
+    FAMILY,
+    SEEN,
+    THEORY_SEEN,
+    THEORY_UNSEEN,
+    UNSEEN,
+    UNSEEN_SPLIT,
+    name_of,
+)
+
+SECONDS = 1.5
+HELD = 1.2  # seconds until the note ends
+PITCHES = range(48, 84)  # three octaves from C3
+TRIADS = {"major": "maj", "minor": "min", "diminished": "dim", "augmented": "aug"}
+INVERSIONS = ("root", "first", "second")
+OCTAVES = (48, 60, 72)  # where the root of a triad in root position may lie: C3, C4, C5
+
+
+def build_note() -> list[tuple[Clip, Sound]]:
+    """Every program on every pitch, one note a clip.
+
+    A program's notes are divided between train, valid and test in a Latin square: each pitch
+    occurs with 12, 3 and 3 of the programs, so that no pitch is missing anywhere.
+    """
+    rows = []
+    for p, program in enumerate(SEEN + UNSEEN):
+        for k, pitch in enumerate(PITCHES):
+            place = (p + 5 * k) % len(SEEN)
+            split = "train" if place < 12 else "valid" if place < 15 else "test"
+            rows.append(
+                _sound(
+                    f"note/{name_of(program)}/{pitch}",
+                    "note",
+                    UNSEEN_SPLIT if program in UNSEEN else split,
+                    program,
+                    (pitch,),
+                    {
+                        "pitch": float(pitch),
+                        "pitch_class": harmony.PITCH_CLASSES[pitch % 12],
+                        "octave": str(pitch // 12 - 1),
+                    },
+                )
+            )
+    return rows
+
+
+def build_theory() -> list[tuple[Clip, Sound]]:
+    """Four triads on twelve roots in three inversions, six programs.
+
+    The inversions of an augmented triad are other augmented triads: root and inversion cannot be
+    heard, so these have the quality as their only label, and lie in different octaves instead
+    (two clips of the same notes might otherwise stand in two splits).
+    """
+    rows = []
+    for p, program in enumerate(THEORY_SEEN + THEORY_UNSEEN):
+        for root in range(12):
+            for q, (quality, short) in enumerate(TRIADS.items()):
+                for i, inversion in enumerate(INVERSIONS):
+                    name = f"theory/{name_of(program)}/{root:02d}-{short}-{inversion}"
+                    # within a root and a quality: 8 sounds to train, 2 to valid, 2 to test
+                    place = (i + 3 * p + root + 5 * q) % 12
+                    split = "train" if place < 8 else "valid" if place < 10 else "test"
+                    labels: dict[str, str | float] = {"triad_quality": quality}
+                    octave = OCTAVES[i]
+                    if quality != "augmented":
+                        octave = choice(name, "octave", OCTAVES)
+                        labels["triad_root"] = harmony.PITCH_CLASSES[root]
+                        labels["triad_inversion"] = inversion
+                    tones = harmony.QUALITIES[short]
+                    turned = tones[i:] + tuple(t + 12 for t in tones[:i])
+                    rows.append(
+                        _sound(
+                            name,
+                            "theory",
+                            UNSEEN_SPLIT if program in THEORY_UNSEEN else split,
+                            program,
+                            tuple(octave + root + t for t in turned),
+                            labels,
+                        )
+                    )
+    return rows
+
+
+def _sound(
+    name: str,
+    subset: str,
+    split: str,
+    program: int,
+    pitches: tuple[int, ...],
+    labels: dict[str, str | float],
+) -> tuple[Clip, Sound]:
+    group = f"{subset}/{name_of(program)}"
+    labels = {**labels, "family": FAMILY[program], "program": name_of(program)}
+    clip = Clip(name, group, group, subset, split, 0.0, SECONDS, labels)
+    notes = tuple(Note(0.0, HELD, pitch, voice) for voice, pitch in enumerate(pitches))
+    return clip, Sound(notes, program, choice(name, "velocity", VELOCITY))

@@ -1,0 +1,106 @@
+"""The label table: built once, kept as compressed JSON, rebuilt when anything it depends on changes."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import logging
+import os
+import tempfile
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from extract.datasets.base import Clip, Segment
+from extract.datasets.mini import music, sounds, sources
+from extract.datasets.mini.excerpts import Sound
+from extract.datasets.mini.midi import Note
+from extract.weights import cache_dir
+
+Rows = list[tuple[Clip, Sound]]
+
+BUILDERS: dict[str, Callable[[], Rows]] = {
+    "chorale": music.build_chorale,
+    "fiddle": music.build_fiddle,
+    "note": sounds.build_note,
+    "theory": sounds.build_theory,
+}
+FROM_SCORES = ("chorale", "fiddle")
+log = logging.getLogger(__name__)
+
+
+def digest(value: object) -> str:
+    """sha256 of a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def key_of(subset: str) -> str:
+    """Hash of all that decides a table: this recipe's own text, scores, font, renderer.
+
+    Raises
+    ------
+    DataError : a package is missing.
+    """
+    recipe = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        recipe.update(path.read_bytes())
+    scores = sources.version_of("music21") if subset in FROM_SCORES else ""
+    parts = [subset, recipe.hexdigest(), scores, sources.font_hash(), sources.renderer()]
+    return digest(parts)
+
+
+def load(subset: str) -> Rows:
+    """The clips of a subset with their sounds: from the cache, or built (and kept)."""
+    key = key_of(subset)
+    path = cache_dir("mini") / f"{subset}-{key[:16]}.json.gz"
+    rows = _read(path, key)
+    if rows is None:
+        log.info("building the label table of mini:%s", subset)
+        rows = BUILDERS[subset]()
+        _write(path, key, rows)
+    return rows
+
+
+def encode(rows: Rows) -> list[dict]:
+    return [{"clip": asdict(clip), "sound": asdict(sound)} for clip, sound in rows]
+
+
+def _decode(row: dict) -> tuple[Clip, Sound]:
+    clip, sound = row["clip"], row["sound"]
+    segments = {
+        name: tuple(Segment(s["start"], s["end"], s["value"]) for s in values)
+        for name, values in clip["segments"].items()
+    }
+    events = {name: tuple(values) for name, values in clip["events"].items()}
+    notes = tuple(Note(*note) for note in sound["notes"])
+    return Clip(**{**clip, "segments": segments, "events": events}), Sound(
+        **{**sound, "notes": notes}
+    )
+
+
+def _read(path: Path, key: str) -> Rows | None:
+    """The kept table; None when there is none or it is damaged."""
+    try:
+        kept = json.loads(gzip.decompress(path.read_bytes()))
+        if kept["key"] != key or kept["sha256"] != digest(kept["rows"]):
+            return None
+        return [_decode(row) for row in kept["rows"]]
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error):
+        return None
+
+
+def _write(path: Path, key: str, rows: Rows) -> None:
+    """Beside the final name, then renamed: two processes may build at once, none reads a half."""
+    plain = encode(rows)
+    text = json.dumps({"key": key, "sha256": digest(plain), "rows": plain})
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(gzip.compress(text.encode(), mtime=0))
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
