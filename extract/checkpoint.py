@@ -1,0 +1,94 @@
+"""Reading published weights files: safetensors and PyTorch pickles, never running their code."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from extract.errors import WeightsInvalid, WeightsMissing
+
+SAFE = ".safetensors"
+
+
+def locate(given: Path, filenames: tuple[str, ...]) -> Path:
+    """The weights file that the user means: the file itself, or the first of `filenames` in it.
+
+    Raises WeightsMissing when there is none.
+    """
+    given = Path(given)
+    if given.is_file():
+        return given
+    if not given.is_dir():
+        raise WeightsMissing(f"{given}: no such file or folder; give the weights file or its folder")
+    for filename in filenames:
+        if (given / filename).is_file():
+            return given / filename
+    raise WeightsMissing(f"{given}: none of {', '.join(filenames)} in it; give the file itself")
+
+
+def read(path: Path) -> dict[str, torch.Tensor]:
+    """Tensors of a `.safetensors` file or of a PyTorch checkpoint, on the CPU, mapped if possible.
+
+    A checkpoint that keeps its tensors under `state_dict` is unwrapped; whatever is not a tensor is
+    left out.
+
+    Raises
+    ------
+    WeightsInvalid : damaged, not weights at all, or a pickle that would run code.
+    """
+    try:
+        if reason := _not_weights(path):
+            raise WeightsInvalid(f"{path}: {reason}; download it again")
+        content = _load(path)
+    except (WeightsInvalid, MemoryError):
+        raise
+    except PermissionError:
+        raise WeightsInvalid(f"{path}: may not be read; change its permissions") from None
+    except Exception as error:  # the readers raise many kinds for damaged files
+        raise WeightsInvalid(f"{path}: {_unreadable(error)}") from None
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping):
+        raise WeightsInvalid(f"{path}: holds a {type(content).__name__}, not named tensors")
+    tensors = {str(k): v for k, v in content.items() if isinstance(v, torch.Tensor)}
+    if not tensors:
+        raise WeightsInvalid(f"{path}: holds no tensors; is this the weights file?")
+    return tensors
+
+
+def _load(path: Path) -> object:
+    if path.suffix == SAFE:
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    # only the zip form can be mapped instead of read
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+
+
+def _unreadable(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    if isinstance(error, pickle.UnpicklingError):
+        if found := re.search(r"GLOBAL (\w[\w.]*\w)|(?:global|class) (\w[\w.]*\w)", text):
+            return (
+                f"refused: the pickle asks for {found[1] or found[2]}, which is no weight and "
+                "could run code; convert the file to safetensors where you trust it"
+            )
+        text = "the pickle breaks off or is none"
+    first = re.split(r"[.:] |$", text, maxsplit=1, flags=re.M)[0]
+    return f"damaged, cannot be read ({first}); download it again"
+
+
+def _not_weights(path: Path) -> str:
+    """What a file is that is not weights at all, from its first bytes; "" if unknown."""
+    with open(path, "rb") as file:
+        head = file.read(64).lstrip().lower()
+    if head.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, not the weights"
+    if head.startswith((b"<!doctype", b"<html")):
+        return "a web page, not the weights"
+    return "" if head else "empty"
