@@ -52,7 +52,7 @@ def command(
     models = {"a": load_model(a, weights_a, run), "b": load_model(b, weights_b, run)}
     with screen.stage(f"data set {data}"):
         dataset, clips = open_data(data, manifest, limit)
-        chosen_tasks = resolve_tasks(tasks, dataset, clips, screen)
+        chosen_tasks = resolve_tasks(tasks, dataset)
 
     from extract.models import references
 

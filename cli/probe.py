@@ -55,7 +55,7 @@ def command(
     models = {role: load_model(name, weights, run) for role, name in zip(ROLES, names)}
     with screen.stage(f"data set {data}"):
         dataset, clips = open_data(data, manifest, limit)
-        chosen = resolve_tasks(tasks, dataset, clips, screen)
+        chosen = resolve_tasks(tasks, dataset)
     if not chosen:
         raise click.UsageError(
             f"--data {data}: it has no labels to probe; give a manifest with label columns"

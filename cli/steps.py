@@ -30,6 +30,11 @@ class Run:
     untrained: bool
     offline: bool
 
+    @property
+    def solver_device(self) -> str:
+        """Where float64 solvers run: Apple's GPUs have no float64."""
+        return "cpu" if self.device == "mps" else self.device
+
 
 def resolve_device(name: str) -> str:
     """The device that `auto` stands for here; an absent one is a usage error."""
