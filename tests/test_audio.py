@@ -230,4 +230,4 @@ def test_threads_hear_the_same(tmp_path):
     alone = [audio.read(path, 16000, start=k / 8, duration=1.0) for k in range(16)]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda k: audio.read(path, 16000, k / 8, 1.0), range(16)))
-    assert all(torch.equal(a, b) for a, b in zip(alone, together))
+    assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
