@@ -1,1 +1,33 @@
 """Numbers about pairs of representations, and about single ones."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+_HOMES = {
+    "compare": "rsa.compare",
+    "Comparison": "rsa.compare",
+    "Estimate": "rsa.compare",
+    "pair": "rsa.compare",
+    "cka": "rsa.compare",
+    "svcca": "rsa.compare",
+    "pwcca": "rsa.compare",
+    "gaussian_mi": "rsa.compare",
+    "Matrices": "rsa.source",
+    "Source": "rsa.source",
+    "Similarity": "rsa.similarity",
+    "MeasureResult": "rsa.similarity",
+    "MEASURES": "rsa.measures",
+    "DEFAULT": "rsa.measures",
+    "RsaError": "rsa.errors",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rsa' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,223 @@
+"""Canonical correlations after principal components: SVCCA and projection-weighted CCA."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from rsa.inference import linearized, null_level
+from rsa.joint import Joint
+from rsa.measure import Measure, Table, constant_note
+
+# floating-point operations that the permutations of one measure may take; at least MINIMUM draws
+BUDGET, MINIMUM = 6e11, 5
+
+
+@dataclass(frozen=True)
+class View:
+    """One layer, ready for CCA.
+
+    Attributes
+    ----------
+    scores : [rows, k] orthonormal, centred columns.
+    loadings : [k, width]; scores @ loadings is the layer.
+    """
+
+    scores: np.ndarray
+    loadings: np.ndarray
+
+
+@dataclass(frozen=True)
+class Canonical:
+    """Canonical correlations of two views.
+
+    Attributes
+    ----------
+    correlations : [m], m the smaller number of components.
+    left, right : [k, m] coefficients on the views' scores; the variates are orthonormal.
+    """
+
+    correlations: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+
+
+def canonical(x: View, y: View) -> Canonical:
+    """Canonical correlations and variates (Bjorck and Golub 1973): SVD of Q_x' Q_y."""
+    left, values, right = np.linalg.svd(x.scores.T @ y.scores, full_matrices=False)
+    # a cosine of two subspaces; rounding alone can take it over 1
+    return Canonical(np.minimum(values, 1.0), left, right.T)
+
+
+def weights(coefficients: np.ndarray, loadings: np.ndarray) -> np.ndarray:
+    """[m], how much of a layer's neurons each canonical variate accounts for, summing to 1.
+
+    sum_j |<h_i, x_j>| over the neurons x_j (Morcos et al. 2018, arXiv:1806.05759, eq. 3), with
+    the variates h orthonormal over rows and the neurons centred.
+    """
+    alpha = np.abs(coefficients.T @ loadings).sum(axis=1)
+    return alpha / alpha.sum()
+
+
+def influences(
+    found: Canonical, x: View, y: View, share: np.ndarray, by_group
+) -> np.ndarray:
+    """[groups], sum over each group's rows of the influence on sum_i share_i rho_i.
+
+    The influence of a row on rho is u v - rho (u^2 + v^2) / 2 with variates of unit variance
+    (Romanazzi 1992, Psychometrika 57); divided by what the row's group leaves to the others, as
+    leaving it out would.
+    """
+    n = len(x.scores)
+    u, v = x.scores @ found.left, y.scores @ found.right
+    row = n * ((u * v) @ share - (u**2 + v**2) @ (share * found.correlations) / 2)
+    lever = (x.scores**2).sum(axis=1) + (y.scores**2).sum(axis=1)
+    return by_group(row / np.maximum(1 - lever / 2, 0.1))
+
+
+@dataclass(frozen=True)
+class CCA(Measure):
+    """CCA between the components that hold a share of each layer's variance.
+
+    Attributes
+    ----------
+    variance : the share.
+    projection : weigh the correlations by the neurons (PWCCA) instead of evenly (SVCCA).
+    """
+
+    variance: float = 0.99
+    projection: bool = False
+
+    def with_variance(self, variance: float) -> CCA:
+        """The same measure at another share, under its own name."""
+        name = f"{self.name.partition(':')[0]}:var={variance:g},mean"
+        return replace(self, variance=variance, name=name)
+
+    def estimate(self, joint: Joint) -> Table:
+        count, rows = len(joint), joint.rows
+        views = [self._view(joint, i) for i in range(count)]
+        kept = np.array([0 if v is None else v.scores.shape[1] for v in views])
+        possible = (kept[:, None] + kept[None, :] < rows) & (kept[:, None] * kept[None, :] > 0)
+        shape = (count, count)
+        value, low, high, forward = (np.full(shape, np.nan) for _ in range(4))
+        cells = [(i, j) for i, j in joint.pairs() if i < j and possible[i, j]]
+
+        def cell(i: int, j: int) -> tuple:
+            return self._cell(views[i], views[j], joint.grouping.sum_by_group)
+
+        for (i, j), (toward, back, influence) in zip(cells, _spread(cell, cells), strict=True):
+            forward[i, j], forward[j, i] = toward, back
+            value[i, j] = value[j, i] = (toward + back) / 2
+            low[i, j], high[i, j] = linearized(value[i, j], influence, rows)
+            low[j, i], high[j, i] = low[i, j], high[i, j]
+        for i in np.flatnonzero(kept):
+            value[i, i] = low[i, i] = high[i, i] = forward[i, i] = 1.0
+        draws = self._null(joint, views, [(i, j) for i, j in joint.pairs() if possible[i, j]])
+        chance, level = null_level(draws)
+        notes = constant_note(joint) + self._notes(joint, kept, possible, len(draws))
+        extra = {"components": kept}
+        if self.projection:
+            extra |= {"weighted_by_x": forward, "weighted_by_y": forward.T}
+        by = f"permutation of groups, {len(draws)} draws"
+        return Table(value, low, high, chance, level, by, extra, notes)
+
+    def _view(self, joint: Joint, index: int) -> View | None:
+        basis = joint.basis(index)
+        if basis is None:
+            return None
+        k = basis.count(self.variance)
+        return View(basis.scores[:, :k], basis.loadings[:k])
+
+    def _shares(self, found: Canonical, x: View, y: View) -> tuple[np.ndarray, np.ndarray]:
+        if not self.projection:
+            even = np.full(len(found.correlations), 1 / len(found.correlations))
+            return even, even
+        return weights(found.left, x.loadings), weights(found.right, y.loadings)
+
+    def _cell(self, x: View, y: View, by_group) -> tuple[float, float, np.ndarray]:
+        found = canonical(x, y)
+        toward, back = self._shares(found, x, y)
+        influence = influences(found, x, y, (toward + back) / 2, by_group)
+        return toward @ found.correlations, back @ found.correlations, influence
+
+    def _null(self, joint: Joint, views: list, cells: list[tuple[int, int]]) -> np.ndarray:
+        """[draws, layers, layers], with the second layer's groups rearranged."""
+        k = np.array([0 if v is None else v.scores.shape[1] for v in views], dtype=float)
+        cost = sum(2 * joint.rows * k[i] * k[j] + 25 * k[i] * k[j] * min(k[i], k[j]) for i, j in cells)
+        fits = int(BUDGET / cost) if cost else joint.draws
+        orders = joint.permutations[: max(min(MINIMUM, joint.draws), fits)]
+        draws = np.full((len(orders), len(views), len(views)), np.nan)
+        for draw, order in enumerate(orders):
+            moved = [None if v is None else self._moved(joint, v, order) for v in views]
+
+            def cell(i: int, j: int, moved=moved) -> float:
+                found = canonical(views[i], moved[j])
+                toward, back = self._shares(found, views[i], moved[j])
+                return (toward + back) @ found.correlations / 2
+
+            for (i, j), chance in zip(cells, _spread(cell, cells), strict=True):
+                draws[draw, i, j] = draws[draw, j, i] = chance
+        return draws
+
+    def _moved(self, joint: Joint, view: View, order: np.ndarray) -> View:
+        scores = view.scores[order]
+        if joint.grouping.exact_permutations:
+            return View(scores, view.loadings)
+        # groups that were stretched leave the columns neither centred nor orthonormal
+        scores, mixing = np.linalg.qr(scores - scores.mean(axis=0))
+        return View(scores, mixing @ view.loadings)
+
+    def _notes(self, joint: Joint, kept: np.ndarray, possible: np.ndarray, draws: int) -> list:
+        notes = [
+            (frozenset(), "interval: influence of each group, with the components held fixed"),
+            (frozenset(), f"chance_high: level of {draws} permutations of whole groups"),
+        ]
+        for i, j in zip(*np.nonzero(np.triu(~possible, 1)), strict=True):
+            if kept[i] and kept[j]:
+                notes.append(
+                    (
+                        frozenset([i, j]),
+                        f"{joint.name(i)} and {joint.name(j)} keep {kept[i]} and {kept[j]} "
+                        f"components: CCA needs more rows than both together, there are {joint.rows}",
+                    )
+                )
+        return notes
+
+
+def _spread(cell, cells: list[tuple[int, int]]) -> list:
+    """Results of `cell(i, j)`, computed by one thread a core; the order is kept."""
+    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(lambda place: cell(*place), cells))
+
+
+_STEPS = "components with the share var of the variance, singular values rho of Q_x' Q_y; "
+
+SVCCA = CCA(
+    name="svcca:var=0.99,mean",
+    title="SVCCA",
+    family="cca",
+    formula=_STEPS + "mean rho",
+    source="Raghu et al. 2017, arXiv:1706.05806",
+    range=(0.0, 1.0),
+    symmetric=True,
+    invariances=frozenset({"translation", "isotropic scaling", "permutation", "orthogonal"}),
+    minimum_rows=4,
+)
+
+PWCCA = CCA(
+    name="pwcca:var=0.99,mean",
+    title="Projection-weighted CCA",
+    family="cca",
+    formula=_STEPS
+    + "sum_i a_i rho_i, a_i ~ sum_j |<h_i, x_j>|; mean of the weights by x and by y",
+    source="Morcos et al. 2018, arXiv:1806.05759, eq. 3",
+    range=(0.0, 1.0),
+    symmetric=True,
+    invariances=frozenset({"translation", "isotropic scaling", "permutation"}),
+    minimum_rows=4,
+    projection=True,
+)

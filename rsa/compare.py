@@ -1,0 +1,213 @@
+"""Compares sources layer by layer, by several measures, on the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+
+import numpy as np
+
+from rsa.errors import RsaError
+from rsa.joint import SHARE, Joint
+from rsa.measure import Measure, Table
+from rsa.measures import DEFAULT, resolve
+from rsa.similarity import MeasureResult, Similarity
+from rsa.source import Matrices, Source
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Similarities within and between sources.
+
+    `comparison["a", "b"]` by the sources' names, `comparison.between(0, 1)` by their order; the
+    same source twice is the comparison of its layers with each other.
+    """
+
+    names: tuple[str, ...]
+    similarities: dict[tuple[int, int], Similarity]
+
+    def between(self, i: int, j: int) -> Similarity:
+        if (i, j) not in self.similarities:
+            raise RsaError(f"sources {i} and {j} were not compared: add the pair to `pairs`")
+        return self.similarities[i, j]
+
+    def __getitem__(self, names: tuple[str, str]) -> Similarity:
+        for name in names:
+            if name not in self.names:
+                raise RsaError(f"{name!r} was not compared: there are {', '.join(self.names)}")
+        return self.between(self.names.index(names[0]), self.names.index(names[1]))
+
+    def __iter__(self):
+        return iter(self.similarities.values())
+
+
+def compare(
+    *sources: Source,
+    measures: Iterable[str | Measure] = DEFAULT,
+    pairs: Iterable[tuple[int, int]] | None = None,
+    groups: Sequence | np.ndarray | None = None,
+    blocks: int = 32,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Callable[[str], None] | None = None,
+    draws: int = 20,
+    rows: str = "rows",
+) -> Comparison:
+    """Similarity of all layers of all sources, within each and between each two.
+
+    Parameters
+    ----------
+    sources : with the same rows and the same groups; see `rsa.source.Source`.
+    measures : canonical strings; see `rsa.measures.MEASURES`.
+    pairs : places of the sources to report, (i, i) for within; all when None.
+    groups : [rows] labels instead of the sources' own.
+    blocks : of groups that are left out in turn for the intervals.
+    seed : of the dealing of groups into blocks and of the permutations.
+    device : of the products of Gram tiles; anything but `cpu` needs torch.
+    progress : called with the name of each measure as it begins.
+    draws : permutations of whole groups for the levels of chance; 0 for none.
+    rows : the kind of the rows, for the record.
+
+    Raises
+    ------
+    RsaError
+        Sources with different rows or groups, values that are not finite, unknown measures.
+    """
+    chosen = resolve(measures)
+    wanted = list(combinations_with_replacement(range(len(sources)), 2) if pairs is None else pairs)
+    for i, j in wanted:
+        if not (0 <= i < len(sources) and 0 <= j < len(sources)):
+            raise RsaError(f"pair ({i}, {j}) names no source: there are {len(sources)}")
+    share = max([SHARE if getattr(m, "variance", 0) > SHARE else 0.0 for m in chosen], default=0.0)
+    share = max([share, *(getattr(m, "variance", 0.0) for m in chosen)])
+    joint = Joint(sources, groups, blocks, draws, seed, device, share)
+    tables = []
+    for measure in chosen:
+        if progress is not None:
+            progress(measure.name)
+        tables.append((measure, measure.estimate(joint)))
+    ends = np.cumsum([0, *(len(source.layers) for source in sources)])
+    places = [np.arange(start, stop) for start, stop in zip(ends[:-1], ends[1:], strict=True)]
+    similarities = {
+        (i, j): Similarity(
+            x=sources[i].name,
+            y=sources[j].name,
+            layers_x=tuple(sources[i].layers),
+            layers_y=tuple(sources[j].layers),
+            rows=rows,
+            n_rows=joint.rows,
+            n_groups=joint.grouping.groups,
+            blocks=joint.grouping.blocks,
+            measures=tuple(_cut(m, table, places[i], places[j]) for m, table in tables),
+        )
+        for i, j in wanted
+    }
+    return Comparison(tuple(source.name for source in sources), similarities)
+
+
+def _cut(measure: Measure, table: Table, x: np.ndarray, y: np.ndarray) -> MeasureResult:
+    """One measure's table, cut to the layers of two sources."""
+    at = np.ix_(x, y)
+    extra = {}
+    for name, array in table.extra.items():
+        if array.ndim == 2:
+            extra[name] = array[at]
+        else:
+            extra |= {f"{name}_x": array[x], f"{name}_y": array[y]}
+    present = {int(i) for i in np.concatenate([x, y])}
+    notes = tuple(text for about, text in table.notes if about <= present)
+    return MeasureResult(
+        measure=measure.name,
+        title=measure.title,
+        family=measure.family,
+        unit=measure.unit,
+        range=measure.range,
+        symmetric=measure.symmetric,
+        chance_by=table.chance_by,
+        value=table.value[at],
+        low=table.low[at],
+        high=table.high[at],
+        chance=table.chance[at],
+        chance_high=table.chance_high[at],
+        extra=extra,
+        notes=notes,
+    )
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One measure of two matrices; the fields are those of a cell of `MeasureResult`.
+
+    `float(estimate)` is its value.
+    """
+
+    measure: str
+    value: float
+    low: float
+    high: float
+    chance: float
+    chance_high: float
+    extra: dict[str, float]
+    notes: tuple[str, ...]
+
+    def __float__(self) -> float:
+        return self.value
+
+
+def pair(
+    x: np.ndarray,
+    y: np.ndarray,
+    measure: str | Measure,
+    *,
+    groups: Sequence | np.ndarray | None = None,
+    blocks: int = 32,
+    seed: int = 0,
+    draws: int = 20,
+) -> Estimate:
+    """One measure between two matrices [rows, p] and [rows, q]; see `compare`."""
+    two = compare(
+        Matrices("x", {"x": x}, groups),
+        Matrices("y", {"y": y}, groups),
+        measures=[measure],
+        pairs=[(0, 1)],
+        blocks=blocks,
+        seed=seed,
+        draws=draws,
+    ).between(0, 1)
+    result = two.measures[0]
+    numbers = {name: float(np.ravel(array)[0]) for name, array in result.extra.items()}
+    cell = {
+        name: float(getattr(result, name)[0, 0])
+        for name in ("value", "low", "high", "chance", "chance_high")
+    }
+    return Estimate(measure=result.measure, **cell, extra=numbers, notes=result.notes)
+
+
+def cka(x: np.ndarray, y: np.ndarray, *, debiased: bool | str = True, **options) -> Estimate:
+    """Linear CKA of two matrices; `debiased` is False, True (by rows) or `"track"` (by groups).
+
+    Options are those of `pair`.
+    """
+    kinds = {False: "biased", True: "debiased", "track": "track-debiased"}
+    if debiased not in kinds:
+        raise RsaError(f"debiased={debiased!r} is unknown: use False, True or 'track'")
+    return pair(x, y, f"cka:linear,{kinds[debiased]}", **options)
+
+
+def svcca(x: np.ndarray, y: np.ndarray, *, variance: float = 0.99, **options) -> Estimate:
+    """SVCCA of two matrices at a share of variance; options are those of `pair`."""
+    return pair(x, y, f"svcca:var={variance:g},mean", **options)
+
+
+def pwcca(x: np.ndarray, y: np.ndarray, *, variance: float = 0.99, **options) -> Estimate:
+    """Projection-weighted CCA of two matrices; options are those of `pair`.
+
+    `extra` has the value weighted by each side's neurons.
+    """
+    return pair(x, y, f"pwcca:var={variance:g},mean", **options)
+
+
+def gaussian_mi(x: np.ndarray, y: np.ndarray, *, components: int = 20, **options) -> Estimate:
+    """Held-out Gaussian mutual information in bits; options are those of `pair`."""
+    return pair(x, y, f"mi:gaussian,pca={components},held-out", **options)

@@ -1,0 +1,139 @@
+"""Groups of rows: blocks for the jackknife, folds, and permutations of whole groups.
+
+Rows of one group (track) are not independent. A group is never divided, neither between two
+blocks nor between two folds, and a permutation moves it as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+# a stratum with fewer groups than this has too few permutations to be a null
+STRATUM = 8
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Rows put in an order in which groups, and blocks of groups, are contiguous.
+
+    Attributes
+    ----------
+    order : [rows] the row of the source that stands at each place.
+    sizes : [groups] rows of each group, in that order.
+    blocks_at : [blocks + 1] first group of each block, and the end.
+    """
+
+    order: np.ndarray
+    sizes: np.ndarray
+    blocks_at: np.ndarray
+
+    @classmethod
+    def deal(cls, labels: Sequence | np.ndarray, blocks: int, seed: int) -> Grouping:
+        """Deals groups into blocks of about equal numbers of rows.
+
+        The largest groups first, each to the lightest block; ties are broken by `seed`. With
+        fewer groups than blocks each group is a block.
+        """
+        number: dict = {}
+        codes = np.array([number.setdefault(label, len(number)) for label in labels], dtype=int)
+        sizes = np.bincount(codes, minlength=len(number))
+        blocks = max(1, min(blocks, len(sizes)))
+        shuffled = np.random.default_rng(seed).permutation(len(sizes))
+        loads, owner = np.zeros(blocks, dtype=int), np.empty(len(sizes), dtype=int)
+        for group in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
+            owner[group] = np.argmin(loads)
+            loads[owner[group]] += sizes[group]
+        groups = np.argsort(owner, kind="stable")
+        rank = np.empty_like(groups)
+        rank[groups] = np.arange(len(groups))
+        return cls(
+            order=np.argsort(rank[codes], kind="stable"),
+            sizes=sizes[groups],
+            blocks_at=np.searchsorted(owner[groups], np.arange(blocks + 1)),
+        )
+
+    @property
+    def rows(self) -> int:
+        return len(self.order)
+
+    @property
+    def groups(self) -> int:
+        return len(self.sizes)
+
+    @property
+    def blocks(self) -> int:
+        return len(self.blocks_at) - 1
+
+    @property
+    def single(self) -> bool:
+        """True when every group is one row."""
+        return self.groups == self.rows
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """[groups + 1] first row of each group, and the end."""
+        return np.concatenate([[0], np.cumsum(self.sizes)])
+
+    @cached_property
+    def edges(self) -> np.ndarray:
+        """[blocks + 1] first row of each block, and the end."""
+        return self.starts[self.blocks_at]
+
+    @cached_property
+    def group_of_row(self) -> np.ndarray:
+        return np.repeat(np.arange(self.groups), self.sizes)
+
+    @cached_property
+    def block_of_group(self) -> np.ndarray:
+        return np.repeat(np.arange(self.blocks), np.diff(self.blocks_at))
+
+    def kept_sizes(self, left_out: int | None) -> np.ndarray:
+        """Sizes of the groups outside one block (all of them when None)."""
+        if left_out is None:
+            return self.sizes
+        return np.delete(self.sizes, np.s_[self.blocks_at[left_out] : self.blocks_at[left_out + 1]])
+
+    def sum_by_group(self, values: np.ndarray, axis: int = 0) -> np.ndarray:
+        """Sums of rows within each group, along `axis`."""
+        return np.add.reduceat(values, self.starts[:-1], axis=axis)
+
+    @cached_property
+    def strata(self) -> list[np.ndarray]:
+        """Groups that may change places: equal sizes, or neighbours in size where those are few."""
+        by_size = np.argsort(self.sizes, kind="stable")
+        cuts = np.flatnonzero(np.diff(self.sizes[by_size])) + 1
+        strata: list[np.ndarray] = []
+        for run in np.split(by_size, cuts):
+            if strata and len(strata[-1]) < STRATUM:
+                strata[-1] = np.concatenate([strata[-1], run])
+            else:
+                strata.append(run)
+        if len(strata) > 1 and len(strata[-1]) < STRATUM:
+            strata[-2:] = [np.concatenate(strata[-2:])]
+        return strata
+
+    @property
+    def exact_permutations(self) -> bool:
+        """True when groups only ever change places with groups of their own size."""
+        return all(len(set(self.sizes[stratum])) == 1 for stratum in self.strata)
+
+    def permutation(self, rng: np.random.Generator) -> np.ndarray:
+        """[rows] for each place, the row that comes there when whole groups change places.
+
+        Within a stratum. Where two groups differ in size, the one that moves in is stretched to
+        its new place by taking the nearest of its rows, so that rows of one group stay together
+        and in order; for equal sizes this is a permutation of rows.
+        """
+        comes = np.arange(self.groups)
+        for stratum in self.strata:
+            comes[stratum] = rng.permutation(stratum)
+        place = np.arange(self.rows) - np.repeat(self.starts[:-1], self.sizes)
+        theirs = self.sizes[comes]
+        nearest = ((2 * place + 1) * np.repeat(theirs, self.sizes)) // (
+            2 * np.repeat(self.sizes, self.sizes)
+        )
+        return np.repeat(self.starts[comes], self.sizes) + nearest

@@ -1,0 +1,242 @@
+"""All layers of all sources over the same rows, and what several measures share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from rsa.errors import RsaError
+from rsa.gram import Tables, cross
+from rsa.grouping import Grouping
+from rsa.hsic import KINDS
+from rsa.moments import Moments
+from rsa.source import Source, check_same_rows, read_layer
+
+# layers beyond this many bytes together are read again whenever they are needed
+MEMORY = 4e9
+# share of the variance, and number of components at least, that a layer's basis keeps
+SHARE, COMPONENTS = 0.999, 64
+# floating-point operations that all permutations together may take
+BUDGET = 1.5e12
+# rows whose mean is the first shift
+FIRST = 256
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Leading principal components of one layer.
+
+    Attributes
+    ----------
+    scores : [rows, components], orthonormal columns.
+    loadings : [components, width]; scores @ loadings is the layer, up to what is left out.
+    share : [components], cumulative share of the variance.
+    """
+
+    scores: np.ndarray
+    loadings: np.ndarray
+    share: np.ndarray
+
+    def count(self, variance: float) -> int:
+        """The fewest components that hold this share of the variance."""
+        reached = int(np.searchsorted(self.share, variance - 1e-12)) + 1
+        return min(reached, len(self.share))
+
+
+def principal_components(x: np.ndarray, share: float, at_least: int) -> Basis:
+    """Basis of a centred layer [rows, width], from the smaller of its two second-moment matrices."""
+    n, d = x.shape
+    small = x.T @ x if d <= n else x @ x.T
+    power, vectors = np.linalg.eigh(small)
+    power, vectors = power[::-1], vectors[:, ::-1]
+    total = power.sum()
+    rank = int((power > power[0] * max(n, d) * np.finfo(float).eps).sum())
+    cumulative = np.cumsum(power[:rank]) / total
+    count = max(int(np.searchsorted(cumulative, share - 1e-12)) + 1, at_least)
+    count = min(count, rank)
+    vectors, scale = vectors[:, :count], np.sqrt(power[:count])
+    if d <= n:
+        return Basis(x @ vectors / scale, scale[:, None] * vectors.T, cumulative[:count])
+    return Basis(vectors, vectors.T @ x, cumulative[:count])
+
+
+class Joint:
+    """The layers of some sources, one after the other, in an order where groups are contiguous.
+
+    Parameters
+    ----------
+    sources : with the same rows and groups; `RsaError` otherwise.
+    groups : [rows] labels instead of the sources' own.
+    blocks : of groups, for the jackknife.
+    draws : permutations of whole groups behind the levels of chance.
+    share : of the variance that the layers' bases must hold.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        groups: np.ndarray | None = None,
+        blocks: int = 32,
+        draws: int = 20,
+        seed: int = 0,
+        device: str = "cpu",
+        share: float = SHARE,
+    ):
+        check_same_rows(sources)
+        labels = np.asarray(sources[0].groups if groups is None else groups)
+        if len(labels) != len(sources[0]):
+            raise RsaError(
+                f"{len(labels)} group labels for {len(sources[0])} rows: give one a row"
+            )
+        if len(labels) < 4:
+            raise RsaError(f"{len(labels)} rows are too few to compare: at least 4 are needed")
+        self.seed, self.draws, self.device, self.share = seed, draws, device, max(share, SHARE)
+        self.grouping = Grouping.deal(labels, blocks, seed)
+        self._places = [(source, layer) for source in sources for layer in source.layers]
+        self._kept: dict[int, np.ndarray] = {}
+        self._bases: dict[int, Basis] = {}
+        probe = [self._load(i) for i in range(len(self._places))]
+        self.widths = np.array([width for width, _ in probe])
+        self.constant = np.array([flat for _, flat in probe])
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @property
+    def rows(self) -> int:
+        return self.grouping.rows
+
+    def name(self, index: int) -> str:
+        """SOURCE/LAYER, for notes."""
+        source, layer = self._places[index]
+        return f"{source.name}/{layer}"
+
+    def _load(self, index: int) -> tuple[int, bool]:
+        """Reads a layer, keeps it if memory allows; its width and whether it is constant."""
+        x = standardized(read_layer(*self._places[index])[self.grouping.order])
+        if sum(a.nbytes for a in self._kept.values()) + x.nbytes <= MEMORY:
+            self._kept[index] = x
+        self._last = (index, x)
+        return x.shape[1], not x.any()
+
+    def layer(self, index: int) -> np.ndarray:
+        """[rows, width] float64, centred columns, scaled to unit mean square; groups contiguous."""
+        if index in self._kept:
+            return self._kept[index]
+        if self._last[0] != index:
+            self._load(index)
+        return self._last[1]
+
+    def basis(self, index: int) -> Basis | None:
+        """Leading principal components of a layer; None when it is constant."""
+        if self.constant[index]:
+            return None
+        if index not in self._bases:
+            x = self.layer(index)
+            self._bases[index] = principal_components(x, self.share, COMPONENTS)
+        return self._bases[index]
+
+    @cached_property
+    def permutations(self) -> list[np.ndarray]:
+        """`draws` rearrangements of the rows by whole groups, the same for every layer."""
+        if self.grouping.groups < 2:
+            return []
+        rng = np.random.default_rng([self.seed, 1])
+        return [self.grouping.permutation(rng) for _ in range(self.draws)]
+
+    @cached_property
+    def hsic(self) -> dict[str, np.ndarray]:
+        """kind -> [1 + blocks, layers, layers]: whole, then without each block of groups."""
+        count, n, widths = len(self), self.rows, self.widths.astype(float)
+        if self._gram_is_cheaper(widths) and widths.sum() * n * 8 <= MEMORY:
+            tables = Tables.of([self.layer(i) for i in range(count)], self.grouping)
+            return cross(tables, tables, self.grouping, device=self.device)
+        out = {k: np.empty((1 + self.grouping.blocks, count, count)) for k in KINDS}
+        for i in range(count):
+            x = self.layer(i)
+            for j in range(i, count):
+                for kind, values in self._by_moments(x, self.layer(j)).items():
+                    out[kind][:, i, j] = out[kind][:, j, i] = values
+        return out
+
+    def _gram_is_cheaper(self, widths: np.ndarray) -> bool:
+        gram = self.rows**2 * (widths.sum() + len(widths) ** 2)
+        return gram <= self.rows * widths.sum() ** 2
+
+    def _by_moments(self, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
+        grouping = self.grouping
+        moments = Moments(np.zeros(x.shape[1]), np.zeros(y.shape[1]))
+        for block in range(grouping.blocks):
+            at = slice(grouping.edges[block], grouping.edges[block + 1])
+            moments.update(x[at], y[at], grouping.group_of_row[at], block)
+        return moments.jackknife(range(grouping.blocks))
+
+    @cached_property
+    def null_hsic(self) -> dict[str, np.ndarray]:
+        """kind -> [draws, layers, layers]: numerators with the second layer's groups rearranged.
+
+        Layers are cut to the components with 99.9 % of the variance, or fewer where all draws
+        together would cost more than `BUDGET` (cut layers keep their leading components).
+        """
+        layers = [self._null_layer(i) for i in range(len(self))]
+        widths = np.array([z.shape[1] for z in layers], dtype=float)
+        for cap in (512, 256, 128, 64, 32, 16):
+            if self._null_cost(widths) * len(self.permutations) <= BUDGET:
+                break
+            layers = [z[:, :cap] for z in layers]
+            widths = np.minimum(widths, cap)
+        out = {k: np.empty((len(self.permutations), len(self), len(self))) for k in KINDS}
+        gram = self._gram_is_cheaper(widths)
+        x = Tables.of(layers, self.grouping) if gram else None
+        for draw, order in enumerate(self.permutations):
+            moved = [z[order] for z in layers]
+            if gram:
+                y = Tables.of(moved, self.grouping)
+                values = cross(x, y, self.grouping, jackknife=False, device=self.device)
+                for kind in KINDS:
+                    out[kind][draw] = values[kind][0]
+                continue
+            for i, left in enumerate(layers):
+                for j, right in enumerate(moved):
+                    moments = Moments(np.zeros(left.shape[1]), np.zeros(right.shape[1]))
+                    moments.update(left, right, self.grouping.group_of_row)
+                    for kind, value in moments.compute().items():
+                        out[kind][draw, i, j] = value
+        return out
+
+    def _null_cost(self, widths: np.ndarray) -> float:
+        n = float(self.rows)
+        gram = 2 * n**2 * (widths.sum() + len(widths) ** 2)
+        return min(gram, 2 * n * widths.sum() ** 2)
+
+    def _null_layer(self, index: int) -> np.ndarray:
+        basis = self.basis(index)
+        if basis is None:
+            return np.zeros((self.rows, 1), dtype=np.float32)
+        count = basis.count(SHARE)
+        scale = np.sqrt((basis.loadings[:count] ** 2).sum(axis=1))
+        return (basis.scores[:, :count] * scale).astype(np.float32)
+
+    def pairs(self) -> list[tuple[int, int]]:
+        """Unordered pairs of layers, a layer with itself included."""
+        return [(i, j) for i in range(len(self)) for j in range(i, len(self))]
+
+
+def standardized(x: np.ndarray) -> np.ndarray:
+    """Columns of [rows, width] centred, the whole scaled to unit mean square; zeros if constant.
+
+    A first shift by the mean of the first rows keeps the digits that a large offset would cost.
+    """
+    flat = (x == x[:1]).all(axis=0)
+    x = x - x[:FIRST].mean(axis=0)
+    x[:, flat] = 0.0
+    largest = np.abs(x).max()
+    if largest == 0.0:
+        return x
+    x /= largest
+    x -= x.mean(axis=0)
+    x[:, flat] = 0.0
+    return x / np.sqrt((x**2).mean())

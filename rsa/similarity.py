@@ -1,0 +1,182 @@
+"""The result of comparing two sources, layer by layer; it writes and reads itself."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from rsa.errors import RsaError
+from rsa.inference import CONFIDENCE
+
+FORMAT = 1
+_MATRICES = ("value", "low", "high", "chance", "chance_high")
+
+
+@dataclass(frozen=True)
+class MeasureResult:
+    """One measure between the layers of two sources.
+
+    Attributes
+    ----------
+    measure, title, family, unit, range, symmetric : see `rsa.measure.Measure`.
+    chance_by : how `chance` was found.
+    value, low, high, chance, chance_high : [layers of x, layers of y] float64; NaN where not
+        defined. A cell is above chance when low > chance_high.
+    extra : name -> [layers of x, layers of y], or a vector over the layers of one side.
+    notes : sentences for the reader.
+    interval : confidence of `low` to `high`.
+    """
+
+    measure: str
+    title: str
+    family: str
+    unit: str
+    range: tuple[float | None, float | None]
+    symmetric: bool
+    chance_by: str
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    chance: np.ndarray
+    chance_high: np.ndarray
+    extra: dict[str, np.ndarray] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    interval: float = CONFIDENCE
+
+    @property
+    def above_chance(self) -> np.ndarray:
+        """[layers of x, layers of y] bool."""
+        return self.low > self.chance_high
+
+    def as_json(self) -> dict:
+        return {
+            "measure": self.measure,
+            "title": self.title,
+            "family": self.family,
+            "unit": self.unit,
+            "range": list(self.range),
+            "symmetric": self.symmetric,
+            "interval": self.interval,
+            "chance_by": self.chance_by,
+            **{name: _plain(getattr(self, name)) for name in _MATRICES},
+            "extra": {name: _plain(array) for name, array in self.extra.items()},
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_json(cls, block: dict) -> MeasureResult:
+        return cls(
+            **{k: block[k] for k in ("measure", "title", "family", "unit", "symmetric")},
+            chance_by=block["chance_by"],
+            interval=block["interval"],
+            range=tuple(block["range"]),
+            notes=tuple(block["notes"]),
+            extra={name: _array(values) for name, values in block["extra"].items()},
+            **{name: _array(block[name]) for name in _MATRICES},
+        )
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """All measures between two sources; the same source twice is the comparison within it.
+
+    Attributes
+    ----------
+    x, y : names of the sources.
+    layers_x, layers_y : names of their layers.
+    rows : kind of the rows, as in `clips`.
+    n_rows, n_groups, blocks : rows, groups, and blocks of groups of the jackknife.
+    measures : in the order asked for.
+    """
+
+    x: str
+    y: str
+    layers_x: tuple[str, ...]
+    layers_y: tuple[str, ...]
+    rows: str
+    n_rows: int
+    n_groups: int
+    blocks: int
+    measures: tuple[MeasureResult, ...]
+
+    def __getitem__(self, measure: str) -> MeasureResult:
+        for result in self.measures:
+            if result.measure == measure:
+                return result
+        have = ", ".join(result.measure for result in self.measures)
+        raise RsaError(f"{self.x} and {self.y} have no measure {measure!r}: there is {have}")
+
+    def as_json(self, x_role: str | None = None, y_role: str | None = None) -> dict:
+        """As `similarity/X-Y.json` of a study; names stand in for roles that are not given."""
+        return {
+            "format": FORMAT,
+            "x": x_role or self.x,
+            "y": y_role or self.y,
+            "layers_x": list(self.layers_x),
+            "layers_y": list(self.layers_y),
+            "rows": self.rows,
+            "n_rows": self.n_rows,
+            "n_groups": self.n_groups,
+            "blocks": self.blocks,
+            "measures": [result.as_json() for result in self.measures],
+        }
+
+    def write(self, folder: Path | str, x_role: str, y_role: str) -> Path:
+        """Writes X-Y.json and X-Y.csv into a folder; returns the path of the first."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{x_role}-{y_role}.json"
+        path.write_text(
+            json.dumps(self.as_json(x_role, y_role), indent=1, allow_nan=False) + "\n",
+            encoding="utf-8",
+        )
+        with path.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["measure", "x", "layer_x", "y", "layer_y", *_MATRICES, "unit"])
+            for result in self.measures:
+                cells = np.stack([getattr(result, name) for name in _MATRICES], axis=-1)
+                for i, layer_x in enumerate(self.layers_x):
+                    for j, layer_y in enumerate(self.layers_y):
+                        numbers = ["" if math.isnan(v) else repr(float(v)) for v in cells[i, j]]
+                        writer.writerow(
+                            [result.measure, x_role, layer_x, y_role, layer_y, *numbers, result.unit]
+                        )
+        return path
+
+    @classmethod
+    def read(cls, path: Path | str) -> Similarity:
+        """Reads what `write` wrote; `RsaError` names the file when it is something else."""
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            if content["format"] != FORMAT:
+                raise RsaError(
+                    f"{path} has format {content['format']}, this program reads {FORMAT}: "
+                    "make the comparison again"
+                )
+            return cls(
+                **{k: content[k] for k in ("x", "y", "rows", "n_rows", "n_groups", "blocks")},
+                layers_x=tuple(content["layers_x"]),
+                layers_y=tuple(content["layers_y"]),
+                measures=tuple(MeasureResult.from_json(m) for m in content["measures"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RsaError(
+                f"{path} is not a similarity file ({type(error).__name__}: {error}): "
+                "make the comparison again"
+            ) from error
+
+
+def _plain(array: np.ndarray) -> list:
+    """Nested lists of numbers, None for what is not finite."""
+    if array.ndim > 1:
+        return [_plain(row) for row in array]
+    return [v if not isinstance(v, float) or math.isfinite(v) else None for v in array.tolist()]
+
+
+def _array(values: list) -> np.ndarray:
+    return np.array(values, dtype=np.float64)
