@@ -171,7 +171,7 @@ def _chroma(samples: np.ndarray, frames: int) -> np.ndarray:
 
 
 def _onset(mel: np.ndarray) -> np.ndarray:
-    """[6, frames]. A rise is written at the frame whose centre it is, not where a window meets it."""
+    """[6, frames]. A rise stands at the frame on which it is centred, not where a window meets it."""
     return librosa.onset.onset_strength_multi(
         S=np.maximum(mel, mel.max() - RANGE),
         sr=RATE,

@@ -1,0 +1,310 @@
+"""A folder of audio files as a data set, with or without a manifest that says more.
+
+Without a manifest every audio file below the folder is a track. A track of up to `clip_seconds` is
+one clip; of a longer one, `clips_per_track` consecutive clips of that length are taken from its
+middle. With a manifest, its rows are the clips; see `extract.datasets.manifest`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+import torch
+
+from extract import audio
+from extract.datasets.base import Clip, DataCard, Dataset
+from extract.datasets.manifest import MANIFESTS, Entry, Manifest
+from extract.errors import AudioError, DataError
+
+SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff")
+FOREIGN = (".m4a", ".aac", ".mp4", ".wma", ".ape", ".wv")  # audio that libsndfile does not read
+EDGE = 64 * 1024  # bytes hashed at both ends of a file
+READERS = 8  # threads that look into files while listing
+
+
+@dataclass(frozen=True)
+class _File:
+    """What listing a file found: its place, a digest of its content, and its head if readable."""
+
+    path: Path
+    name: str
+    digest: str
+    info: audio.AudioInfo | None
+
+    @property
+    def seconds(self) -> float:
+        return self.info.seconds if self.info else 0.0
+
+
+class Folder(Dataset):
+    """The audio files below a folder.
+
+    Files are found in all subfolders, links followed once; names that begin with a dot are passed
+    over. A file that cannot be opened is listed with the duration 0 (or the manifest's): its
+    `audio` raises, so that it is counted among the failures.
+
+    Parameters
+    ----------
+    path : the folder.
+    manifest : a CSV, TSV or JSON-lines file; None looks for `manifest.csv`, `manifest.tsv` and
+        `manifest.jsonl` in the folder.
+    clip_seconds : the longest clip, where the manifest gives no duration.
+    clips_per_track : how many clips of a longer file to take, from its middle; None for as many
+        as fit.
+
+    Raises
+    ------
+    DataError : there is no such folder, no audio in it, or the manifest is wrong (names the line).
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        manifest: str | os.PathLike | None = None,
+        *,
+        clip_seconds: float = 30.0,
+        clips_per_track: int | None = 1,
+    ):
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise DataError(f"{self.path}: no such folder; give a folder of audio files")
+        if not clip_seconds >= audio.SHORTEST or (clips_per_track or 1) < 1:
+            raise DataError(
+                f"{clips_per_track} clips of {clip_seconds} s a track are impossible; "
+                f"give 1 or more, of {audio.SHORTEST} s or more"
+            )
+        self._clip_seconds, self._clips_per_track = clip_seconds, clips_per_track
+        place = Path(manifest) if manifest is not None else _find_manifest(self.path)
+        table = Manifest.read(place) if place else None
+        self._files: dict[str, Path] = {}
+        self.clips, files = self._from_manifest(table) if table else self._from_files()
+        rates = {file.info.sample_rate for file in files if file.info}
+        self.rate = rates.pop() if len(rates) == 1 else None
+        self.card = DataCard(
+            name=self.path.resolve().name or "folder",
+            title=f"Audio files of the folder {self.path.resolve().name}",
+            sources="the user's own files" + (f", labels from {place.name}" if place else ""),
+            licence="the user's own",
+            identity=_identity(self.clips, files),
+            labels=table.labels if table else (),
+            caveats=_caveats(self.clips),
+        )
+
+    def audio(self, clip: Clip, sample_rate: int) -> torch.Tensor:
+        """The clip as mono float32 [samples] at `sample_rate`; safe to call from several threads.
+
+        Raises
+        ------
+        AudioError : names the file, what is wrong and the cure.
+        """
+        return audio.read(self._files[clip.id], sample_rate, clip.start, clip.duration)
+
+    def file(self, clip: Clip) -> str:
+        """The path of the clip's file."""
+        return str(self._files[clip.id])
+
+    def _from_files(self) -> tuple[tuple[Clip, ...], list[_File]]:
+        names = {_name(path, self.path): path for path in _search(self.path)}
+        if not names:
+            raise DataError(f"{self.path}: no audio files below it{_what_else(self.path)}")
+        files = _look(sorted(names.items()))
+        clips = [
+            clip for file in files for clip in self._cut(file, Entry(line=0, path=file.name))
+        ]
+        return tuple(clips), files
+
+    def _from_manifest(self, table: Manifest) -> tuple[tuple[Clip, ...], list[_File]]:
+        names, found = [], {}
+        for entry in table.entries:
+            name = self._locate(table, entry, found)
+            names.append(name)
+        looked = {file.name: file for file in _look(sorted(found.items()))}
+        several = Counter(names)
+        clips: list[Clip] = []
+        lines: dict[str, int] = {}
+        for entry, name in zip(table.entries, names, strict=True):
+            for clip in self._cut(looked[name], entry, several=several[name] > 1):
+                if clip.id in lines:
+                    raise DataError(
+                        f"{table.path}, line {entry.line}: the same clip as on line "
+                        f"{lines[clip.id]} (file and start); leave one of them out"
+                    )
+                lines[clip.id] = entry.line
+                clips.append(clip)
+        return tuple(clips), list(looked.values())
+
+    def _locate(self, table: Manifest, entry: Entry, found: dict[str, Path]) -> str:
+        """The name of an entry's file; adds the file to those that were found."""
+        for text in (entry.path, entry.path.replace("\\", "/")):
+            place = Path(os.path.normpath(self.path / text))
+            try:
+                name = _name(place, Path(os.path.normpath(self.path)))
+            except ValueError:
+                raise DataError(
+                    f"{table.path}, line {entry.line}: {entry.path} lies outside {self.path}; "
+                    "give paths below the folder"
+                ) from None
+            for candidate in (place, self.path / name):  # as written, and with composed accents
+                if candidate.is_file():
+                    found[name] = candidate
+                    return name
+        raise DataError(
+            f"{table.path}, line {entry.line}: no file {entry.path} in {self.path}; "
+            "correct the path (relative to the folder) or leave the line out"
+        )
+
+    def _cut(self, file: _File, entry: Entry, several: bool = False) -> list[Clip]:
+        """The clips of one file, or of one row of the manifest."""
+        spans = self._spans(file.seconds, entry)
+        clips = []
+        for start, duration in spans:
+            id = file.name
+            if several or len(spans) > 1:
+                id += f"#{start:.6f}".rstrip("0").rstrip(".")
+            self._files[id] = file.path
+            track = entry.track or file.name
+            clips.append(
+                Clip(
+                    id=id,
+                    track=track,
+                    group=entry.group or track,
+                    subset=entry.subset,
+                    split=entry.split,
+                    start=start,
+                    duration=duration,
+                    labels=entry.labels,
+                )
+            )
+        return clips
+
+    def _spans(self, seconds: float, entry: Entry) -> list[tuple[float, float]]:
+        """(start, duration) of the clips of a file that lasts `seconds`."""
+        length = self._clip_seconds
+        if entry.duration is not None:
+            return [(entry.start or 0.0, entry.duration)]
+        if entry.start is not None:
+            return [(entry.start, min(length, max(0.0, seconds - entry.start)))]
+        if seconds <= length:
+            return [(0.0, seconds)]
+        fit = int(seconds / length + 1e-9)
+        count = min(fit, self._clips_per_track or fit)
+        # whole milliseconds, so that an id can be read
+        first = int((seconds - count * length) / 2 * 1000) / 1000
+        return [(round(first + i * length, 6), length) for i in range(count)]
+
+
+def _find_manifest(folder: Path) -> Path | None:
+    found = [folder / name for name in MANIFESTS if (folder / name).is_file()]
+    if len(found) > 1:
+        names = " and ".join(path.name for path in found)
+        raise DataError(f"{folder}: {names} are both there; say which with --manifest")
+    return found[0] if found else None
+
+
+def _search(folder: Path) -> Iterator[Path]:
+    """Audio files below a folder: each file and folder once, real ones before links."""
+    seen: set[Path] = set()
+    waiting, links = [folder], []
+    while waiting or links:
+        place = waiting.pop() if waiting else links.pop(0)
+        real = Path(os.path.realpath(place))
+        if real in seen:
+            continue
+        seen.add(real)
+        if not place.is_dir():
+            yield place
+            continue
+        try:
+            children = sorted(place.iterdir())
+        except OSError as error:
+            raise DataError(f"{place}: {error.strerror}; make the folder readable") from None
+        for child in children:
+            if child.name.startswith("."):
+                continue
+            if child.is_dir() or child.suffix.lower() in SUFFIXES:
+                (links if child.is_symlink() else waiting).append(child)
+
+
+def _name(path: Path, folder: Path) -> str:
+    """A path as it stands in ids: relative, with slashes, accents composed, valid as UTF-8."""
+    text = path.relative_to(folder).as_posix()
+    text = os.fsencode(text).decode("utf-8", "backslashreplace")
+    return unicodedata.normalize("NFC", text)
+
+
+def _look(places: Sequence[tuple[str, Path]]) -> list[_File]:
+    """Looks into files, several at a time, in order of name."""
+    with ThreadPoolExecutor(READERS) as pool:
+        return list(pool.map(lambda place: _look_into(*place), places))
+
+
+def _look_into(name: str, path: Path) -> _File:
+    try:
+        info = audio.probe(path)
+    except AudioError:
+        info = None  # `audio` will say why
+    return _File(path, name, _digest(path), info)
+
+
+def _digest(path: Path) -> str:
+    """Hash of the size and of the first and last 64 kB: tells files apart without reading all."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            digest.update(f"{size}|".encode())
+            digest.update(file.read(EDGE))
+            if size > EDGE:
+                file.seek(max(EDGE, size - EDGE))
+                digest.update(file.read(EDGE))
+    except OSError:
+        return "unreadable"
+    return digest.hexdigest()
+
+
+def _identity(clips: Sequence[Clip], files: Sequence[_File]) -> str:
+    """Hash of the clip table (thus of the manifest) and of the files' names and digests.
+
+    Neither the folder's own place nor the times of the files count.
+    """
+    digest = hashlib.sha256()
+    for clip in clips:
+        row = [*astuple(clip)[:7], _sorted(clip.labels)]
+        digest.update(json.dumps(row).encode() + b"\n")
+    for file in files:
+        digest.update(json.dumps([file.name, file.digest]).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _sorted(labels: Mapping[str, str | float]) -> list[tuple[str, str | float]]:
+    return sorted(labels.items())
+
+
+def _caveats(clips: Sequence[Clip]) -> tuple[str, ...]:
+    splits: dict[str, set[str]] = {}
+    for clip in clips:
+        splits.setdefault(clip.group, set()).add(clip.split)
+    shared = sum(len(of_group) > 1 for of_group in splits.values())
+    if not shared:
+        return ()
+    return (
+        f"{shared} of {len(splits)} groups have clips in more than one split: "
+        "scores on the test split may be too good",
+    )
+
+
+def _what_else(folder: Path) -> str:
+    suffixes = (path.suffix.lower() for path in folder.rglob("*"))
+    others = Counter(suffix for suffix in suffixes if suffix in FOREIGN)
+    if others:
+        what = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))
+        return f" that can be read, but {what}; convert them, for instance with ffmpeg, to flac"
+    return f" ({', '.join(SUFFIXES)}); give the folder that holds them"
