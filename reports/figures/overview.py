@@ -1,0 +1,125 @@
+"""The small picture of the first page: models as columns of layers, matching layers joined."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyBboxPatch
+
+from reports import style
+from reports.figures.drawing import Drawing
+from reports.figures.specialisation import profile, standardised
+from reports.matching import excess, monotone_path
+from reports.study import Study
+
+_BOX = 0.17
+
+
+def specialities(study: Study, role: str) -> dict[str, str]:
+    """Layer -> the task on which it stands out most, where it does.
+
+    The task with the largest standardised score in the layer, among tasks whose headline interval
+    of the layer lies above chance; a layer below its model's mean on all tasks has none.
+    """
+    if role not in study.probes:
+        return {}
+    keys, layers, scores, _ = profile(study.probes[role])
+    table = standardised(scores)
+    tasks = study.probes[role].tasks
+    lows = np.array([tasks[k].curve(tasks[k].headline)[:, 1] for k in keys])
+    chance = np.array([tasks[k].chance for k in keys])
+    if not len(keys):
+        return {}
+    usable = np.where((lows > chance[:, None]) & np.isfinite(table), table, -np.inf)
+    best = usable.argmax(axis=0)
+    return {
+        layer: keys[best[i]] for i, layer in enumerate(layers) if usable[best[i], i] > 0.0
+    }
+
+
+def overview(study: Study) -> Drawing | None:
+    """Up to four models side by side; lines along the monotone path between the first two."""
+    roles = list(study.models)[:4]
+    figure = style.canvas(2.85)
+    axes = figure.add_subplot()
+    axes.set_axis_off()
+    places = np.linspace(0.28, 0.72, len(roles)) if len(roles) < 3 else np.linspace(0.1, 0.8, len(roles))
+    coloured = False
+    for role, place in zip(roles, places, strict=True):
+        left = role == roles[0] and len(roles) == 2
+        coloured |= _column(axes, study, role, float(place), label_left=left)
+    joined = _lines(axes, study, roles, places) if len(roles) == 2 else 0
+    axes.set_xlim(0, 1)
+    axes.set_ylim(-0.06, 1.1)
+    caption = "Layers from the input (bottom) to the output (top)."
+    if coloured:
+        caption += (
+            " Colour and word: the task on which the layer stands out most from its model's other "
+            "layers (standardised score, above chance); blank: none."
+        )
+    if joined:
+        caption += (
+            " Lines: the matching of layers that keeps the order of depth; the darker, the more alike."
+        )
+    return Drawing("overview", figure, caption, "The models as columns of layers.")
+
+
+def _height(index: int, count: int) -> float:
+    return (index + 0.5) / count
+
+
+def _column(axes: Axes, study: Study, role: str, place: float, *, label_left: bool) -> bool:
+    card = study.models[role]
+    names = card.layer_names
+    if role in study.probes and study.probes[role].tasks:
+        names = profile(study.probes[role])[1] or names
+    found = specialities(study, role)
+    tasks = study.probes[role].tasks if role in study.probes else {}
+    step = 1.0 / len(names)
+    gap = min(0.12 * step, 0.012)
+    for i, name in enumerate(names):
+        task = found.get(name)
+        colour = style.family_colour(task) if task else "#f1efea"
+        axes.add_patch(
+            FancyBboxPatch(
+                (place - _BOX / 2, i * step + gap), _BOX, step - 2 * gap, fc=colour,
+                ec="#8a8a8a" if len(names) <= 30 else "none", lw=0.4,
+                boxstyle="round,pad=0,rounding_size=0.006",
+            )
+        )
+    size = 7.5 if len(names) <= 16 else 6.3
+    for i in style.every_few(len(names), 24):
+        task = found.get(names[i])
+        # Inside the box only where a line of text fits.
+        label = style.short(names[i], 14)
+        side = -1 if label_left else 1
+        word = f"{label}   {tasks[task].title[:22]}" if task and not label_left else label
+        if task and label_left:
+            word = f"{tasks[task].title[:22]}   {label}"
+        axes.text(
+            place + side * (_BOX / 2 + 0.012), _height(i, len(names)), word, fontsize=size,
+            ha="right" if label_left else "left", va="center",
+        )
+    axes.text(
+        place, 1.035, study.title_of(role)[:36], ha="center", va="bottom", fontsize=9.5,
+        color=style.role_colour(role, text=True),
+    )
+    return bool(found)
+
+
+def _lines(axes: Axes, study: Study, roles: list[str], places: np.ndarray) -> int:
+    similarity = study.between(*roles)
+    measure = similarity.main() if similarity else None
+    if measure is None:
+        return 0
+    gain = excess(measure)
+    pairs = monotone_path(gain).pairs
+    for i, j in pairs:
+        strength = float(np.clip(measure.value[i, j], 0.0, 1.0))
+        axes.plot(
+            [places[0] + _BOX / 2, places[1] - _BOX / 2],
+            [_height(i, len(similarity.layers_x)), _height(j, len(similarity.layers_y))],
+            color=style.SEQUENTIAL(0.25 + 0.75 * strength), lw=0.5 + 1.3 * strength,
+            solid_capstyle="butt", zorder=0,
+        )
+    return len(pairs)

@@ -1,0 +1,87 @@
+"""Who specialises in what: tasks against layers, standardised within each task."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reports import style
+from reports.figures.drawing import Drawing
+from reports.study import Probes, Study
+
+LIMIT = 2.0
+
+
+def standardised(table: np.ndarray) -> np.ndarray:
+    """Each row to mean 0 and standard deviation 1 over the layers; a flat row is 0 throughout."""
+    centred = table - np.nanmean(table, axis=1, keepdims=True)
+    scale = np.nanstd(table, axis=1, keepdims=True)
+    return np.divide(centred, scale, out=np.zeros_like(centred), where=scale > 1e-9)
+
+
+def profile(probes: Probes) -> tuple[tuple[str, ...], tuple[str, ...], np.ndarray, np.ndarray]:
+    """Tasks that share the layers of the first, ordered by where they peak.
+
+    Returns
+    -------
+    keys, layers, headline scores [tasks, layers], wins [tasks, layers].
+    """
+    tasks = list(probes.tasks.values())
+    layers = tasks[0].names if tasks else ()
+    tasks = [t for t in tasks if t.names == layers]
+    tasks = [t for t in tasks if np.isfinite(t.curve(t.headline)[:, 0]).any()]
+    if not tasks:
+        return (), layers, np.empty((0, len(layers))), np.empty((0, len(layers)))
+    scores = np.array([t.curve(t.headline)[:, 0] for t in tasks])
+    wins = np.array([t.wins() for t in tasks])
+    weight = np.nan_to_num(wins)
+    middle = (weight * np.arange(len(layers))).sum(1) / np.maximum(weight.sum(1), 1e-12)
+    middle = np.where(weight.sum(1) > 0, middle, np.nanargmax(scores, axis=1))
+    order = np.argsort(middle, kind="stable")
+    return tuple(tasks[i].key for i in order), layers, scores[order], wins[order]
+
+
+def specialisation(study: Study) -> list[Drawing]:
+    """One panel a model, two panels a drawing."""
+    roles = [r for r in study.models if r in study.probes and study.probes[r].tasks]
+    roles = [r for r in roles if profile(study.probes[r])[0] and len(profile(study.probes[r])[1]) > 1]
+    pages = [roles[i : i + 2] for i in range(0, len(roles), 2)]
+    return [_page(study, part, f"specialisation-{n}") for n, part in enumerate(pages, 1)]
+
+
+def _page(study: Study, roles: list[str], name: str) -> Drawing:
+    heights = [len(profile(study.probes[r])[0]) + 2.5 for r in roles]
+    figure = style.canvas(min(0.185 * sum(heights) + 0.75 * len(roles), 7.9))
+    grid = figure.subplots(len(roles), 1, squeeze=False, height_ratios=heights)
+    image = None
+    for axes, role in zip(grid[:, 0], roles, strict=True):
+        probes = study.probes[role]
+        keys, layers, scores, wins = profile(probes)
+        image = axes.imshow(
+            standardised(scores), cmap=style.DIVERGING, vmin=-LIMIT, vmax=LIMIT, aspect="auto"
+        )
+        task, layer = np.nonzero(np.nan_to_num(wins) > 0.02)
+        share = wins[task, layer]
+        axes.scatter(
+            layer, task, s=46 * share, color="white", edgecolors=style.INK, linewidths=0.7, zorder=3
+        )
+        axes.set_yticks(range(len(keys)), [probes.tasks[k].title[:24] for k in keys])
+        style.label_layers(axes, layers, "x", most=30, limit=14)
+        axes.set_title(study.title_of(role)[:60], loc="left", color=style.role_colour(role, text=True))
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0)
+        axes.set_xticks(np.arange(len(layers) + 1) - 0.5, minor=True)
+        axes.set_yticks(np.arange(len(keys) + 1) - 0.5, minor=True)
+        axes.grid(which="minor", color="white", lw=0.8)
+        axes.tick_params(which="minor", length=0)
+    bar = figure.colorbar(image, ax=grid[:, 0].tolist(), shrink=0.5, aspect=26, pad=0.015,
+                          ticks=[-2, -1, 0, 1, 2])
+    bar.outline.set_linewidth(0.4)
+    bar.set_label("score, standardised within the task")
+    caption = (
+        "Scores of the quoted split, standardised over the layers of each task (0 = the model's mean "
+        "layer, 1 = one standard deviation better); tasks are ordered by where they peak. Dot "
+        "area: share of resamples of groups in which the layer scores best; a row with one large dot "
+        "has one clear winner, a row of small dots has none. Standardising hides how large the "
+        "differences are: the curves of the page before show it."
+    )
+    return Drawing(name, figure, caption, "Matrix of tasks and layers.")
