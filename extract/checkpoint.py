@@ -24,7 +24,7 @@ def locate(given: Path, filenames: tuple[str, ...]) -> Path:
     if given.is_file():
         return given
     if not given.is_dir():
-        raise WeightsMissing(f"{given}: no such file or folder; give the weights file or its folder")
+        raise WeightsMissing(f"{given}: no such file or folder; give the file or its folder")
     for filename in filenames:
         if (given / filename).is_file():
             return given / filename

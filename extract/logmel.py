@@ -29,7 +29,7 @@ class LogMel(torch.nn.Module):
     """Mel power in dB (reference 1, floor -100 dB, no clamp of the dynamic range).
 
     Frames are centred on multiples of the hop, with the signal reflected at its ends; the last
-    frame is dropped, which leaves floor(samples / hop). Everything is computed in float32.
+    frame is dropped, which leaves floor(samples / hop).
 
     Attributes
     ----------
@@ -55,14 +55,14 @@ class LogMel(torch.nn.Module):
     def forward(self, waveform: torch.Tensor) -> torch.Tensor:
         """[batch, samples] -> [batch, bands, floor(samples / hop)] in dB."""
         spectrum = torch.stft(
-            waveform.float(),
+            waveform,
             self.n_fft,
             self.hop,
-            window=self.window.float(),
+            window=self.window,
             center=True,
             pad_mode="reflect",
             return_complex=True,
         )[..., :-1]
         power = spectrum.real.square() + spectrum.imag.square()
-        mel = self.filters.float().t() @ power
+        mel = self.filters.t() @ power
         return 10.0 * torch.log10(mel.clamp(min=1e-10))

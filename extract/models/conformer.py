@@ -188,9 +188,9 @@ class Rotary(nn.Module):
         return 1.0 / ROTARY_BASE ** (steps / self.head_dim)
 
     def forward(self, tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cosines and sines, each [tokens, 1, head width] in float32."""
-        frequencies = self.inv_freq.float()
-        angles = torch.outer(torch.arange(tokens, device=frequencies.device), frequencies)
+        """Cosines and sines, each [tokens, 1, head width]."""
+        places = torch.arange(tokens, device=self.inv_freq.device, dtype=self.inv_freq.dtype)
+        angles = torch.outer(places, self.inv_freq)
         angles = torch.cat((angles, angles), dim=-1)[:, None]
         return angles.cos(), angles.sin()
 
@@ -238,10 +238,11 @@ class Network(nn.Module):
         """
         last = len(self.names) - 1 if until is None else self.names.index(until)
         mel = (self.mel(waveform) - self.mean) / self.std
-        x = self.conv(mel.to(self.conv.linear.weight.dtype))
+        x = self.conv(mel)
         out = {"frontend": x}
-        cos, sin = (part.to(x.dtype) for part in self.conformer.embed_positions(x.shape[1]))
-        for name, block in zip(self.names[1 : last + 1], self.conformer.layers):
+        cos, sin = self.conformer.embed_positions(x.shape[1])
+        blocks = self.conformer.layers[:last]
+        for name, block in zip(self.names[1:-1][:last], blocks, strict=True):
             out[name] = x = block(x, cos, sin)
         if last == len(self.names) - 1:
             out["final"] = self.conformer.layer_norm(x)

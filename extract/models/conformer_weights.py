@@ -15,6 +15,7 @@ from extract.weights import load_strict, sha256_of_tensors
 
 # statistics of the log-mel (dB) over the Million Song Dataset: 14,282,760,192 values
 MSD_MEAN, MSD_STD = 6.768444971712967, 18.417922652295623
+PUBLISHED = Sizes()
 PARAMETERS = 316_343_296  # of the network at its published sizes
 # in every file, never used for features
 UNUSED = ("cls_token", "linear.", "conformer.pos_conv_embed.")
@@ -103,12 +104,12 @@ def trained(
     )
 
 
-def untrained(card: ModelCard, seed: int, sizes: Sizes = Sizes()) -> ConformerModel:
+def untrained(card: ModelCard, seed: int, sizes: Sizes = PUBLISHED) -> ConformerModel:
     """The same architecture with PyTorch's usual random initial weights, drawn from `seed`.
 
     Models of this one architecture get different draws from one seed: twins of two models are
-    as independent as the models are. The global random state is left as it was. The log-mel keeps the statistics of real music, so
-    that the twin differs from the model by its weights alone.
+    as independent as the models are. The global random state is left as it was. The log-mel keeps
+    the statistics of real music, so that a twin differs from its model by the weights alone.
     """
     state = torch.get_rng_state()
     try:
@@ -129,7 +130,7 @@ def _mixed(seed: int, name: str) -> int:
 def _card_of(card: ModelCard, network: Network) -> ModelCard:
     """The card as it stands, or corrected where the network has other sizes than published."""
     sizes = network.sizes
-    if sizes == Sizes():
+    if sizes == PUBLISHED:
         return card
     note = (
         f"Not of the published size: {sizes.depth} blocks of width {sizes.encoder_dim}, "

@@ -130,7 +130,7 @@ def from_file(
 def _check_variant(path: Path, variant: Variant) -> None:
     for other in (_MSD, _FMA):
         if other is not variant and path.name == other.file:
-            raise WeightsInvalid(f"{path}: these are the weights of {other.name}: ask for that model")
+            raise WeightsInvalid(f"{path}: these weights are {other.name}: ask for that model")
 
 
 def _statistics(variant: Variant, path: Path | None) -> tuple[float, float]:
