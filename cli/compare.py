@@ -39,7 +39,13 @@ def command(
     from cli.screen import Screen
     from cli.similarity import compare_models, resolve_measures
     from cli.steps import (
-        Run, check_model, extract_rows, gather_failures, load_model, open_data, resolve_device,
+        Run,
+        check_model,
+        extract_rows,
+        gather_failures,
+        load_model,
+        open_data,
+        resolve_device,
     )  # fmt: skip
 
     screen = Screen(quiet)

@@ -26,7 +26,8 @@ def command(name: str | None, manifest, as_json: bool) -> None:
         ]
         rows.append(["FOLDER", "", "any folder of wav, flac, mp3 or ogg files; labels from a CSV"])
         if as_json:
-            click.echo(json.dumps([dict(zip(("name", "subsets", "summary"), r)) for r in rows]))
+            keys = ("name", "subsets", "summary")
+            click.echo(json.dumps([dict(zip(keys, row, strict=True)) for row in rows]))
         else:
             show_table("Data sets", ["name", "subsets", "what it is"], rows)
         return

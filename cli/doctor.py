@@ -16,7 +16,7 @@ from cli import options
 PYTHON_RSA = (
     "the cryptography package `rsa` (Python-RSA) is in this environment under the same import "
     "name: whichever was installed last has overwritten the other's files, so either this tool or "
-    "what signs with Python-RSA (some cloud clients) breaks; give music-rsa an environment of its own"
+    "what signs with Python-RSA (some cloud clients) breaks; give music-rsa its own environment"
 )
 
 
@@ -30,7 +30,7 @@ def command(as_json: bool) -> None:
     )]  # fmt: skip
     if as_json:
         keys = ("check", "ok", "found", "cure")
-        click.echo(json.dumps([dict(zip(keys, check)) for check in checks], indent=1))
+        click.echo(json.dumps([dict(zip(keys, check, strict=True)) for check in checks], indent=1))
     else:
         from cli.screen import show_table
 
@@ -70,7 +70,8 @@ def _torch():
 
 def _transformers():
     version = _version("transformers")
-    return "transformers", bool(version), str(version), "" if version else "pip install transformers"
+    cure = "" if version else "pip install transformers"
+    return "transformers", bool(version), str(version), cure
 
 
 def _device():
@@ -79,7 +80,8 @@ def _device():
     device = resolve_device("auto")
     import torch
 
-    name = torch.cuda.get_device_name() if device == "cuda" else f"{torch.get_num_threads()} threads"
+    threads = f"{torch.get_num_threads()} threads"
+    name = torch.cuda.get_device_name() if device == "cuda" else threads
     return "device", True, f"{device} ({name})", ""
 
 
@@ -103,7 +105,8 @@ def _typst():
 def _demo_data():
     lacking = [n for n in ("music21", "pretty_midi", "midirenderer") if not util.find_spec(n)]
     if lacking:
-        return "data set mini", True, f"off: no {', '.join(lacking)}", "pip install 'music-rsa[demo]'"
+        cure = "pip install 'music-rsa[demo]'"
+        return "data set mini", True, f"off: no {', '.join(lacking)}", cure
     return "data set mini", True, f"music21 {_version('music21')}", ""
 
 

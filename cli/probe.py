@@ -37,7 +37,13 @@ def command(
     from cli.record import study_folder, write_study
     from cli.screen import Screen
     from cli.steps import (
-        Run, check_model, extract_rows, gather_failures, load_model, open_data, resolve_device,
+        Run,
+        check_model,
+        extract_rows,
+        gather_failures,
+        load_model,
+        open_data,
+        resolve_device,
     )  # fmt: skip
 
     if weights and len(names) > 1:
@@ -52,7 +58,7 @@ def command(
     running["device"] = resolve_device(running["device"])
     run = Run(**running)
     folder = study_folder(out, "study-" + "-".join(names))
-    models = {role: load_model(name, weights, run) for role, name in zip(ROLES, names)}
+    models = {role: load_model(name, weights, run) for role, name in zip(ROLES, names, strict=False)}
     with screen.stage(f"data set {data}"):
         dataset, clips = open_data(data, manifest, limit)
         chosen = resolve_tasks(tasks, dataset)

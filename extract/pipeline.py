@@ -1,4 +1,4 @@
-"""From clips to stores: decode and cut in threads, one forward pass, rows written shard by shard."""
+"""From clips to stores: decode and cut in threads, one forward pass, rows kept by shard."""
 
 from __future__ import annotations
 
@@ -166,7 +166,8 @@ def _extract_shard(
     dataset: Dataset,
 ) -> None:
     """Forward, pool and write one shard."""
-    failures = [Failure(c.clip.id, dataset.file(c.clip), c.reason) for c in batch if c.windows is None]
+    bad = [c for c in batch if c.windows is None]
+    failures = [Failure(c.clip.id, dataset.file(c.clip), c.reason) for c in bad]
     good = [c for c in batch if c.windows is not None]
     pooled = {kind: [_Pool(c.clip, kind, model) for c in good] for kind in stores}
     for members in _batches(model, good, options.device):

@@ -140,7 +140,8 @@ class Store:
         try:
             _write_whole(self.path(shard), lambda path: save_file(tensors, path, metadata))
         except (OSError, SafetensorError) as error:
-            raise StoreError(f"{self.path(shard)}: cannot write: {error}; is the disk full?") from None
+            message = f"{self.path(shard)}: cannot write: {error}; is the disk full?"
+            raise StoreError(message) from None
 
     def read_shard(self, shard: int, layer: str) -> torch.Tensor:
         """[rows, width] float32 of one layer of one shard; the hash is checked."""

@@ -34,7 +34,8 @@ def test_frame_and_segment_rows_sit_at_their_time(tmp_path):
     found = extract(SmallModel(), data, data.clips, ["frames:5", "segments:half"], tmp_path)
     for representation in found.values():
         rows = representation.rows
-        wanted = [ramp_mean(rows.clips[i], *span) for i, span in zip(rows.clip, rows.spans)]
+        pairs = zip(rows.clip, rows.spans, strict=True)
+        wanted = [ramp_mean(rows.clips[i], *span) for i, span in pairs]
         got = representation.read("mean")[:, 0]
         torch.testing.assert_close(got, torch.tensor(wanted).float(), atol=1e-4, rtol=0)
 
