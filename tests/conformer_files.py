@@ -46,15 +46,17 @@ def tensors_of(kind: str, sizes: Sizes, seed: int) -> dict[str, torch.Tensor]:
     }
     codes = 4096 if kind == "musicfm" else 8192
     place = "model.conformer.pos_conv_embed.conv."
-    tensors = drawn | counters | {
+    steps = -torch.arange(0, head, 2) / head
+    extras = {
         "model.cls_token": torch.randn(width),
         "model.linear.weight": torch.randn(codes, width),
         "model.linear.bias": torch.randn(codes),
         place + "bias": torch.randn(width),
         place + "weight_g": torch.randn(1, 1, 128),
         place + "weight_v": torch.randn(width, width // 16, 128),
-        "model.conformer.embed_positions.inv_freq": 10000.0 ** (-torch.arange(0, head, 2) / head),
+        "model.conformer.embed_positions.inv_freq": 10000.0**steps,
     }
+    tensors = drawn | counters | extras
     if kind == "musicfm":
         mel = Network(TINY, MEAN, STD).mel
         quantizer = "model.quantizer_melspec_2048_0."

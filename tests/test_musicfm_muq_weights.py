@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import conformer_files as files
 import golden
-import huggingface_hub
-import huggingface_hub.errors
 import pytest
 import torch
 from conformer_files import MEAN, STD, TINY
-from huggingface_hub import constants
 from safetensors.torch import save_file
 
-from extract import checkpoint, hub, models
+from extract import checkpoint, models
 from extract.errors import WeightsInvalid, WeightsMissing
 from extract.models import conformer_weights, muq, musicfm
 from extract.models.base import Request
-from extract.weights import sha256_of_file
 
 KINDS = ("musicfm", "muq")
 KEY = "model.conformer.layers.1.ffn1.output_dense.weight"
@@ -86,9 +81,7 @@ def test_card_says_when_the_network_is_not_of_the_published_size(published, tmp_
 def test_muq_formats_and_names_give_the_same_weights(published, tmp_path):
     """safetensors or PyTorch, counters in either type, new names of the weight norm, no prefix."""
     tensors = published["muq"]
-    whole = {
-        n: t.long() if n.endswith("num_batches_tracked") else t for n, t in tensors.items()
-    }
+    whole = {n: t.long() if n.endswith("num_batches_tracked") else t for n, t in tensors.items()}
     place = "model.conformer.pos_conv_embed.conv."
     for old, new in (("weight_g", "original0"), ("weight_v", "original1")):
         whole[f"{place}parametrizations.weight.{new}"] = whole.pop(place + old)
@@ -339,112 +332,6 @@ def test_nothing_where_the_user_points(tmp_path):
         with pytest.raises(WeightsMissing) as error:
             _load(kind, tmp_path / "nowhere")
         _one_line(error, "nowhere", "no such file")
-
-
-# the hub
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    """An empty hub cache, and no way out."""
-    folder = tmp_path / "hub"
-    folder.mkdir()
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(hub, "_resolves", lambda endpoint: False)
-    return folder
-
-
-def _put(cache, repo, revision, path, blob=None):
-    """A file into the cache, as the hub's client leaves it."""
-    place = cache / f"models--{repo.replace('/', '--')}"
-    (place / "blobs").mkdir(parents=True, exist_ok=True)
-    (place / "snapshots" / revision).mkdir(parents=True, exist_ok=True)
-    stored = place / "blobs" / (blob or sha256_of_file(path))
-    shutil.copy(path, stored)
-    (place / "snapshots" / revision / path.name).symlink_to(stored)
-    return stored
-
-
-@pytest.mark.parametrize(
-    ("name", "file", "repo", "revision", "licence"),
-    [
-        ("musicfm", "pretrained_msd.pt", musicfm.REPO, musicfm.REVISION, "MIT"),
-        ("musicfm-fma", "pretrained_fma.pt", musicfm.REPO, musicfm.REVISION, "MIT"),
-        ("muq", "model.safetensors", muq.REPO, muq.REVISION, "CC-BY-NC-4.0"),
-    ],
-)
-@pytest.mark.parametrize("offline", [True, False])
-def test_no_network_and_no_file(name, file, repo, revision, licence, offline, cache):
-    assert not models.spec(name).present()
-    with pytest.raises(WeightsMissing) as error:
-        models.load(name, Request(offline=offline))
-    reason = "not to be asked" if offline else "cannot be reached"
-    ways = ("--weights-a", "HF_HOME", "--untrained")
-    _one_line(error, file, repo, revision, licence, reason, *ways)
-
-
-@pytest.mark.parametrize(
-    ("failure", "reason"),
-    [
-        (huggingface_hub.errors.LocalEntryNotFoundError("x"), "cannot be reached"),
-        (huggingface_hub.errors.EntryNotFoundError("x"), "no longer has it"),
-        (OSError("No space left on device\nmore"), "No space left on device"),
-    ],
-)
-def test_download_that_fails(failure, reason, cache, monkeypatch):
-    def fail(*_, **__):
-        raise failure
-
-    monkeypatch.setattr(hub, "_resolves", lambda endpoint: True)
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", fail)
-    with pytest.raises(WeightsMissing) as error:
-        models.load("musicfm", Request())
-    _one_line(error, "pretrained_msd.pt", reason, "--untrained")
-
-
-def test_download_asks_for_the_pinned_revision(cache, monkeypatch, tmp_path):
-    path = tmp_path / "file.bin"
-    path.write_bytes(b"abc")
-    asked = []
-
-    def give(repo, filename, revision):
-        asked.append((repo, filename, revision))
-        return str(path)
-
-    monkeypatch.setattr(hub, "_resolves", lambda endpoint: True)
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", give)
-    digest = sha256_of_file(path)
-    assert hub.fetch("a/b", "file.bin", "f" * 40, digest) == path
-    assert asked == [("a/b", "file.bin", "f" * 40)]
-    with pytest.raises(WeightsInvalid) as error:
-        hub.fetch("a/b", "file.bin", "f" * 40, "0" * 64)
-    _one_line(error, str(path), digest, "delete it")
-
-
-def test_cached_muq_needs_no_network(published, cache, tmp_path):
-    folder = files.write_muq(tmp_path, published["muq"], TINY)
-    _put(cache, muq.REPO, muq.REVISION, folder / "config.json", blob="a" * 40)
-    assert not models.spec("muq").present()
-    stored = _put(cache, muq.REPO, muq.REVISION, folder / "model.safetensors")
-    assert models.spec("muq").present()
-    model = models.load("muq", Request(offline=True))
-    assert model.weights.sha256 == _load("muq", folder).weights.sha256
-    assert model.weights.source == "hub OpenMuQ/MuQ-large-msd-iter@0562a578 model.safetensors"
-    with open(stored, "r+b") as file:
-        file.seek(-1, 2)
-        file.write(b"\x99")
-    with pytest.raises(WeightsInvalid, match="damaged"):
-        models.load("muq", Request(offline=True))
-
-
-def test_cached_musicfm_must_have_the_published_hash(published, cache, tmp_path, monkeypatch):
-    path = files.write_musicfm(tmp_path, published["musicfm"])
-    _put(cache, musicfm.REPO, musicfm.REVISION, path)
-    assert models.spec("musicfm").present()
-    with pytest.raises(WeightsInvalid) as error:
-        models.load("musicfm", Request())
-    _one_line(error, "218b483a0256", sha256_of_file(path))
 
 
 # untrained

@@ -258,8 +258,6 @@ class ConformerModel(Model):
     def __init__(self, card: ModelCard, network: Network, weights: WeightsRecord) -> None:
         self.card, self.network, self.weights = card, network.eval(), weights
 
-    def forward(
-        self, values: torch.Tensor, until: str | None = None
-    ) -> Mapping[str, torch.Tensor]:
+    def forward(self, values: torch.Tensor, until: str | None = None) -> Mapping[str, torch.Tensor]:
         """Layers of waveforms [batch, samples]; see `Network.forward`."""
         return self.network(values, until)

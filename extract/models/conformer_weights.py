@@ -51,9 +51,7 @@ def sizes_of(
             )
         return tuple(tensors[name].shape)
 
-    blocks = {
-        int(name.split(".")[2]) for name in tensors if name.startswith("conformer.layers.")
-    }
+    blocks = {int(name.split(".")[2]) for name in tensors if name.startswith("conformer.layers.")}
     try:
         width = shape("conformer.layer_norm.weight")[0]
         if heads is None:

@@ -94,9 +94,7 @@ def load(variant: Variant, request: Request) -> ConformerModel:
     """MusicFM as the user wants it; see `Request`."""
     if request.untrained:
         return weights.untrained(variant.card, request.seed)
-    fetch = partial(
-        hub.fetch, REPO, revision=REVISION, licence=LICENCE, offline=request.offline
-    )
+    fetch = partial(hub.fetch, REPO, revision=REVISION, licence=LICENCE, offline=request.offline)
     if request.weights is None:
         path = fetch(variant.file, sha256=variant.sha256)
         stats = None if variant.mean is not None else fetch(variant.stats)
