@@ -60,7 +60,8 @@ def test_long_files_are_cut_from_the_middle(tmp_path):
     (clip,) = Folder(tmp_path, clip_seconds=3.0).clips
     assert (clip.id, clip.start, clip.duration) == ("long.wav", 3.75, 3.0)
     data = Folder(tmp_path, clip_seconds=3.0, clips_per_track=2)
-    assert [(c.id, c.start) for c in data.clips] == [("long.wav#2.25", 2.25), ("long.wav#5.25", 5.25)]
+    assert [c.id for c in data.clips] == ["long.wav#2.25", "long.wav#5.25"]
+    assert [c.start for c in data.clips] == [2.25, 5.25]
     assert {c.group for c in data.clips} == {"long.wav"}
     assert [c.start for c in Folder(tmp_path, clip_seconds=3.0, clips_per_track=None).clips] == [
         0.75, 3.75, 6.75,

@@ -23,7 +23,8 @@ REGISTRY = {
     "chordnet-s3": "extract.models.chordnet:S3",
     "chordnet-s4": "extract.models.chordnet:S4",
 }
-REFERENCES = "extract.models.references:SPEC"
+# not a module named `references`: importing it would hide the function below
+REFERENCES = "extract.models.descriptors:SPEC"
 ALIASES = {"musicfm-msd": "musicfm", "chordnet-s0": "chordnet"}
 
 

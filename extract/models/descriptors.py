@@ -11,7 +11,7 @@ layer      width  one frame
 =========  =====  ==========================================================================
 log-mel    128    mel bands (Slaney scale, height 1), dB re a mean square of 1, 93 ms
 mfcc       20     the cosine transform of the log-mel bands (Davis, Mermelstein 1980)
-chroma     12     C to B: square root of the spectrum folded to pitch classes, 371 ms, largest = 1
+chroma     12     C to B: magnitude spectrum of 371 ms folded to pitch classes, the largest being 1
 onset      6      rise of the log-mel bands, in six groups (Böck, Widmer 2013)
 tempogram  80     autocorrelation of the onset strength over 8.9 s (Grosche et al. 2010), at lags
                   of 8 to 87 frames: 323 to 30 beats per minute
@@ -142,9 +142,13 @@ def _mel_filters() -> np.ndarray:
 
 @cache
 def _pitch_filters() -> np.ndarray:
-    """[12, bins]: a Gaussian of a semitone around each pitch, weighted towards 110 to 880 Hz."""
+    """[12, bins]: a Gaussian of a semitone around each pitch, under a wide one around 311 Hz.
+
+    Low weights above it keep partials out: thirds and fifths of the notes, which sound like other
+    notes of the scale.
+    """
     return librosa.filters.chroma(
-        sr=RATE // 2, n_fft=PITCH_FFT, tuning=0.0, ctroct=4.5, octwidth=1.0
+        sr=RATE // 2, n_fft=PITCH_FFT, tuning=0.0, ctroct=3.5, octwidth=1.5
     ).astype(np.float32)
 
 
@@ -165,13 +169,12 @@ def _chroma(samples: np.ndarray, frames: int) -> np.ndarray:
     half = soxr.resample(samples, RATE, RATE // 2, quality="HQ")
     needed = (frames - 1) * (HOP // 2)
     half = np.pad(half, (0, max(0, needed - len(half))))
-    # the fourth root of power: partials of a chord count more evenly than by magnitude
-    spectrum = np.sqrt(np.sqrt(_power(half, PITCH_FFT, HOP // 2)[:, :frames]))
+    spectrum = np.sqrt(_power(half, PITCH_FFT, HOP // 2)[:, :frames])
     return librosa.util.normalize(_pitch_filters() @ spectrum, norm=np.inf, axis=0)
 
 
 def _onset(mel: np.ndarray) -> np.ndarray:
-    """[6, frames]. A rise stands at the frame on which it is centred, not where a window meets it."""
+    """[6, frames]. A rise stands at the frame it is centred on, not where a window first meets it."""
     return librosa.onset.onset_strength_multi(
         S=np.maximum(mel, mel.max() - RANGE),
         sr=RATE,
