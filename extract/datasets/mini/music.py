@@ -13,7 +13,7 @@ from extract.datasets.mini import harmony, sources
 from extract.datasets.mini.draws import deal, uniform
 from extract.datasets.mini.excerpts import METRES, Sound, cut, long_enough, pitch_weights
 from extract.datasets.mini.programs import programs_of
-from extract.datasets.mini.scores import Score, abc_header, parse_all, part_count
+from extract.datasets.mini.scores import Score, abc_fields, parse_all, part_count
 from extract.datasets.mini.splits import assign, melody_groups
 
 Rows = list[tuple[Clip, Sound]]
@@ -124,13 +124,18 @@ def on_beats(score: Score) -> list[int]:
 
 
 def _tunes() -> dict[Path, tuple[str, int, str]]:
-    """Dance, tonic and mode of each tune whose header states them plainly."""
+    """Dance, tonic and mode of each tune whose header states them plainly.
+
+    Tunes that change key or metre are left out: the reader of ABC overlooks such changes.
+    """
     out = {}
     for path in sources.corpus("ryansMammoth", "*.abc"):
-        header = abc_header(path)
-        dance = DANCES.get(header.get("R", "").lower())
-        key = re.fullmatch(r"([A-G])([b#]?)\s*([A-Za-z]*)", header.get("K", ""))
-        metre = {"C": "4/4", "C|": "2/2"}.get(header.get("M", ""), header.get("M", ""))
+        fields = abc_fields(path)
+        if len(fields.get("K", ())) != 1 or len(fields.get("M", ())) != 1:
+            continue
+        dance = DANCES.get(fields.get("R", [""])[0].lower())
+        key = re.fullmatch(r"([A-G])([b#]?)\s*([A-Za-z]*)", fields["K"][0])
+        metre = {"C": "4/4", "C|": "2/2"}.get(fields["M"][0], fields["M"][0])
         if dance is None or key is None or metre not in METRES:
             continue
         mode = MODES.get(key[3]) or MODES.get(key[3].lower())

@@ -63,13 +63,12 @@ def part_count(path: Path) -> int:
         return archive.read(names[0]).count(b"<score-part ") if names else 0
 
 
-def abc_header(path: Path) -> dict[str, str]:
-    """First value of each header field of an ABC file (fields by letter)."""
-    fields: dict[str, str] = {}
-    for line in path.read_text(encoding="latin-1").splitlines():
-        found = re.match(r"([A-Za-z]):\s*([^%]*)", line)
-        if found:
-            fields.setdefault(found[1], found[2].strip())
+def abc_fields(path: Path) -> dict[str, list[str]]:
+    """Values of each field of an ABC file (fields by letter), also of those inside the tune."""
+    fields: dict[str, list[str]] = {}
+    text = path.read_text(encoding="latin-1")
+    for letter, value in re.findall(r"(?:^|\[)([A-Za-z]):[ \t]*([^%\n\]]*)", text, re.MULTILINE):
+        fields.setdefault(letter, []).append(value.strip())
     return fields
 
 

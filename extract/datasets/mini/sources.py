@@ -40,9 +40,13 @@ def font_path() -> Path:
     return path
 
 
-@cache
 def font_hash() -> str:
-    return sha256_of_file(font_path())
+    return _hash_of(font_path())
+
+
+@cache
+def _hash_of(path: Path) -> str:
+    return sha256_of_file(path)
 
 
 def corpus(folder: str, pattern: str) -> list[Path]:

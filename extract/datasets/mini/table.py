@@ -1,4 +1,4 @@
-"""The label table: built once, kept as compressed JSON, rebuilt when anything it depends on changes."""
+"""The label table: built once, kept as compressed JSON, rebuilt when its sources change."""
 
 from __future__ import annotations
 
