@@ -1,0 +1,334 @@
+"""Puts findings, figures and tables of a study on pages and writes the PDF."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from reports import style, tables
+from reports.errors import ReportError
+from reports.figures import (
+    cross,
+    curves,
+    information,
+    landscape,
+    overview,
+    resemblance,
+    specialisation,
+    within,
+)
+from reports.figures.drawing import Drawing
+from reports.findings import UNSUPPORTED, Finding, find, first_page
+from reports.study import Study, clean
+
+_HERE = Path(__file__).parent
+_SOURCES = ("template.typ", "methods.typ")
+_AUTHOR = "rsa"
+_PER_SECTION = 4
+
+# Which method note explains a measure: by the start of its canonical string.
+_METHODS = (
+    ("cka:linear,track-debiased", "cka-track"),
+    ("cka:linear,debiased", "cka-debiased"),
+    ("cka:linear", "cka-biased"),
+    ("svcca", "svcca"),
+    ("pwcca", "pwcca"),
+    ("mi:gaussian", "mi-gaussian"),
+)
+_ORDER = (
+    "cka-track", "cka-debiased", "cka-biased", "svcca", "pwcca", "mi-gaussian", "interval",
+    "matching", "blocks", "probes", "map", "limits",
+)
+
+
+@dataclass
+class _Section:
+    """One question of the report and what answers it."""
+
+    anchor: str
+    question: str
+    kind: str = "figures"
+    figures: list[Drawing] = field(default_factory=list)
+    content: dict[str, Any] = field(default_factory=dict)
+    fresh: bool = True
+
+
+def write_report(study_folder: str | Path, out: str | Path | None = None) -> Path:
+    """Makes the PDF of a study.
+
+    Parameters
+    ----------
+    study_folder : as described in docs/study.md.
+    out : where the PDF goes; by default `report.pdf` in the folder, and then the figures are
+        written to its `figures/` too.
+
+    Returns
+    -------
+    The path of the PDF. The same study gives the same words and figures.
+
+    Raises
+    ------
+    ReportError : the study cannot be read, or the PDF cannot be written.
+    """
+    study = Study.read(study_folder)
+    target = Path(out) if out is not None else study.folder / "report.pdf"
+    if target.is_dir():
+        raise ReportError(f"{target}: is a folder; give the name of a file, such as report.pdf")
+    with tempfile.TemporaryDirectory(prefix="rsa-report-") as room:
+        work = Path(room)
+        _lay_out(study, work)
+        pdf = _compile(study, work)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _replace(target, pdf)
+            if out is None:
+                (study.folder / "figures").mkdir(exist_ok=True)
+                for figure in sorted(work.glob("*.pdf")):
+                    _replace(study.folder / "figures" / figure.name, figure.read_bytes())
+        except OSError as error:
+            raise ReportError(
+                f"{target}: cannot be written ({error.strerror or error}); give another place for it"
+            ) from None
+    return target
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """A reader sees the old file or the new one, never half of one."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _lay_out(study: Study, work: Path) -> None:
+    """Writes figures, template and data.json to `work`."""
+    with style.look():
+        top = overview.overview(study)
+        sections = _sections(study)
+        drawings = [top, *(d for s in sections for d in s.figures)]
+        for one in drawings:
+            style.save(one.figure, work / f"{one.name}.pdf")
+    data = _data(study, top, sections)
+    (work / "data.json").write_text(json.dumps(data), encoding="utf-8")
+    for name in _SOURCES:
+        shutil.copyfile(_HERE / name, work / name)
+
+
+def _compile(study: Study, work: Path) -> bytes:
+    import typst
+
+    text = (work / "data.json").read_text(encoding="utf-8")
+    try:
+        return typst.compile(
+            str(work / "template.typ"), root=str(work), timestamp=int(_when(study).timestamp()),
+            # Fonts of the system only where the embedded ones lack the script of some name.
+            ignore_system_fonts=_covered(json.loads(text)),
+        )
+    except (typst.TypstError, RuntimeError) as error:
+        raise ReportError(
+            f"{study.folder}: the pages cannot be set ({clean(error, 300)}); "
+            "please report this with the study's study.json"
+        ) from None
+
+
+def _covered(values: Any) -> bool:
+    """True when Latin, Greek, Cyrillic and common signs are all there is."""
+    if isinstance(values, str):
+        return all(ord(c) < 0x0530 or 0x1E00 <= ord(c) < 0x2600 for c in values)
+    if isinstance(values, dict):
+        return all(map(_covered, values.values()))
+    return all(map(_covered, values)) if isinstance(values, list) else True
+
+
+def _when(study: Study) -> datetime:
+    try:
+        when = datetime.fromisoformat(study.created.replace("Z", "+00:00"))
+    except ValueError:
+        return datetime(1970, 1, 1, tzinfo=timezone.utc)
+    return when if when.tzinfo else when.replace(tzinfo=timezone.utc)
+
+
+def _date(study: Study) -> str:
+    when = _when(study)
+    return f"{when.day} {when:%B %Y}" if when.year > 1970 else study.created
+
+
+def _sections(study: Study) -> list[_Section]:
+    """Every question the study has an answer to, in the order of the storyboard."""
+    pair = ("a", "b") if {"a", "b"} <= set(study.models) else None
+    crossed = [cross.cross(study, *pair), cross.others(study, *pair)] if pair else []
+    bits = [information.information(study, *pair)] if pair else []
+    advice = tables.recommendations(study)
+    sections = [
+        _Section("cards", "What was compared, on what?", "cards", fresh=False,
+                 content={"cards": _cards(study)}),
+        _Section("within", "How is each model organised inside?", figures=within.within(study)),
+        _Section("cross", "Where do the models agree?", figures=_there(crossed)),
+        _Section("information", "How much information is shared?", figures=_there(bits),
+                 fresh=False),
+        _Section("resemblance", "What does each layer resemble?",
+                 figures=_there([resemblance.resemblance(study)])),
+        _Section("probes", "What can be read out, and where?", figures=curves.curves(study)),
+        _Section("specialisation", "Who specialises in what?",
+                 figures=specialisation.specialisation(study)),
+        _Section("recommendation", "What should I use?", "advice",
+                 content={"rows": advice, "intro": _ADVICE}),
+        _Section("landscape", "What does it look like?", figures=_there([landscape.landscape(study)]),
+                 fresh=False),
+    ]
+    kept = [s for s in sections if s.figures or s.content.get("cards") or s.content.get("rows")]
+    anchors = {s.anchor for s in kept}
+    kept.append(_Section("methods", "How were the numbers made?", "methods"))
+    parts = [
+        ("Provenance", tables.provenance(study)),
+        ("Time taken", tables.timings(study)),
+        ("Clips that could not be used", tables.failures(study)),
+    ]
+    parts = [{"title": t, "rows": _soft(rows)} for t, rows in parts if rows]
+    kept.append(_Section("record", "Can I trust and repeat it?", "record", content={"parts": parts}))
+    kept.append(_Section("papers", "References", "papers", content={"models": _papers(study)},
+                         fresh=False))
+    # Few tasks leave room for the next question on the same page.
+    if "recommendation" in anchors and len(advice) <= 3:
+        next(s for s in kept if s.anchor == "recommendation").fresh = False
+    return kept
+
+
+_ADVICE = (
+    "For each task the model and layer with the best validation score, its score on the quoted test "
+    "split, and what the layer brings over the last layer of the same model (paired over groups). "
+    "Intervals are 95 %. The last column is what the best representation without a network reaches."
+)
+
+
+def _there(drawings: Iterable[Drawing | None]) -> list[Drawing]:
+    return [d for d in drawings if d is not None]
+
+
+def _cards(study: Study) -> list[dict]:
+    cards = []
+    for role, card in study.models.items():
+        title = f"{role.upper()}   {card.title}"
+        cards.append({"title": _soft(title), "rows": _soft(tables.model_card(card))})
+    if study.references is not None:
+        rows = [("Layers", tables.layers_in_words(study.references.layers)),
+                ("Source", clean(study.references.facts.get("weights_from"), 200))]
+        cards.append({"title": "References: representations that are not networks",
+                      "rows": _soft([r for r in rows if r[1]])})
+    rows = tables.data_card(study)
+    if rows:
+        cards.append({"title": "Data", "rows": _soft(rows)})
+    return cards
+
+
+def _papers(study: Study) -> list[dict]:
+    out = []
+    for card in study.models.values():
+        paper = clean(card.facts.get("paper"), 300)
+        url = clean(card.facts.get("url"), 300)
+        # Only web addresses become links: a file or a script must not be a click away.
+        safe = urlsplit(url).scheme in ("http", "https") and bool(re.fullmatch(r"[!-~]+", url))
+        if paper or safe:
+            out.append({"text": _soft(f"{card.title}: {paper}"), "url": url if safe else None})
+    return out
+
+
+def _data(study: Study, top: Drawing, sections: list[_Section]) -> dict:
+    """Everything the template prints."""
+    anchors = {s.anchor for s in sections}
+    found = [f for f in find(study) if f.anchor in anchors]
+    data = study.raw.get("data") if isinstance(study.raw.get("data"), dict) else {}
+    names = [clean(data.get("title") or data.get("name"), 120), _date(study)]
+    caveats = [*study.caveats, *(clean(c, 600) for c in data.get("caveats") or [])]
+    shown = first_page(found)
+    return {
+        "title": _soft(study.title),
+        "author": _AUTHOR,
+        "subtitle": _soft("   \N{MIDDLE DOT}   ".join(n for n in names if n)),
+        "running": _soft(clean(study.title, 90)),
+        "date": _date(study),
+        "stamps": [_soft(s) for s in study.stamps],
+        "caveats": [_soft(c) for c in dict.fromkeys(caveats) if c],
+        "findings": [_finding(f) for f in shown],
+        "overview": _drawing(top),
+        "sections": [
+            {
+                "anchor": s.anchor, "question": s.question, "kind": s.kind, "fresh": s.fresh,
+                "figures": [_drawing(d) for d in s.figures],
+                "findings": [_finding(f) for f in _seen(found, s.anchor)],
+                **_soft(s.content),
+            }
+            for s in sections
+        ],
+        **_methods(study, anchors),
+        "notes": [_soft(n) for n in _notes(study)],
+    }
+
+
+def _seen(found: list[Finding], anchor: str) -> list[Finding]:
+    """What a section says first: its supported findings, or one that says there are none."""
+    mine = [f for f in found if f.anchor == anchor]
+    supported = [f for f in mine if f.grade != UNSUPPORTED]
+    return supported[:_PER_SECTION] or mine[:1]
+
+
+def _finding(one: Finding) -> dict:
+    return {"claim": _soft(one.claim), "grade": one.grade, "anchor": one.anchor}
+
+
+def _drawing(one: Drawing) -> dict:
+    return {"file": f"{one.name}.pdf", "caption": _soft(one.caption), "alt": one.alt}
+
+
+def _methods(study: Study, anchors: set[str]) -> dict:
+    """Which method notes to print, and the canonical strings each stands for."""
+    used: dict[str, list[str]] = {}
+    for similarity in study.similarity.values():
+        for name in similarity.measures:
+            key = next((k for start, k in _METHODS if name.startswith(start)), None)
+            if key and name not in used.setdefault(key, []):
+                used[key].append(name)
+    wanted = {*used, "interval"}
+    wanted |= {"matching", "limits"} if "cross" in anchors else set()
+    wanted |= {"blocks"} if "within" in anchors else set()
+    wanted |= {"probes"} if "probes" in anchors else set()
+    wanted |= {"map"} if "landscape" in anchors else set()
+    keys = [k for k in _ORDER if k in wanted]
+    source = (_HERE / "methods.typ").read_text(encoding="utf-8")
+    bodies = dict(re.findall(r'^  "([a-z-]+)": \(\n(.*?)^  \),', source, flags=re.S | re.M))
+    cited = {k: re.findall(r"@([a-z]+)", bodies[k]) for k in keys}
+    return {"methods": keys, "used": used, "cited": cited}
+
+
+def _notes(study: Study) -> list[str]:
+    """Notes that measures and tasks carry, each once."""
+    notes: dict[str, None] = {}
+    for similarity in study.similarity.values():
+        for measure in similarity.measures.values():
+            notes.update({f"{measure.name}: {n}": None for n in measure.notes})
+    for role, table in study.probes.items():
+        for task in table.tasks.values():
+            notes.update({f"{study.title_of(role)}, {task.title}: {n}": None for n in task.notes})
+    kept = list(notes)
+    return kept[:40] + ([f"and {len(kept) - 40} more in the study's files"] if len(kept) > 40 else [])
+
+
+def _soft(values: Any) -> Any:
+    """Gives words that are longer than a line places to break; goes through lists and mappings."""
+    if isinstance(values, str):
+        # Zero-width spaces: the reader sees the word as it is.
+        return re.sub(r"(\S{28})(?=\S{12})", "\\1\u200b", values)
+    if isinstance(values, dict):
+        return {k: _soft(v) if k != "url" else v for k, v in values.items()}
+    return [_soft(v) for v in values] if isinstance(values, (list, tuple)) else values

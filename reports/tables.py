@@ -1,0 +1,191 @@
+"""Tables of the report as rows of text: cards, recommendations, provenance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from reports.figures.curves import tasks_of
+from reports.numbers import count, number, with_interval
+from reports.study import LayerCard, ModelCard, Study, Task, clean
+
+Rows = list[tuple[str, str]]
+DASH = "\N{EN DASH}"
+MOST_FAILURES = 12
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{clean(k, 60)} {_plain(v)}" for k, v in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(_plain(v) for v in value)
+    return clean(value, 600)
+
+
+def _kept(rows: Rows) -> Rows:
+    return [(name, text) for name, text in rows if text and text != DASH]
+
+
+def layers_in_words(layers: Sequence[LayerCard]) -> str:
+    """`frontend (512 wide, 50 Hz); block01 to block12 (1024 wide, 25 Hz)`."""
+    parts = []
+    for (width, rate), group in groupby(layers, key=lambda layer: (layer.width, layer.rate)):
+        names = [layer.name for layer in group]
+        facts = [f"{width} wide"] if width else []
+        facts += [f"{rate:.3g} Hz"] if rate else []
+        span = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+        parts.append(span + (f" ({', '.join(facts)})" if facts else ""))
+    return "; ".join(parts)
+
+
+def model_card(card: ModelCard) -> Rows:
+    """What page 2 says about one model."""
+    facts = card.facts
+    weights = facts.get("weights") if isinstance(facts.get("weights"), dict) else {}
+    source = clean(weights.get("source") or facts.get("weights_from"), 200)
+    state = "" if card.trained else "untrained; "
+    digest = clean(weights.get("sha256"), 64)[:16]
+    rate = facts.get("sample_rate")
+    parameters = facts.get("parameters")
+    return _kept(
+        [
+            ("Name", card.name),
+            ("Paper", clean(facts.get("paper"), 300)),
+            ("Trained on", clean(facts.get("training_data"), 300)),
+            ("Parameters", count(parameters) if isinstance(parameters, (int, float)) else ""),
+            ("Audio", f"{count(rate)} Hz" if isinstance(rate, (int, float)) else ""),
+            (f"Layers ({len(card.layers)})", layers_in_words(card.layers)),
+            ("Weights", f"{state}{source}" + (f"; sha256 {digest}" if digest else "")),
+            ("Licence", clean(facts.get("licence"), 200)),
+            ("Notes", clean(facts.get("notes"), 500)),
+        ]
+    )
+
+
+def data_card(study: Study) -> Rows:
+    """What page 2 says about the data."""
+    data = study.raw.get("data")
+    if not isinstance(data, dict):
+        return []
+    hours = data.get("hours")
+    size = [
+        f"{count(data.get(k))} {k}" for k in ("clips", "tracks", "groups")
+        if isinstance(data.get(k), (int, float))
+    ]
+    size += [f"{hours:.2g} hours"] if isinstance(hours, (int, float)) else []
+    labels: dict[str, list[str]] = {}
+    for label in data.get("labels") or []:
+        if isinstance(label, dict):
+            labels.setdefault(clean(label.get("tier"), 20) or "user", []).append(
+                clean(label.get("name"), 60)
+            )
+    rows = study.raw.get("rows") if isinstance(study.raw.get("rows"), dict) else {}
+    compared = (
+        f"{count(rows.get('rows'))} rows ({clean(rows.get('kind'), 40)}) in "
+        f"{count(rows.get('groups'))} groups" if rows.get("rows") else ""
+    )
+    failures = study.raw.get("failures")
+    failed = len(failures) if isinstance(failures, list) else 0
+    return _kept(
+        [
+            ("Data", clean(data.get("title") or data.get("name"), 200)),
+            ("Sources", clean(data.get("sources"), 400)),
+            ("Size", ", ".join(size)),
+            ("Splits", _plain(data.get("splits") or {})),
+            ("Subsets", _plain(data.get("subsets") or {})),
+            ("Labels", "; ".join(f"{tier}: {', '.join(n)}" for tier, n in sorted(labels.items()))),
+            ("Similarity on", compared),
+            ("Unusable clips", f"{failed}" if failed else "none"),
+            ("Licence", clean(data.get("licence"), 200)),
+            ("Identity", clean(data.get("identity"), 64)[:16]),
+        ]
+    )
+
+
+def recommendations(study: Study) -> list[list[str]]:
+    """One row a task: the model and layer of best validation score, and what choosing it brings.
+
+    Columns: task, metric and split, model, layer, score, gain over the model's last layer, best
+    reference. The choice among models is by validation score too; nothing looks at the test data.
+    """
+    rows = []
+    for key in tasks_of(study):
+        options = [
+            (role, study.probes[role].tasks[key]) for role in study.models
+            if role in study.probes and key in study.probes[role].tasks
+        ]
+        role, task = max(options, key=lambda item: _validation(item[1]))
+        gain = task.gain.get(task.headline)
+        is_last = task.index == len(task.layers) - 1
+        rows.append(
+            [
+                task.title,
+                f"{task.metric}, {task.headline}",
+                study.title_of(role),
+                task.selected,
+                with_interval(task.best()),
+                "is the last" if is_last else with_interval(gain, sign=True) if gain else DASH,
+                _reference(study, key),
+            ]
+        )
+    return rows
+
+
+def _validation(task: Task) -> float:
+    value = task.layers[task.index].valid.value
+    return value if math.isfinite(value) else -math.inf
+
+
+def _reference(study: Study, key: str) -> str:
+    task = study.probes["ref"].tasks.get(key) if "ref" in study.probes else None
+    if task is None or not task.best().exists:
+        return DASH
+    return f"{number(task.best().value)} {task.selected}"
+
+
+def provenance(study: Study) -> Rows:
+    """Who, with what, when: enough to do it again."""
+    found = study.raw.get("provenance")
+    found = found if isinstance(found, dict) else {}
+    known = {k: _plain(found[k]) for k in found}
+    rows = [("Command", study.command), ("Made", study.created)]
+    rows += [(name.capitalize(), text) for name, text in known.items()]
+    for card in (*study.models.values(), study.references):
+        weights = card.facts.get("weights") if card else None
+        if isinstance(weights, dict) and weights.get("sha256"):
+            rows.append((f"Weights of {card.name}", f"sha256 {clean(weights['sha256'], 64)}"))
+    data = study.raw.get("data")
+    if isinstance(data, dict) and data.get("identity"):
+        rows.append((f"Identity of {clean(data.get('name'), 60)}", clean(data["identity"], 64)))
+    settings = study.raw.get("settings")
+    if isinstance(settings, dict) and settings:
+        rows.append(("Settings", "; ".join(f"{clean(k, 40)} = {_plain(v)}" for k, v in settings.items())))
+    return _kept(rows)
+
+
+def timings(study: Study) -> Rows:
+    """Stage and seconds."""
+    entries = study.raw.get("timings")
+    rows = []
+    for entry in entries if isinstance(entries, list) else []:
+        seconds = entry.get("seconds") if isinstance(entry, dict) else None
+        if isinstance(seconds, (int, float)):
+            rows.append((clean(entry.get("stage"), 80), f"{seconds:.1f} s"))
+    return rows
+
+
+def failures(study: Study) -> Rows:
+    """Clips that could not be used; the first `MOST_FAILURES`, and how many more."""
+    entries = study.raw.get("failures")
+    entries = [e for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
+    rows = [
+        (clean(e.get("clip") or e.get("file"), 80), clean(e.get("reason"), 200))
+        for e in entries[:MOST_FAILURES]
+    ]
+    if len(entries) > MOST_FAILURES:
+        rows.append((f"and {len(entries) - MOST_FAILURES} more", "see study.json"))
+    return rows
