@@ -1,0 +1,64 @@
+"""A layer made ready for linear probes: standardised on training rows, in its own axes.
+
+In the eigenbasis of X'X a ridge penalty acts on each axis alone, so one decomposition serves
+every penalty and every target on the same training rows; and its eigenvalues are what the
+logistic solver needs as a preconditioner. Rotating changes neither the penalty nor the optimum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Design:
+    """Training rows of one layer.
+
+    Attributes
+    ----------
+    rows : [train, rank] standardised training rows in the eigenbasis, float32.
+    eigenvalues : [rank] of X'X / train, falling, float64.
+    mean, scale : [width] of the standardisation; constant columns have a scale of zero.
+    axes : [width, rank] orthonormal, float32.
+    """
+
+    rows: torch.Tensor
+    eigenvalues: torch.Tensor
+    mean: torch.Tensor
+    scale: torch.Tensor
+    axes: torch.Tensor
+
+    @classmethod
+    def of(cls, train: torch.Tensor) -> Design:
+        """From training rows [train, width] float32; the smaller Gram matrix is decomposed."""
+        values = train.double()
+        mean = values.mean(dim=0)
+        centred = values - mean
+        spread = centred.square().mean(dim=0).sqrt()
+        # a column that varies by no more than float32 rounding of its mean is constant
+        alive = spread > 1e-6 * mean.abs() + torch.finfo(torch.float32).tiny
+        scale = torch.where(alive, 1.0 / spread.clamp_min(torch.finfo(torch.float64).tiny), 0.0)
+        standard = centred * scale
+        n, width = standard.shape
+        if n < width:
+            values, vectors = torch.linalg.eigh(standard @ standard.T / n)
+            values, vectors = _strong(values, vectors)
+            axes = standard.T @ (vectors / (values * n).sqrt())
+        else:
+            values, axes = _strong(*torch.linalg.eigh(standard.T @ standard / n))
+        rows = (standard @ axes).float()
+        return cls(rows, values, mean, scale, axes.float())
+
+    def rotate(self, rows: torch.Tensor) -> torch.Tensor:
+        """Any rows of the same layer, [rows, width], as the training rows are: [rows, rank]."""
+        standard = (rows.double() - self.mean) * self.scale
+        return standard.float() @ self.axes
+
+
+def _strong(values: torch.Tensor, vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Eigenpairs above the rounding of float32 data, strongest first; at least one."""
+    values, vectors = values.flip(0), vectors.flip(1)
+    rank = max(1, int((values > 1e-9 * values[0]).sum())) if values[0] > 0 else 1
+    return values[:rank].clamp_min(torch.finfo(torch.float64).eps), vectors[:, :rank]

@@ -1,0 +1,66 @@
+"""How sure a score is: resamples of whole groups, on fixed answers.
+
+Rows of one group are not independent, so groups are drawn, with replacement, as many as there
+are. All layers are scored on the same draws: differences between layers are paired.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import norm, t
+
+from probes.metrics import Metric
+
+LEVEL = 0.95
+
+
+def draw(groups: int, resamples: int, seed: int) -> np.ndarray:
+    """How often each group is drawn in each resample: [resamples, groups] float64."""
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(groups, np.full(groups, 1.0 / groups), size=resamples).astype(float)
+
+
+def resampled(metric: Metric, sums: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Score of each resample.
+
+    Parameters
+    ----------
+    sums : [..., groups, k] sums of each group, see `Metric.sums`.
+    draws : [resamples, groups].
+
+    Returns
+    -------
+    [..., resamples].
+    """
+    return metric.value(draws @ sums)
+
+
+def interval(
+    scores: np.ndarray, groups: int, level: float = LEVEL
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the expanded percentile interval of resampled scores [..., resamples].
+
+    The plain percentile interval is too narrow for few groups, as a normal quantile and a
+    variance divided by n are; the tails are moved out to make up for both (Hesterberg 2015,
+    "What Teachers Should Know About the Bootstrap", section 5.3). NaN with fewer than two groups,
+    or where most resamples have no score.
+    """
+    shape = scores.shape[:-1]
+    if groups < 2:
+        return np.full(shape, np.nan), np.full(shape, np.nan)
+    widen = np.sqrt(groups / (groups - 1)) * t.ppf((1 - level) / 2, groups - 1)
+    tail = norm.cdf(widen)
+    usable = np.isfinite(scores).mean(axis=-1) > 0.5
+    filled = np.where(usable[..., None], scores, 0.0)
+    low, high = np.nanquantile(filled, [tail, 1 - tail], axis=-1)
+    return np.where(usable, low, np.nan), np.where(usable, high, np.nan)
+
+
+def wins(scores: np.ndarray) -> np.ndarray:
+    """Share of resamples in which each layer scores best: [layers], from [layers, resamples].
+
+    Layers that tie share the resample.
+    """
+    filled = np.where(np.isfinite(scores), scores, -np.inf)
+    best = filled == filled.max(axis=0)
+    return (best / best.sum(axis=0)).mean(axis=-1)

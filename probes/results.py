@@ -1,0 +1,231 @@
+"""What a probing run found, and how it is written and read."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from probes.errors import ProbeError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Score:
+    """A number with its 95 % interval over groups; NaN where it does not exist."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class LayerScores:
+    """One layer on one task.
+
+    Attributes
+    ----------
+    penalty : the one with the best validation score.
+    valid : score on validation, on which penalty and layer are chosen.
+    splits : test split -> score.
+    wins : test split -> share of resamples in which this layer scores best.
+    """
+
+    layer: str
+    penalty: float
+    valid: Score
+    splits: Mapping[str, Score]
+    wins: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """One task on all layers; the fields are those of `probes/X.json` in docs/study.md."""
+
+    task: str
+    title: str
+    label: str
+    kind: str
+    metric: str
+    range: tuple[float | None, float | None]
+    chance: float
+    tier: str
+    classes: int | None
+    unit: str
+    rows: str
+    subsets: tuple[str, ...]
+    n: Mapping[str, int]
+    groups: Mapping[str, int]
+    headline: str
+    selected: str
+    layers: tuple[LayerScores, ...]
+    gain_over_last: Mapping[str, Score]
+    notes: tuple[str, ...] = ()
+
+    def layer(self, name: str) -> LayerScores:
+        """The scores of a layer."""
+        for one in self.layers:
+            if one.layer == name:
+                return one
+        raise ProbeError(f"task {self.task} has no layer {name}; it has {_names(self.layers)}")
+
+    @property
+    def best(self) -> Score:
+        """Score of the selected layer on the headline split."""
+        return self.layer(self.selected).splits[self.headline]
+
+    @classmethod
+    def from_json(cls, entry: Mapping) -> TaskResult:
+        layers = tuple(
+            LayerScores(
+                one["layer"],
+                _number(one["penalty"]),
+                _score(one["valid"]),
+                {split: _score(s) for split, s in one["splits"].items()},
+                {split: _number(share) for split, share in one["wins"].items()},
+            )
+            for one in entry["layers"]
+        )
+        gains = {split: _score(s) for split, s in entry["gain_over_last"].items()}
+        changed = {
+            "layers": layers, "gain_over_last": gains, "range": tuple(entry["range"]),
+            "chance": _number(entry["chance"]), "subsets": tuple(entry["subsets"]),
+            "notes": tuple(entry["notes"]),
+        }  # fmt: skip
+        return cls(**{**entry, **changed})
+
+
+@dataclass(frozen=True)
+class ProbeResults:
+    """All tasks on all layers of one model (or of the references).
+
+    Attributes
+    ----------
+    skipped : task -> why it was not probed.
+    settings : penalties, seed, resamples and so on.
+    role : of the model in the study; set when written.
+    """
+
+    model: str
+    layers: tuple[str, ...]
+    tasks: tuple[TaskResult, ...]
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
+    protocol: str = "linear"
+    role: str = ""
+
+    def __getitem__(self, task: str) -> TaskResult:
+        for one in self.tasks:
+            if one.task == task:
+                return one
+        why = self.skipped.get(task, f"probed were {', '.join(t.task for t in self.tasks)}")
+        raise ProbeError(f"no result for task {task}: {why}")
+
+    def merge(self, *others: ProbeResults) -> ProbeResults:
+        """These results and those of other kinds of rows of the same model; first come first."""
+        tasks, skipped = {t.task: t for t in self.tasks}, dict(self.skipped)
+        for other in others:
+            if (other.model, other.layers) != (self.model, self.layers):
+                raise ProbeError(
+                    f"results of {other.model} ({len(other.layers)} layers) cannot join those of "
+                    f"{self.model} ({len(self.layers)} layers): probe the same model"
+                )
+            for task in other.tasks:
+                tasks.setdefault(task.task, task)
+            skipped = {**other.skipped, **skipped}
+        skipped = {name: why for name, why in skipped.items() if name not in tasks}
+        return ProbeResults(
+            self.model, self.layers, tuple(tasks.values()), skipped, self.settings,
+            self.protocol, self.role,
+        )  # fmt: skip
+
+    def as_json(self, role: str | None = None) -> dict:
+        """As in docs/study.md; numbers that do not exist are None."""
+        return _plain(
+            {
+                "format": FORMAT,
+                "role": self.role if role is None else role,
+                "model": self.model,
+                "protocol": self.protocol,
+                "settings": dict(self.settings),
+                "layers": list(self.layers),
+                "tasks": [asdict(task) for task in self.tasks],
+                "skipped": [{"task": t, "why": why} for t, why in self.skipped.items()],
+            }
+        )
+
+    def write(self, folder: Path, role: str) -> Path:
+        """Writes `<role>.json` and `<role>.csv` into a folder; returns the path of the JSON."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{role}.json"
+        path.write_text(json.dumps(self.as_json(role), indent=1, allow_nan=False) + "\n", "utf-8")
+        with open(folder / f"{role}.csv", "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(
+                ("role", "model", "task", "metric", "quantity", "split", "layer", "selected",
+                 "penalty", "value", "low", "high", "chance")
+            )  # fmt: skip
+            for line in self._lines(role):
+                writer.writerow("" if v is None else v for v in _plain(line))
+        return path
+
+    def _lines(self, role: str):
+        """The long form: one number a line."""
+        for task in self.tasks:
+            head = (role, self.model, task.task, task.metric)
+            for one in task.layers:
+                chosen = (one.layer, int(one.layer == task.selected), one.penalty)
+                for split, score in {"valid": one.valid, **one.splits}.items():
+                    yield [*head, "score", split, *chosen, *asdict(score).values(), task.chance]
+                for split, share in one.wins.items():
+                    yield [*head, "wins", split, *chosen, share, None, None, None]
+            for split, gain in task.gain_over_last.items():
+                place = ("gain_over_last", split, task.selected, 1, None)
+                yield [*head, *place, *asdict(gain).values(), 0.0]
+
+    @classmethod
+    def read(cls, path: Path) -> ProbeResults:
+        """Reads what `write` wrote; `ProbeError` names the file when it cannot."""
+        try:
+            entry = json.loads(Path(path).read_text("utf-8"))
+            if entry["format"] != FORMAT:
+                raise ProbeError(f"{path}: format {entry['format']}, not {FORMAT}; probe again")
+            return cls(
+                entry["model"],
+                tuple(entry["layers"]),
+                tuple(TaskResult.from_json(task) for task in entry["tasks"]),
+                {one["task"]: one["why"] for one in entry["skipped"]},
+                entry["settings"],
+                entry["protocol"],
+                entry["role"],
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ProbeError(f"{path}: not a result of probing ({error}); probe again") from None
+
+
+def _plain(value):
+    """Tuples as lists, NaN as None, numpy scalars as Python's."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _score(entry: Mapping) -> Score:
+    return Score(*(_number(entry[k]) for k in ("value", "low", "high")))
+
+
+def _names(layers: tuple[LayerScores, ...]) -> str:
+    return ", ".join(one.layer for one in layers)

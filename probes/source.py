@@ -1,0 +1,123 @@
+"""What is probed: named layers over some rows, and the table that says what each row is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+
+from probes.errors import ProbeError
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Representations of one model (or of references) over some rows.
+
+    Attributes
+    ----------
+    name : as it stands in messages and results.
+    layers : names of the layers, in order of depth.
+    """
+
+    name: str
+    layers: Sequence[str]
+
+    def __len__(self) -> int:
+        """Number of rows."""
+
+    def read(self, layer: str) -> np.ndarray | torch.Tensor:
+        """All rows of a layer, [rows, width] float32."""
+
+
+@runtime_checkable
+class RowTable(Protocol):
+    """What the rows are: their kind, the group, split and subset of each, and their labels.
+
+    Attributes
+    ----------
+    kind : `clips`, `segments:LABEL` ...
+    groups, splits, subsets : [rows] object arrays of str.
+    """
+
+    kind: str
+    groups: np.ndarray
+    splits: np.ndarray
+    subsets: np.ndarray
+
+    def __len__(self) -> int:
+        """Number of rows."""
+
+    def label(self, name: str) -> np.ndarray:
+        """[rows] object array, None where a row lacks the label."""
+
+
+class Matrices:
+    """A `Source` that is already in memory: layer name -> [rows, width]."""
+
+    def __init__(self, name: str, layers: Mapping[str, np.ndarray | torch.Tensor]):
+        counts = {layer: len(values) for layer, values in layers.items()}
+        if len(set(counts.values())) != 1:
+            raise ProbeError(f"layers of {name} have rows {counts}; give each the same rows")
+        self.name = name
+        self.layers = tuple(layers)
+        self._values = dict(layers)
+
+    def __len__(self) -> int:
+        return len(self._values[self.layers[0]])
+
+    def read(self, layer: str) -> np.ndarray | torch.Tensor:
+        return self._values[layer]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A `RowTable` that is already in memory; `splits` and `subsets` may be left out."""
+
+    groups: np.ndarray
+    labels: Mapping[str, Sequence]
+    splits: np.ndarray | None = None
+    subsets: np.ndarray | None = None
+    kind: str = "clips"
+    _blank: np.ndarray = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        blank = np.full(len(self.groups), "", dtype=object)
+        object.__setattr__(self, "groups", np.array([str(g) for g in self.groups], dtype=object))
+        object.__setattr__(self, "_blank", blank)
+        for name in ("splits", "subsets"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, blank if value is None else np.asarray(value, object))
+        for name, values in {
+            "splits": self.splits, "subsets": self.subsets, **self.labels
+        }.items():  # fmt: skip
+            if len(values) != len(self.groups):
+                raise ProbeError(
+                    f"{name} has {len(values)} values for {len(self.groups)} rows; give one a row"
+                )
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def label(self, name: str) -> np.ndarray:
+        out = np.full(len(self), None, dtype=object)
+        if name in self.labels:
+            out[:] = list(self.labels[name])
+        return out
+
+
+def read_layer(source: Source, layer: str, device: str) -> torch.Tensor:
+    """A layer as float32 [rows, width]; `ProbeError` when it is no matrix or not finite."""
+    values = torch.as_tensor(source.read(layer)).to(device=device, dtype=torch.float32)
+    if values.ndim != 2 or len(values) != len(source) or values.shape[1] == 0:
+        raise ProbeError(
+            f"layer {layer} of {source.name} has shape {tuple(values.shape)}: "
+            f"a matrix of {len(source)} rows is needed"
+        )
+    if not bool(torch.isfinite(values).all()):
+        raise ProbeError(
+            f"layer {layer} of {source.name} holds values that are not finite: extract again"
+        )
+    return values

@@ -1,0 +1,206 @@
+"""From a task and a table of rows to numbers a solver can be given."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from probes.metrics import Metric, metric
+from probes.source import RowTable
+from probes.splits import EVALUATED, SPLITS, TRAIN, VALID, shared_groups
+from probes.tasks.base import Task
+
+MIN_TRAIN_ROWS, MIN_TRAIN_GROUPS = 20, 3
+MIN_VALID_ROWS, MIN_TEST_ROWS, MIN_TEST_GROUPS = 5, 5, 2
+MIN_CLASS_ROWS = 2
+FEW_ROWS, FEW_GROUPS = 30, 10
+
+
+class NotProbed(Exception):
+    """A task that this data cannot answer; the message is the reason, in one line."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A task on some rows.
+
+    Attributes
+    ----------
+    values : [all rows] class index (int64) or number (float64); meaningless outside `index`.
+    index : split -> rows of that split that take part, rising; splits without rows are absent.
+    groups : [all rows] group names.
+    classes : names in the order of their indices; empty for a regression.
+    headline : the split that a report quotes; one of `index`.
+    notes : sentences for the reader.
+    """
+
+    task: Task
+    values: np.ndarray
+    index: dict[str, np.ndarray]
+    groups: np.ndarray
+    classes: tuple[str, ...]
+    metric: Metric
+    headline: str
+    notes: tuple[str, ...]
+
+    @property
+    def regression(self) -> bool:
+        return self.task.kind == "regression"
+
+    @property
+    def evaluated(self) -> list[str]:
+        """The test splits that have rows."""
+        return [split for split in EVALUATED if split in self.index]
+
+    def of(self, split: str) -> np.ndarray:
+        """[rows of the split] targets."""
+        return self.values[self.index[split]]
+
+    def group_index(self, split: str) -> np.ndarray:
+        """[rows of the split] number of the group among those of the split."""
+        return np.unique(self.groups[self.index[split]].astype(str), return_inverse=True)[1]
+
+    def count_groups(self, split: str) -> int:
+        return len(set(self.groups[self.index[split]]))
+
+
+def make_target(task: Task, rows: RowTable, splits: np.ndarray) -> Target:
+    """The target of a task on rows with these splits.
+
+    Raises
+    ------
+    NotProbed : with the reason.
+    ProbeError : for a label value that the task cannot read.
+    """
+    groups = np.asarray(rows.groups, dtype=object)
+    found = np.array([task.target(v) for v in rows.label(task.label)] + [None], dtype=object)[:-1]
+    here = np.array([v is not None for v in found]) & (splits != "")
+    if task.subsets:
+        here &= np.isin(np.asarray(rows.subsets).astype(str), task.subsets)
+    if not here.any():
+        raise NotProbed(f"task {task.name}: no row has the label {task.label}")
+    notes: list[str] = []
+    if task.kind == "classification":
+        classes, here = _classes(found, here, splits, notes)
+        number = {name: i for i, name in enumerate(classes)}
+        values = np.array([number.get(v, -1) for v in found], dtype=np.int64)
+    else:
+        classes = ()
+        values = np.array([np.nan if v is None else v for v in found], dtype=float)
+    index = {split: np.flatnonzero(here & (splits == split)) for split in SPLITS}
+    index = {split: rows_of for split, rows_of in index.items() if len(rows_of)}
+    headline = _headline(task, index, groups, notes)
+    _check(task, index, groups, values, classes, headline)
+    for split, rows_of in index.items():
+        _remark(task, split, rows_of, values, classes, groups, notes)
+    shared = shared_groups(
+        np.where(here, splits, ""), groups, [s for s in EVALUATED if s in index]
+    )
+    if shared:
+        notes.append(
+            f"{len(shared)} groups have rows both in training and in a test split: "
+            "that split asks for new rows of known groups"
+        )
+    return Target(
+        task, values, index, groups, classes, metric(task.metric, classes), headline, tuple(notes)
+    )
+
+
+def _classes(
+    found: np.ndarray, here: np.ndarray, splits: np.ndarray, notes: list[str]
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Classes with enough training rows, in natural order; rows of the others leave."""
+    counts = Counter(found[here & (splits == TRAIN)])
+    kept = {name for name, count in counts.items() if count >= MIN_CLASS_ROWS}
+    left = here & ~np.array([v in kept for v in found])
+    if left.any():
+        gone = sorted(set(found[left]), key=_natural)
+        notes.append(
+            f"left out for fewer than {MIN_CLASS_ROWS} training rows: {_some(gone)} "
+            f"({left.sum()} rows)"
+        )
+    return tuple(sorted(kept, key=_natural)), here & ~left
+
+
+def _headline(
+    task: Task, index: dict[str, np.ndarray], groups: np.ndarray, notes: list[str]
+) -> str:
+    """The task's headline split, or the other test split where that has too little."""
+    usable = [
+        split
+        for split in (task.headline, *EVALUATED)
+        if len(index.get(split, ())) >= MIN_TEST_ROWS
+        and len(set(groups[index[split]])) >= MIN_TEST_GROUPS
+    ]
+    if usable and usable[0] != task.headline:
+        notes.append(f"too few rows in {task.headline}: {usable[0]} is quoted instead")
+    return usable[0] if usable else task.headline
+
+
+def _check(
+    task: Task,
+    index: dict[str, np.ndarray],
+    groups: np.ndarray,
+    values: np.ndarray,
+    classes: tuple[str, ...],
+    headline: str,
+) -> None:
+    """Raises `NotProbed` unless there is enough of everything."""
+    needs = (
+        (TRAIN, MIN_TRAIN_ROWS, MIN_TRAIN_GROUPS),
+        (VALID, MIN_VALID_ROWS, 1),
+        (headline, MIN_TEST_ROWS, MIN_TEST_GROUPS),
+    )
+    for split, least_rows, least_groups in needs:
+        rows_of = index.get(split, np.empty(0, int))
+        n_groups = len(set(groups[rows_of]))
+        for count, least, what in (
+            (len(rows_of), least_rows, "rows"),
+            (n_groups, least_groups, "groups"),
+        ):
+            if count < least:
+                raise NotProbed(
+                    f"task {task.name}: {count} labelled {what} in {split}; needs {least}"
+                )
+    if task.kind == "classification" and len(classes) < 2:
+        raise NotProbed(f"task {task.name}: {len(classes)} class in train; needs 2")
+    if task.kind == "regression" and np.ptp(values[index[TRAIN]]) == 0:
+        raise NotProbed(f"task {task.name}: {task.label} has one value in train; needs several")
+
+
+def _remark(
+    task: Task,
+    split: str,
+    rows_of: np.ndarray,
+    values: np.ndarray,
+    classes: tuple[str, ...],
+    groups: np.ndarray,
+    notes: list[str],
+) -> None:
+    """Notes on what makes the numbers of one split uncertain."""
+    if split != TRAIN and len(rows_of) < FEW_ROWS:
+        notes.append(f"{split}: only {len(rows_of)} rows")
+    n_groups = len(set(groups[rows_of]))
+    if split in EVALUATED and n_groups < FEW_GROUPS:
+        notes.append(f"{split}: the interval rests on {n_groups} groups")
+    if classes:
+        absent = [c for i, c in enumerate(classes) if i not in set(values[rows_of])]
+        if absent:
+            notes.append(f"{split}: no rows of {_some(absent)}")
+    elif split != TRAIN:
+        here, train = np.var(values[rows_of]), np.nanvar(values)
+        if here < 0.05 * train:
+            notes.append(f"{split}: {task.label} hardly varies, so R2 is unstable")
+
+
+def _natural(name: str) -> list:
+    """Sort key under which 9 stands before 10."""
+    return [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in re.split(r"(\d+)", name)]
+
+
+def _some(names: list[str], most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

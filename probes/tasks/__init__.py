@@ -1,0 +1,101 @@
+"""The tasks that are known by name, and tasks for any other label."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterable
+from typing import Protocol
+
+from probes.errors import ProbeError
+from probes.tasks import rhythm, sound, tonality
+from probes.tasks.base import Task
+
+__all__ = ["ALIASES", "TASKS", "Label", "Task", "resolve"]
+
+TASKS: dict[str, Task] = {
+    task.name: task for task in (*tonality.ENTRIES, *rhythm.ENTRIES, *sound.ENTRIES)
+}
+ALIASES = {
+    "bpm": "tempo", "chords": "chord", "family": "instrument", "instruments": "instrument",
+    "meter": "metre", "inversion": "triad_inversion", "quality": "triad_quality",
+    "root": "triad_root",
+}  # fmt: skip
+
+
+class Label(Protocol):
+    """What the data says of a label: `kind` is `category`, `number`, `segments` or `events`."""
+
+    name: str
+    kind: str
+    tier: str
+    unit: str
+
+
+def resolve(names: str | Iterable[str], labels: Iterable[Label]) -> list[Task]:
+    """The tasks that are meant, in the order of the names.
+
+    Parameters
+    ----------
+    names : names of tasks or of labels, or `all` (alone): every known task that the data has the
+        label of, and a task for each further label of tier `user`.
+    labels : the labels that the data has.
+
+    Raises
+    ------
+    ProbeError : for a name that is neither a task nor a label (with the nearest), or a task whose
+        label the data lacks.
+    """
+    cards = {card.name: card for card in labels}
+    names = [names] if isinstance(names, str) else list(names)
+    if names == ["all"]:
+        known = [task for task in TASKS.values() if _fits(task, cards)]
+        covered = {task.label for task in known}
+        free = [
+            Task.of_kind(card.name, card.kind)
+            for card in cards.values()
+            if card.tier == "user" and card.name not in covered and card.kind in _CLIP_KINDS
+        ]
+        return [_stamped(task, cards) for task in known + free]
+    tasks = []
+    for name in dict.fromkeys(names):
+        task = TASKS.get(ALIASES.get(name, name) if name not in cards else name)
+        if task is None and name in ALIASES:
+            task = TASKS[ALIASES[name]]
+        if task is None and name in cards:
+            if cards[name].kind not in _CLIP_KINDS:
+                raise ProbeError(
+                    f"task {name}: there is no probe for a label that holds {cards[name].kind}; "
+                    "name a label with one value a clip"
+                )
+            task = Task.of_kind(name, cards[name].kind)
+        if task is None:
+            raise ProbeError(_unknown(name, cards))
+        if not _fits(task, cards):
+            have = ", ".join(sorted(cards)) or "none"
+            raise ProbeError(f"task {name} needs the label {task.label}; the data has: {have}")
+        tasks.append(_stamped(task, cards))
+    return list({task.name: task for task in tasks}.values())
+
+
+_CLIP_KINDS = ("category", "number")
+
+
+def _fits(task: Task, cards: dict[str, Label]) -> bool:
+    if task.label not in cards:
+        return False
+    wanted = ("segments",) if task.rows.startswith("segments:") else _CLIP_KINDS
+    return cards[task.label].kind in wanted
+
+
+def _stamped(task: Task, cards: dict[str, Label]) -> Task:
+    """The task with what the data says of its label."""
+    card = cards[task.label]
+    return dataclasses.replace(task, tier=card.tier, unit=task.unit or card.unit)
+
+
+def _unknown(name: str, cards: dict[str, Label]) -> str:
+    possible = sorted({*TASKS, *ALIASES, *cards})
+    near = difflib.get_close_matches(name, possible, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(TASKS))}"
+    return f"no task {name!r}: {hint}"
