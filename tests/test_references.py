@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import RidgeClassifier
+from sklearn.linear_model import LogisticRegression
 
 from extract import models
 from extract.errors import WeightsInvalid
@@ -146,16 +146,16 @@ def test_chroma_of_a_major_triad_peaks_at_its_notes(references, transpose):
 def test_major_and_minor_can_be_read_from_chroma_by_a_linear_rule(references):
     rng = np.random.default_rng(0)
     rows, chords = [], []
-    for _ in range(280):
+    for _ in range(240):
         root, minor = rng.integers(12), rng.integers(2)
         steps = np.array([0, 3 if minor else 4, 7])
         voices = 48 + root + steps + 12 * rng.integers(0, 2, 3)
         bass = 36 + root + rng.choice(steps)
-        rows.append(heard(references, tones([bass, *voices], 0.6, rng))["chroma"].mean(0))
+        rows.append(heard(references, tones([bass, *voices], 0.4, rng))["chroma"].mean(0))
         chords.append(2 * root + minor)
     rows, chords = np.stack(rows), np.array(chords)
-    probe = RidgeClassifier(1e-3).fit(rows[:200], chords[:200])
-    assert probe.score(rows[200:], chords[200:]) > 0.9  # chance is 1 in 24
+    probe = LogisticRegression(C=100, max_iter=1000).fit(rows[:170], chords[:170])
+    assert probe.score(rows[170:], chords[170:]) > 0.9  # chance is 1 in 24
 
 
 def test_onset_answers_to_clicks_where_they_are(references):
