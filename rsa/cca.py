@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from rsa.inference import linearized, null_level
 from rsa.joint import Joint
 from rsa.measure import Measure, Table, constant_note
+from rsa.threads import spread
 
 # floating-point operations that the permutations of one measure may take; at least MINIMUM draws
 BUDGET, MINIMUM = 6e11, 5
@@ -98,85 +96,26 @@ class CCA(Measure):
         return replace(self, variance=variance, name=name)
 
     def estimate(self, joint: Joint) -> Table:
-        count, rows = len(joint), joint.rows
-        views = [self._view(joint, i) for i in range(count)]
-        kept = np.array([0 if v is None else v.scores.shape[1] for v in views])
-        possible = (kept[:, None] + kept[None, :] < rows) & (kept[:, None] * kept[None, :] > 0)
-        shape = (count, count)
-        value, low, high, forward = (np.full(shape, np.nan) for _ in range(4))
-        cells = [(i, j) for i, j in joint.pairs() if i < j and possible[i, j]]
-
-        def cell(i: int, j: int) -> tuple:
-            return self._cell(views[i], views[j], joint.grouping.sum_by_group)
-
-        for (i, j), (toward, back, influence) in zip(cells, _spread(cell, cells), strict=True):
-            forward[i, j], forward[j, i] = toward, back
-            value[i, j] = value[j, i] = (toward + back) / 2
-            low[i, j], high[i, j] = linearized(value[i, j], influence, rows)
-            low[j, i], high[j, i] = low[i, j], high[i, j]
-        for i in np.flatnonzero(kept):
-            value[i, i] = low[i, i] = high[i, i] = forward[i, i] = 1.0
-        draws = self._null(joint, views, [(i, j) for i, j in joint.pairs() if possible[i, j]])
+        found = joint.shared(("cca", self.variance), lambda: solve(joint, self.variance))
+        which = int(self.projection)
+        forward, draws = found.forward[which], found.draws[which]
+        value = (forward + forward.T) / 2
+        low, high = linearized(value, found.influence[which], joint.rows)
         chance, level = null_level(draws)
-        notes = constant_note(joint) + self._notes(joint, kept, possible, len(draws))
-        extra = {"components": kept}
+        notes = constant_note(joint) + self._notes(joint, found, len(draws))
+        extra = {"components": found.kept}
         if self.projection:
             extra |= {"weighted_by_x": forward, "weighted_by_y": forward.T}
         by = f"permutation of groups, {len(draws)} draws"
         return Table(value, low, high, chance, level, by, extra, notes)
 
-    def _view(self, joint: Joint, index: int) -> View | None:
-        basis = joint.basis(index)
-        if basis is None:
-            return None
-        k = basis.count(self.variance)
-        return View(basis.scores[:, :k], basis.loadings[:k])
-
-    def _shares(self, found: Canonical, x: View, y: View) -> tuple[np.ndarray, np.ndarray]:
-        if not self.projection:
-            even = np.full(len(found.correlations), 1 / len(found.correlations))
-            return even, even
-        return weights(found.left, x.loadings), weights(found.right, y.loadings)
-
-    def _cell(self, x: View, y: View, by_group) -> tuple[float, float, np.ndarray]:
-        found = canonical(x, y)
-        toward, back = self._shares(found, x, y)
-        influence = influences(found, x, y, (toward + back) / 2, by_group)
-        return toward @ found.correlations, back @ found.correlations, influence
-
-    def _null(self, joint: Joint, views: list, cells: list[tuple[int, int]]) -> np.ndarray:
-        """[draws, layers, layers], with the second layer's groups rearranged."""
-        k = np.array([0 if v is None else v.scores.shape[1] for v in views], dtype=float)
-        cost = sum(2 * joint.rows * k[i] * k[j] + 25 * k[i] * k[j] * min(k[i], k[j]) for i, j in cells)
-        fits = int(BUDGET / cost) if cost else joint.draws
-        orders = joint.permutations[: max(min(MINIMUM, joint.draws), fits)]
-        draws = np.full((len(orders), len(views), len(views)), np.nan)
-        for draw, order in enumerate(orders):
-            moved = [None if v is None else self._moved(joint, v, order) for v in views]
-
-            def cell(i: int, j: int, moved=moved) -> float:
-                found = canonical(views[i], moved[j])
-                toward, back = self._shares(found, views[i], moved[j])
-                return (toward + back) @ found.correlations / 2
-
-            for (i, j), chance in zip(cells, _spread(cell, cells), strict=True):
-                draws[draw, i, j] = draws[draw, j, i] = chance
-        return draws
-
-    def _moved(self, joint: Joint, view: View, order: np.ndarray) -> View:
-        scores = view.scores[order]
-        if joint.grouping.exact_permutations:
-            return View(scores, view.loadings)
-        # groups that were stretched leave the columns neither centred nor orthonormal
-        scores, mixing = np.linalg.qr(scores - scores.mean(axis=0))
-        return View(scores, mixing @ view.loadings)
-
-    def _notes(self, joint: Joint, kept: np.ndarray, possible: np.ndarray, draws: int) -> list:
+    def _notes(self, joint: Joint, found: Solved, draws: int) -> list:
         notes = [
             (frozenset(), "interval: influence of each group, with the components held fixed"),
             (frozenset(), f"chance_high: level of {draws} permutations of whole groups"),
         ]
-        for i, j in zip(*np.nonzero(np.triu(~possible, 1)), strict=True):
+        kept = found.kept
+        for i, j in zip(*np.nonzero(np.triu(~found.possible, 1)), strict=True):
             if kept[i] and kept[j]:
                 notes.append(
                     (
@@ -188,10 +127,94 @@ class CCA(Measure):
         return notes
 
 
-def _spread(cell, cells: list[tuple[int, int]]) -> list:
-    """Results of `cell(i, j)`, computed by one thread a core; the order is kept."""
-    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda place: cell(*place), cells))
+@dataclass(frozen=True)
+class Solved:
+    """SVCCA and PWCCA (first axis, in this order) of all pairs of layers.
+
+    Attributes
+    ----------
+    kept : [layers] components.
+    possible : [layers, layers], whether there are rows enough.
+    forward : [2, layers, layers], correlations weighted by the first layer's neurons.
+    influence : [2, groups, layers, layers], on the mean of both directions.
+    draws : [2, draws, layers, layers], the mean of both directions under rearranged groups.
+    """
+
+    kept: np.ndarray
+    possible: np.ndarray
+    forward: np.ndarray
+    influence: np.ndarray
+    draws: np.ndarray
+
+
+def solve(joint: Joint, variance: float) -> Solved:
+    """All canonical correlations, once for SVCCA and PWCCA."""
+    count = len(joint)
+    views = [_view(joint, i, variance) for i in range(count)]
+    kept = np.array([0 if v is None else v.scores.shape[1] for v in views])
+    possible = (kept[:, None] + kept[None, :] < joint.rows) & (kept[:, None] * kept[None, :] > 0)
+    forward = np.full((2, count, count), np.nan)
+    influence = np.full((2, joint.grouping.groups, count, count), np.nan)
+    cells = [(i, j) for i, j in joint.pairs() if possible[i, j]]
+
+    def cell(place: tuple[int, int]) -> None:
+        i, j = place
+        x, y = views[i], views[j]
+        found = canonical(x, y)
+        for which, (toward, back) in enumerate(_shares(found, x, y)):
+            forward[which, i, j] = toward @ found.correlations
+            forward[which, j, i] = back @ found.correlations
+            effect = influences(found, x, y, (toward + back) / 2, joint.grouping.sum_by_group)
+            influence[which, :, i, j] = influence[which, :, j, i] = effect
+
+    spread(cell, [(i, j) for i, j in cells if i != j])
+    for i in np.flatnonzero(kept):
+        forward[:, i, i], influence[:, :, i, i] = 1.0, 0.0
+    return Solved(kept, possible, forward, influence, _null(joint, views, cells))
+
+
+def _view(joint: Joint, index: int, variance: float) -> View | None:
+    basis = joint.basis(index)
+    if basis is None:
+        return None
+    k = basis.count(variance)
+    return View(basis.scores[:, :k], basis.loadings[:k])
+
+
+def _shares(found: Canonical, x: View, y: View) -> tuple:
+    """Weights of the correlations by x and by y: even (SVCCA), by neurons (PWCCA)."""
+    even = np.full(len(found.correlations), 1 / len(found.correlations))
+    return (even, even), (weights(found.left, x.loadings), weights(found.right, y.loadings))
+
+
+def _null(joint: Joint, views: list, cells: list[tuple[int, int]]) -> np.ndarray:
+    """[2, draws, layers, layers], with the second layer's groups rearranged."""
+    k = np.array([0 if v is None else v.scores.shape[1] for v in views], dtype=float)
+    cost = sum(2 * joint.rows * k[i] * k[j] + 25 * k[i] * k[j] * min(k[i], k[j]) for i, j in cells)
+    fits = int(BUDGET / cost) if cost else joint.draws
+    orders = joint.permutations[: max(min(MINIMUM, joint.draws), fits)]
+    draws = np.full((2, len(orders), len(views), len(views)), np.nan)
+    for draw, order in enumerate(orders):
+        moved = [None if v is None else _moved(joint, v, order) for v in views]
+
+        def cell(place: tuple[int, int], draw=draw, moved=moved) -> None:
+            i, j = place
+            found = canonical(views[i], moved[j])
+            for which, (toward, back) in enumerate(_shares(found, views[i], moved[j])):
+                chance = (toward + back) @ found.correlations / 2
+                draws[which, draw, i, j] = draws[which, draw, j, i] = chance
+
+        spread(cell, cells)
+    return draws
+
+
+def _moved(joint: Joint, view: View, order: np.ndarray) -> View:
+    scores = view.scores[order]
+    if joint.grouping.exact_permutations:
+        return View(scores, view.loadings)
+    # groups that were stretched leave the columns neither centred nor orthonormal
+    scores, mixing = np.linalg.qr(scores - scores.mean(axis=0))
+    return View(scores, mixing @ view.loadings)
 
 
 _STEPS = "components with the share var of the variance, singular values rho of Q_x' Q_y; "

@@ -15,8 +15,12 @@ import numpy as np
 
 from rsa.grouping import Grouping
 from rsa.hsic import KINDS, Counts, Sums, hsic
+from rsa.threads import spread
 
-TILE = 256
+# rows of a tile, where nothing else decides
+TILE = 512
+# numbers of all tiles in work at once, in one thread
+ROOM = 40_000_000
 
 
 @dataclass(frozen=True)
@@ -76,16 +80,26 @@ def inner(
     if device != "cpu":
         left, right = _moved(left, device), _moved(right, device)
     out = np.zeros((len(left_edges) - 1, len(right_edges) - 1, len(left[0]), len(left[1])))
-    for p in range(out.shape[0]):
+
+    def tile(place: tuple[int, int]) -> None:
+        p, q = place
         rows = slice(left_edges[p], left_edges[p + 1])
-        for q in range(p if symmetric else 0, out.shape[1]):
-            columns = slice(right_edges[q], right_edges[q + 1])
-            kx = _tiles(left[0], right[0], rows, columns)
-            ky = kx if same else _tiles(left[1], right[1], rows, columns)
-            product = kx @ ky.T
-            out[p, q] = product if device == "cpu" else product.cpu().numpy()
-            if symmetric and q > p:
-                out[q, p] = out[p, q]
+        columns = slice(right_edges[q], right_edges[q + 1])
+        kx = _tiles(left[0], right[0], rows, columns)
+        ky = kx if same else _tiles(left[1], right[1], rows, columns)
+        product = kx @ ky.T
+        out[p, q] = product if device == "cpu" else product.cpu().numpy()
+        if symmetric and q > p:
+            out[q, p] = out[p, q]
+
+    places = [
+        (p, q) for p in range(out.shape[0]) for q in range(p if symmetric else 0, out.shape[1])
+    ]
+    if len(places) > 1 and device == "cpu":
+        spread(tile, places)
+    else:
+        for place in places:
+            tile(place)
     return out
 
 
@@ -107,9 +121,10 @@ def _tiles(left: Sequence, right: Sequence, rows: slice, columns: slice):
     return torch.stack(flat)
 
 
-def _even(edges: tuple[int, int]) -> np.ndarray:
-    """Edges of tiles of at most TILE rows."""
-    count = -(-(edges[1] - edges[0]) // TILE)
+def _even(edges: tuple[int, int], layers: int) -> np.ndarray:
+    """Edges of tiles of at most TILE rows, fewer where there are many layers."""
+    side = min(TILE, int(np.sqrt(ROOM / layers)))
+    count = -(-(edges[1] - edges[0]) // side)
     return np.linspace(edges[0], edges[1], count + 1).astype(int)
 
 
@@ -120,9 +135,10 @@ def _within(x: Tables, y: Tables, grouping: Grouping) -> np.ndarray:
         for b, (start, stop) in enumerate(zip(grouping.edges[:-1], grouping.edges[1:], strict=True)):
             out[b] = x.diagonal[:, start:stop] @ y.diagonal[:, start:stop].T
         return out
+    many = len(x.rows) + len(y.rows)
     side = (x.rows, x.rows if y is x else y.rows)
     for group, block in enumerate(grouping.block_of_group):
-        edges = _even((grouping.starts[group], grouping.starts[group + 1]))
+        edges = _even((grouping.starts[group], grouping.starts[group + 1]), many)
         out[block] += inner(side, side, edges, edges).sum(axis=(0, 1))
     return out
 
@@ -143,13 +159,14 @@ def cross(
     -------
     kind -> [1 + blocks, x, y] (the whole first), or [1, x, y] without `jackknife`.
     """
-    edges = grouping.edges if jackknife else _even((0, grouping.rows))
+    many = len(x.rows) + len(y.rows)
+    edges = grouping.edges if jackknife else _even((0, grouping.rows), many)
     side = (x.rows, x.rows if y is x else y.rows)
     full = inner(side, side, edges, edges, device)
     keep = _without if jackknife else (lambda tiles: tiles.sum(axis=(0, 1))[None])
     full, third, between = keep(full), None, None
     if not grouping.single:
-        at = grouping.blocks_at if jackknife else _even((0, grouping.groups))
+        at = grouping.blocks_at if jackknife else _even((0, grouping.groups), many)
         sums = (x.sums, x.sums if y is x else y.sums)
         third = keep(inner(side, sums, edges, at, device))
         between = keep(inner(sums, sums, at, at, device))

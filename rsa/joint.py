@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,12 +16,18 @@ from rsa.hsic import KINDS
 from rsa.moments import Moments
 from rsa.source import Source, check_same_rows, read_layer
 
+Shared = TypeVar("Shared")
+
 # layers beyond this many bytes together are read again whenever they are needed
 MEMORY = 4e9
+# share of the variance that the layers of a permutation keep
+NULL_SHARE = 0.99
 # share of the variance, and number of components at least, that a layer's basis keeps
 SHARE, COMPONENTS = 0.999, 64
 # floating-point operations that all permutations together may take
-BUDGET = 1.5e12
+BUDGET = 6e11
+# permutations computed side by side
+TOGETHER = 4
 # rows whose mean is the first shift
 FIRST = 256
 
@@ -98,6 +105,7 @@ class Joint:
         self._places = [(source, layer) for source in sources for layer in source.layers]
         self._kept: dict[int, np.ndarray] = {}
         self._bases: dict[int, Basis] = {}
+        self._shared: dict[tuple, object] = {}
         probe = [self._load(i) for i in range(len(self._places))]
         self.widths = np.array([width for width, _ in probe])
         self.constant = np.array([flat for _, flat in probe])
@@ -178,8 +186,9 @@ class Joint:
     def null_hsic(self) -> dict[str, np.ndarray]:
         """kind -> [draws, layers, layers]: numerators with the second layer's groups rearranged.
 
-        Layers are cut to the components with 99.9 % of the variance, or fewer where all draws
-        together would cost more than `BUDGET` (cut layers keep their leading components).
+        Layers are cut to the components with 99 % of the variance, or fewer where all draws
+        together would cost more than `BUDGET` (the leading ones are kept). To `biased` is added
+        what the components left out contribute to its mean under permutations of rows.
         """
         layers = [self._null_layer(i) for i in range(len(self))]
         widths = np.array([z.shape[1] for z in layers], dtype=float)
@@ -191,20 +200,25 @@ class Joint:
         out = {k: np.empty((len(self.permutations), len(self), len(self))) for k in KINDS}
         gram = self._gram_is_cheaper(widths)
         x = Tables.of(layers, self.grouping) if gram else None
-        for draw, order in enumerate(self.permutations):
+        for start in range(0, len(self.permutations) if gram else 0, TOGETHER):
+            orders = self.permutations[start : start + TOGETHER]
+            y = Tables.of([z[order] for order in orders for z in layers], self.grouping)
+            values = cross(x, y, self.grouping, jackknife=False, device=self.device)
+            for kind in KINDS:
+                drawn = values[kind][0].reshape(len(self), len(orders), len(self))
+                out[kind][start : start + len(orders)] = drawn.transpose(1, 0, 2)
+        for draw, order in enumerate([] if gram else self.permutations):
             moved = [z[order] for z in layers]
-            if gram:
-                y = Tables.of(moved, self.grouping)
-                values = cross(x, y, self.grouping, jackknife=False, device=self.device)
-                for kind in KINDS:
-                    out[kind][draw] = values[kind][0]
-                continue
             for i, left in enumerate(layers):
                 for j, right in enumerate(moved):
                     moments = Moments(np.zeros(left.shape[1]), np.zeros(right.shape[1]))
                     moments.update(left, right, self.grouping.group_of_row)
                     for kind, value in moments.compute().items():
                         out[kind][draw, i, j] = value
+        left_in = np.array([np.vdot(z, z) for z in layers], dtype=np.float64)
+        traces = np.where(self.constant, 0.0, self.rows * self.widths)
+        lost = np.outer(traces, traces) - np.outer(left_in, left_in)
+        out["biased"] += lost / (self.rows - 1) ** 3
         return out
 
     def _null_cost(self, widths: np.ndarray) -> float:
@@ -216,9 +230,15 @@ class Joint:
         basis = self.basis(index)
         if basis is None:
             return np.zeros((self.rows, 1), dtype=np.float32)
-        count = basis.count(SHARE)
+        count = basis.count(NULL_SHARE)
         scale = np.sqrt((basis.loadings[:count] ** 2).sum(axis=1))
         return (basis.scores[:, :count] * scale).astype(np.float32)
+
+    def shared(self, key: tuple, make: Callable[[], Shared]) -> Shared:
+        """What `make` gives, made once for all measures that ask with this key."""
+        if key not in self._shared:
+            self._shared[key] = make()
+        return self._shared[key]
 
     def pairs(self) -> list[tuple[int, int]]:
         """Unordered pairs of layers, a layer with itself included."""
