@@ -264,7 +264,7 @@ def _gains(study: Study) -> list[Finding]:
     for role, task, gain in table:
         verdict = grade(gain, 0.0, len(table))
         title = study.title_of(role)
-        text = with_interval(gain, sign=True)
+        text = with_interval(gain, sign=verdict == UNSUPPORTED)
         if verdict == UNSUPPORTED:
             claim = (
                 f"{task.title}: choosing {task.selected} instead of the last layer of {title} brings "
@@ -313,7 +313,11 @@ def _resemblances(study: Study) -> list[Finding]:
                 f"{with_interval(best)} ({measure.title})."
             )
         else:
-            fades = "fades towards the output" if end == last else "grows from the input"
+            fades = (
+                "fades towards the output" if peak < last / 3
+                else "grows towards the output" if peak > 2 * last / 3
+                else "is strongest midway"
+            )
             claim = (
                 f"Resemblance to {name} {fades} in {title}: {with_interval(best)} at "
                 f"{found.layers_x[peak]}, {number(rest.value, places)} at {found.layers_x[end]} "

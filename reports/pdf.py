@@ -33,7 +33,7 @@ from reports.study import Study, clean
 _HERE = Path(__file__).parent
 _SOURCES = ("template.typ", "methods.typ")
 _AUTHOR = "rsa"
-_PER_SECTION = 4
+_PER_SECTION = 3
 
 # Which method note explains a measure: by the start of its canonical string.
 _METHODS = (
@@ -175,9 +175,8 @@ def _sections(study: Study) -> list[_Section]:
                  content={"cards": _cards(study)}),
         _Section("within", "How is each model organised inside?", figures=within.within(study)),
         _Section("cross", "Where do the models agree?", figures=_there(crossed)),
-        _Section("information", "How much information is shared?", figures=_there(bits),
-                 fresh=False),
-        _Section("resemblance", "What does each layer resemble?",
+        _Section("information", "How much information is shared?", figures=_there(bits)),
+        _Section("resemblance", "What does each layer resemble?", fresh=False,
                  figures=_there([resemblance.resemblance(study)])),
         _Section("probes", "What can be read out, and where?", figures=curves.curves(study)),
         _Section("specialisation", "Who specialises in what?",

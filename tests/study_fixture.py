@@ -73,7 +73,7 @@ def _similarity(x: str, y: str, names: dict, rng: np.random.Generator, *, plante
         peaks = np.array([0.0, 0.1, 0.5 if x == "a" else 0.9, 0.4, 0.05])
         base = 0.75 * np.exp(-((u[:, None] - peaks) ** 2) / 0.18)
     else:
-        step = 0.35 * (u[:, None] > 0.55) - 0.35 * (v[None] > 0.55)
+        step = 0.35 * planted * ((u[:, None] > 0.55) * 1.0 - (v[None] > 0.55))
         base = np.exp(-((u[:, None] - v + step) ** 2) / 0.12)
         base *= 1.0 if x == y else 0.7
     noise = rng.normal(0, 0.01, base.shape)

@@ -35,7 +35,7 @@ def curves(study: Study) -> list[Drawing]:
 def _page(study: Study, keys: list[str], number: int, pages: int) -> Drawing:
     across = min(3, len(keys))
     down = math.ceil(len(keys) / across)
-    figure = style.canvas(1.95 * down + 0.45)
+    figure = style.canvas(1.66 * down + 0.4)
     grid = figure.subplots(down, across, squeeze=False)
     for place, key in enumerate(keys):
         axes = grid.flat[place]
@@ -84,10 +84,13 @@ def _panel(axes: Axes, study: Study, key: str) -> None:
         low = max(low, task.chance - 0.5 * max(high - task.chance, 0.1))
     style.span(axes, low, high, pad=0.1)
     _levels(axes, task.chance, levels)
-    for role in study.models:
-        found = study.probes[role].tasks.get(key) if role in study.probes else None
-        if found is not None:
-            _selected(axes, role, found)
+    found = [
+        (role, study.probes[role].tasks[key]) for role in study.models
+        if role in study.probes and key in study.probes[role].tasks
+    ]
+    depths = {role: _depth(one) for role, one in found}
+    for role, one in found:
+        _selected(axes, role, one, [d for r, d in depths.items() if r != role])
     axes.set_title(task.title[:30], loc="left", pad=11, fontsize=9)
     split = f"{task.metric}, {task.headline}"
     axes.text(0, 1.025, split[:56], transform=axes.transAxes, fontsize=6.8, color=style.GREY)
@@ -107,11 +110,20 @@ def _curve(axes: Axes, role: str, task: Task, table: np.ndarray) -> None:
         axes.plot(depth[-1], table[-1, 0], "x", ms=4.5, mew=1.1, color=colour, zorder=4)
 
 
-def _selected(axes: Axes, role: str, task: Task) -> None:
+def _depth(task: Task) -> float:
+    return task.index / max(len(task.layers) - 1, 1)
+
+
+def _selected(axes: Axes, role: str, task: Task, others: list[float]) -> None:
+    """Marks the selected layer; its name leans away from the other models' marks."""
     best = task.best()
     if not best.exists:
         return
-    depth = task.index / max(len(task.layers) - 1, 1)
+    depth = _depth(task)
+    near = [d for d in others if abs(d - depth) < 0.35]
+    side = "left" if depth < 0.12 else "right" if depth > 0.88 else "center"
+    if near and side == "center":
+        side = "right" if min(near) > depth or (min(near) == depth and role == "a") else "left"
     axes.plot(
         depth, best.value, style.MARKERS.get(role, "o"), ms=5.5, color=style.role_colour(role),
         mec="white", mew=0.8, zorder=5,
@@ -121,8 +133,7 @@ def _selected(axes: Axes, role: str, task: Task) -> None:
     axes.annotate(
         style.short(task.selected, 12), (depth, best.value), xytext=(0, 5 if above else -6),
         textcoords="offset points", fontsize=6.8, color=style.role_colour(role, text=True),
-        ha="left" if depth < 0.25 else "right" if depth > 0.75 else "center",
-        va="bottom" if above else "top", zorder=6,
+        ha=side, va="bottom" if above else "top", zorder=6,
         bbox={"boxstyle": "square,pad=0.08", "fc": "white", "ec": "none", "alpha": 0.75},
     )
 

@@ -103,7 +103,7 @@ def landscape(study: Study) -> Drawing | None:
     if joint is None or len(joint.names) < 4:
         return None
     places, method, score = embed(joint.matrix)
-    figure = style.canvas(4.6)
+    figure = style.canvas(4.1)
     axes = figure.add_subplot()
     for role in dict.fromkeys(joint.roles):
         mine = np.array([r == role for r in joint.roles])

@@ -40,7 +40,7 @@ def specialities(study: Study, role: str) -> dict[str, str]:
 def overview(study: Study) -> Drawing | None:
     """Up to four models side by side; lines along the monotone path between the first two."""
     roles = list(study.models)[:4]
-    figure = style.canvas(2.85)
+    figure = style.canvas(3.6)
     axes = figure.add_subplot()
     axes.set_axis_off()
     places = np.linspace(0.28, 0.72, len(roles)) if len(roles) < 3 else np.linspace(0.1, 0.8, len(roles))
