@@ -5,14 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 
 _HOMES = {
-    "compare": "rsa.compare",
-    "Comparison": "rsa.compare",
-    "Estimate": "rsa.compare",
-    "pair": "rsa.compare",
-    "cka": "rsa.compare",
-    "svcca": "rsa.compare",
-    "pwcca": "rsa.compare",
-    "gaussian_mi": "rsa.compare",
+    "compare": "rsa.comparison",
+    "Comparison": "rsa.comparison",
+    "Estimate": "rsa.comparison",
+    "pair": "rsa.comparison",
+    "cka": "rsa.comparison",
+    "svcca": "rsa.comparison",
+    "pwcca": "rsa.comparison",
+    "gaussian_mi": "rsa.comparison",
     "Matrices": "rsa.source",
     "Source": "rsa.source",
     "Similarity": "rsa.similarity",

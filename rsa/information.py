@@ -47,7 +47,8 @@ class GaussianInformation(Measure):
             if basis is not None:
                 kept[i] = min(width, basis.scores.shape[1])
                 scores[:, i, : kept[i]] = basis.scores[:, : kept[i]] * np.sqrt(joint.rows)
-        pairs = np.array([(i, j) for i, j in joint.pairs() if i < j], dtype=int).reshape(-1, 2)
+        cells = [(i, j) for i, j in joint.pairs() if i < j and kept[i] and kept[j]]
+        pairs = np.array(cells, dtype=int).reshape(-1, 2)
         shape = (count, count)
         value, low, high, chance, level = (np.full(shape, np.nan) for _ in range(5))
         folds = _folds(joint)

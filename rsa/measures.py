@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from rsa import cca, cka, information
+from rsa import alignment, cca, information
 from rsa.errors import RsaError
 from rsa.joint import COMPONENTS
 from rsa.measure import Measure
@@ -13,9 +13,9 @@ from rsa.measure import Measure
 MEASURES: dict[str, Measure] = {
     measure.name: measure
     for measure in (
-        cka.DEBIASED,
-        cka.TRACK_DEBIASED,
-        cka.BIASED,
+        alignment.DEBIASED,
+        alignment.TRACK_DEBIASED,
+        alignment.BIASED,
         cca.SVCCA,
         cca.PWCCA,
         information.GAUSSIAN,
