@@ -87,6 +87,9 @@ def extract(
     if progress:
         progress(0, len(todo))
     if todo:
+        # torch leaves TF32 on for convolutions; nothing compared with a reference may use it
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
         model.to(options.device)
     with _decoded(model, dataset, todo, options.workers) as stream:
         for shard in shards:

@@ -234,7 +234,7 @@ def _fits_float16(values: torch.Tensor) -> bool:
 
 
 def _digest(values: torch.Tensor) -> str:
-    return hashlib.sha256(values.numpy().tobytes()).hexdigest()
+    return hashlib.sha256(memoryview(values.reshape(-1).view(torch.uint8).numpy())).hexdigest()
 
 
 def _write_whole(path: Path, write) -> None:
