@@ -16,7 +16,7 @@ import numpy as np
 
 from reports.figures.within import novelty
 from reports.numbers import Estimate, digits, number, with_interval
-from reports.study import Measure, Study, Task
+from reports.study import Measure, Study, Task, abridged
 
 STRONG, SUGGESTIVE, UNSUPPORTED = "strong", "suggestive", "not supported"
 GRADES = (STRONG, SUGGESTIVE, UNSUPPORTED)
@@ -68,6 +68,10 @@ def grade(
     if also and estimate.widened(looked_at, interval).low > null:
         return STRONG
     return SUGGESTIVE if estimate.low > null else UNSUPPORTED
+
+
+def _name(text: str) -> str:
+    return abridged(text, 40)
 
 
 def find(study: Study) -> tuple[Finding, ...]:
@@ -132,17 +136,17 @@ def _advantages(study: Study) -> list[Finding]:
         names = study.title_of(role), study.title_of(rest)
         places = digits(better.best(), worse.best())
         scores = (
-            f"{number(better.best().value, places)} at {better.selected} against "
-            f"{number(worse.best().value, places)} at {worse.selected} ({better.metric})"
+            f"{number(better.best().value, places)} at {_name(better.selected)} against "
+            f"{number(worse.best().value, places)} at {_name(worse.selected)} ({better.metric})"
         )
         if verdict == UNSUPPORTED:
             claim = (
-                f"{better.title}: no clear difference between the models; {names[0]} reaches "
+                f"{_name(better.title)}: no clear difference between the models; {names[0]} reaches "
                 f"{scores}, difference {with_interval(gap, sign=True)}."
             )
         else:
             claim = (
-                f"{better.title} can be read better from {names[0]} than from {names[1]}: {scores}, "
+                f"{_name(better.title)} can be read better from {names[0]} than from {names[1]}: {scores}, "
                 f"difference {with_interval(gap, sign=True)}."
             )
         out.append(
@@ -179,13 +183,13 @@ def _peaks(study: Study) -> list[Finding]:
             title = study.title_of(role)
             if verdict == UNSUPPORTED:
                 claim = (
-                    f"{task.title}: no layer of {title} stands out; the one chosen on validation, "
-                    f"{task.selected}, has {with_interval(best)} {task.metric} and its typical layer "
+                    f"{_name(task.title)}: no layer of {title} stands out; the one chosen on validation, "
+                    f"{_name(task.selected)}, has {with_interval(best)} {task.metric} and its typical layer "
                     f"{number(typical, places)}."
                 )
             else:
                 claim = (
-                    f"{task.title} peaks {where} in {title}, at {task.selected} (layer "
+                    f"{_name(task.title)} peaks {where} in {title}, at {_name(task.selected)} (layer "
                     f"{task.index + 1} of {len(task.layers)}): {with_interval(best)} {task.metric}, "
                     f"typical layer {number(typical, places)}; this layer or a neighbour is best in "
                     f"{100 * near:.0f}\N{NO-BREAK SPACE}% of resamples."
@@ -237,8 +241,8 @@ def _matches(study: Study) -> list[Finding]:
     else:
         have = int(measure.above_chance.any(axis=1).sum()), int(measure.above_chance.any(axis=0).sum())
         claim = (
-            f"The layers most alike are {similarity.layers_x[row]} of {names[0]} and "
-            f"{similarity.layers_y[column]} of {names[1]}: {measure.title} {with_interval(best)}, "
+            f"The layers most alike are {_name(similarity.layers_x[row])} of {names[0]} and "
+            f"{_name(similarity.layers_y[column])} of {names[1]}: {measure.title} {with_interval(best)}, "
             f"chance reaches {number(null)}; {have[0]} of {len(measure.value)} layers of {names[0]} "
             f"and {have[1]} of {measure.value.shape[1]} of {names[1]} have a counterpart."
         )
@@ -267,13 +271,13 @@ def _gains(study: Study) -> list[Finding]:
         text = with_interval(gain, sign=verdict == UNSUPPORTED)
         if verdict == UNSUPPORTED:
             claim = (
-                f"{task.title}: choosing {task.selected} instead of the last layer of {title} brings "
+                f"{_name(task.title)}: choosing {_name(task.selected)} instead of the last layer of {title} brings "
                 f"nothing that can be told from zero, {text} {task.metric}."
             )
         else:
             claim = (
-                f"For {task.title} the last layer of {title} is not the one to take: "
-                f"{task.selected} scores {text} {task.metric} above it."
+                f"For {_name(task.title)} the last layer of {title} is not the one to take: "
+                f"{_name(task.selected)} scores {text} {task.metric} above it."
             )
         out.append(
             Finding(
@@ -309,7 +313,7 @@ def _resemblances(study: Study) -> list[Finding]:
         title, places = study.title_of(role), digits(best, rest)
         if verdict == UNSUPPORTED:
             claim = (
-                f"No layer of {title} resembles {name} clearly more than its other end does: at most "
+                f"No layer of {title} resembles {_name(name)} clearly more than its other end does: at most "
                 f"{with_interval(best)} ({measure.title})."
             )
         else:
@@ -319,8 +323,8 @@ def _resemblances(study: Study) -> list[Finding]:
                 else "is strongest midway"
             )
             claim = (
-                f"Resemblance to {name} {fades} in {title}: {with_interval(best)} at "
-                f"{found.layers_x[peak]}, {number(rest.value, places)} at {found.layers_x[end]} "
+                f"Resemblance to {_name(name)} {fades} in {title}: {with_interval(best)} at "
+                f"{_name(found.layers_x[peak])}, {number(rest.value, places)} at {_name(found.layers_x[end])} "
                 f"({measure.title}); difference {with_interval(drop, sign=True)}."
             )
         out.append(
@@ -359,16 +363,16 @@ def _baselines(study: Study) -> list[Finding]:
         worse = grade(behind, 0.0, len(table)) != UNSUPPORTED
         verdict = grade(behind if worse else gap, 0.0, len(table))
         scores = (
-            f"{number(best.value, places)} at {task.selected} of {title}, "
-            f"{number(base.value, places)} from {reference.selected} ({task.metric}); difference "
+            f"{number(best.value, places)} at {_name(task.selected)} of {title}, "
+            f"{number(base.value, places)} from {_name(reference.selected)} ({task.metric}); difference "
             f"{with_interval(gap, sign=True)}"
         )
         if worse:
-            claim = f"{task.title} is read better without a network: {scores}."
+            claim = f"{_name(task.title)} is read better without a network: {scores}."
         elif verdict == UNSUPPORTED:
-            claim = f"{task.title}: no layer reads it clearly better than plain features: {scores}."
+            claim = f"{_name(task.title)}: no layer reads it clearly better than plain features: {scores}."
         else:
-            claim = f"{task.title} needs the network: {scores}."
+            claim = f"{_name(task.title)} needs the network: {scores}."
         out.append(
             Finding(
                 "baseline", claim, behind if worse else gap, 0.0, len(table), verdict,
@@ -392,7 +396,7 @@ def _informations(study: Study) -> list[Finding]:
     verdict = grade(best, null, cells, interval=measure.interval)
     unit = measure.unit or "bits"
     pair = (
-        f"{similarity.layers_x[row]} of {study.title_of('a')} and {similarity.layers_y[column]} of "
+        f"{_name(similarity.layers_x[row])} of {study.title_of('a')} and {_name(similarity.layers_y[column])} of "
         f"{study.title_of('b')}"
     )
     text = f"{with_interval(best, unit)} ({measure.title}; chance reaches {number(null, digits(best))})"
@@ -426,9 +430,9 @@ def _novelties(study: Study) -> list[Finding]:
         typical = float(np.nanmedian(steps[:, 0]))
         verdict = grade(best, typical, len(steps), interval=measure.interval)
         names = similarity.layers_x
-        head = f"{study.title_of(role)} changes most from {names[at]} to {names[at + 1]}"
+        head = f"{study.title_of(role)} changes most from {_name(names[at])} to {_name(names[at + 1])}"
         if verdict == UNSUPPORTED:
-            head = f"{study.title_of(role)} changes by no clear leap; most from {names[at]} to {names[at + 1]}"
+            head = f"{study.title_of(role)} changes by no clear leap; most from {_name(names[at])} to {_name(names[at + 1])}"
         claim = (
             f"{head}: novelty (1 - {measure.title}) {with_interval(best)}, typical step "
             f"{number(typical, digits(best))}."

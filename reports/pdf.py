@@ -34,6 +34,7 @@ _HERE = Path(__file__).parent
 _SOURCES = ("template.typ", "methods.typ")
 _AUTHOR = "rsa"
 _PER_SECTION = 3
+_FEWER = {"resemblance": 2}
 
 # Which method note explains a measure: by the start of its canonical string.
 _METHODS = (
@@ -171,7 +172,7 @@ def _sections(study: Study) -> list[_Section]:
     bits = [information.information(study, *pair)] if pair else []
     advice = tables.recommendations(study)
     sections = [
-        _Section("cards", "What was compared, on what?", "cards", fresh=False,
+        _Section("cards", "What was compared, on what?", "cards",
                  content={"cards": _cards(study)}),
         _Section("within", "How is each model organised inside?", figures=within.within(study)),
         _Section("cross", "Where do the models agree?", figures=_there(crossed)),
@@ -279,7 +280,7 @@ def _seen(found: list[Finding], anchor: str) -> list[Finding]:
     """What a section says first: its supported findings, or one that says there are none."""
     mine = [f for f in found if f.anchor == anchor]
     supported = [f for f in mine if f.grade != UNSUPPORTED]
-    return supported[:_PER_SECTION] or mine[:1]
+    return supported[: _FEWER.get(anchor, _PER_SECTION)] or mine[:1]
 
 
 def _finding(one: Finding) -> dict:

@@ -38,6 +38,14 @@ def clean(text: Any, limit: int = 4000) -> str:
     return kept if len(kept) <= limit else kept[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
+def abridged(name: str, limit: int) -> str:
+    """A name of at most `limit` characters: the middle goes first, both ends tell names apart."""
+    if len(name) <= limit:
+        return name
+    head = (limit - 1) // 2
+    return name[:head] + "\N{HORIZONTAL ELLIPSIS}" + name[-(limit - 1 - head) :]
+
+
 @dataclass(frozen=True)
 class LayerCard:
     """One layer of a model: see the model card in docs/study.md."""
@@ -275,10 +283,11 @@ class Study:
         )
 
     def title_of(self, role: str) -> str:
+        """What a model is called in sentences and on axes."""
         if role == "ref":
             return "references"
         card = self.models.get(role)
-        return card.title if card else role
+        return abridged(card.title, 48) if card else role
 
 
 class _Place:

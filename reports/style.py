@@ -13,6 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from reports.study import abridged
+
 WIDTH = 6.54  # inches between the report's margins (166 mm)
 INK, GREY, PALE = "#1a1a1a", "#767676", "#d9d9d9"
 
@@ -113,14 +115,6 @@ def family_colour(task: str) -> str:
     return FAMILIES[family_of(task)][0] if family_of(task) != "other" else OTHER
 
 
-def short(name: str, limit: int = 16) -> str:
-    """A name that fits an axis: the middle goes first, both ends tell layers apart."""
-    if len(name) <= limit:
-        return name
-    head = (limit - 1) // 2
-    return name[:head] + "\N{HORIZONTAL ELLIPSIS}" + name[-(limit - 1 - head) :]
-
-
 def every_few(size: int, most: int) -> list[int]:
     """Indices to label: both ends and evenly between, at most about `most`, never crowded."""
     if size <= most:
@@ -135,7 +129,7 @@ def every_few(size: int, most: int) -> list[int]:
 def label_layers(axes: Axes, names: Sequence[str], axis: str, most: int = 20, limit: int = 16) -> None:
     """Layer names as ticks, thinned so that 72 layers stay legible."""
     places = every_few(len(names), most)
-    labels = [short(names[i], limit) for i in places]
+    labels = [abridged(names[i], limit) for i in places]
     if axis == "x":
         long = max(map(len, labels)) > 2
         axes.set_xticks(places, labels, rotation=90 if long else 0)

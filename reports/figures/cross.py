@@ -23,13 +23,14 @@ def cross(study: Study, x: str, y: str) -> Drawing | None:
     if measure is None:
         return None
     rows, columns = measure.value.shape
-    figure = style.canvas(min(max(style.WIDTH * 0.8 * rows / columns + 0.9, 3.4), 5.9))
+    height = min(max(style.WIDTH * 0.8 * rows / columns + 0.9, 4.4), 5.9)
+    figure = style.canvas(height)
     axes = figure.add_subplot()
     image = axes.imshow(
         measure.value, cmap=style.SEQUENTIAL, vmin=0, vmax=1, origin="lower", aspect="auto"
     )
     hatch(axes, measure)
-    style.label_layers(axes, similarity.layers_x, "y", most=26, limit=20)
+    style.label_layers(axes, similarity.layers_x, "y", most=int(6.5 * (height - 1)), limit=20)
     style.label_layers(axes, similarity.layers_y, "x", most=30, limit=18)
     axes.set_ylabel(study.title_of(x)[:48], color=style.role_colour(x, text=True), fontsize=9)
     axes.set_xlabel(study.title_of(y)[:48], color=style.role_colour(y, text=True), fontsize=9)

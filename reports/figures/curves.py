@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from reports import style
 from reports.figures.drawing import Drawing
-from reports.study import Study, Task
+from reports.study import Study, Task, abridged
 
 PER_PAGE = 12
 _BASELINES = ("log-mel", "chroma")
@@ -131,7 +131,7 @@ def _selected(axes: Axes, role: str, task: Task, others: list[float]) -> None:
     low, high = axes.get_ylim()
     above = best.value < low + 0.86 * (high - low)
     axes.annotate(
-        style.short(task.selected, 12), (depth, best.value), xytext=(0, 5 if above else -6),
+        abridged(task.selected, 12), (depth, best.value), xytext=(0, 5 if above else -6),
         textcoords="offset points", fontsize=6.8, color=style.role_colour(role, text=True),
         ha=side, va="bottom" if above else "top", zorder=6,
         bbox={"boxstyle": "square,pad=0.08", "fc": "white", "ec": "none", "alpha": 0.75},

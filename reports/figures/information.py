@@ -20,7 +20,7 @@ def information(study: Study, x: str, y: str) -> Drawing | None:
         return None
     measure = measures[0]
     unit = measure.unit or "bits"
-    figure = style.canvas(3.5)
+    figure = style.canvas(2.9)
     left, right = figure.subplots(1, 2, width_ratios=[1.25, 1.0])
     top = max(float(np.nanmax(measure.value)), 1e-6)
     image = left.imshow(

@@ -9,7 +9,7 @@ import numpy as np
 
 from reports import style
 from reports.figures.drawing import Drawing
-from reports.study import Study
+from reports.study import Study, abridged
 
 FEWEST_FOR_UMAP = 8
 
@@ -118,7 +118,7 @@ def landscape(study: Study) -> Drawing | None:
         names = [n for n, m in zip(joint.names, mine, strict=True) if m]
         for i in style.every_few(len(names), 9):
             axes.annotate(
-                style.short(names[i], 14), points[i], xytext=(4, 3), textcoords="offset points",
+                abridged(names[i], 14), points[i], xytext=(4, 3), textcoords="offset points",
                 fontsize=7, color=style.role_colour(role, text=True),
             )
     axes.set_xticks([])

@@ -10,7 +10,7 @@ from reports import style
 from reports.figures.drawing import Drawing
 from reports.figures.specialisation import profile, standardised
 from reports.matching import excess, monotone_path
-from reports.study import Study
+from reports.study import Study, abridged
 
 _BOX = 0.17
 
@@ -40,7 +40,7 @@ def specialities(study: Study, role: str) -> dict[str, str]:
 def overview(study: Study) -> Drawing | None:
     """Up to four models side by side; lines along the monotone path between the first two."""
     roles = list(study.models)[:4]
-    figure = style.canvas(3.6)
+    figure = style.canvas(3.3)
     axes = figure.add_subplot()
     axes.set_axis_off()
     places = np.linspace(0.28, 0.72, len(roles)) if len(roles) < 3 else np.linspace(0.1, 0.8, len(roles))
@@ -91,7 +91,7 @@ def _column(axes: Axes, study: Study, role: str, place: float, *, label_left: bo
     for i in style.every_few(len(names), 24):
         task = found.get(names[i])
         # Inside the box only where a line of text fits.
-        label = style.short(names[i], 14)
+        label = abridged(names[i], 14)
         side = -1 if label_left else 1
         word = f"{label}   {tasks[task].title[:22]}" if task and not label_left else label
         if task and label_left:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from reports import style
 from reports.figures.drawing import Drawing
 from reports.numbers import percent
-from reports.study import Measure, Study
+from reports.study import Measure, Study, abridged
 
 
 def resemblance(study: Study) -> Drawing | None:
@@ -26,7 +26,7 @@ def resemblance(study: Study) -> Drawing | None:
     references = next(iter(tables.values()))[0].layers_y
     across = min(3, len(references))
     down = math.ceil(len(references) / across)
-    figure = style.canvas(1.85 * down + 0.3)
+    figure = style.canvas(1.48 * down + 0.25)
     grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
     top = 0.05
     for axes, name in zip(grid.flat, references, strict=False):
@@ -92,7 +92,7 @@ def direct_labels(axes: Axes, study: Study, curves: list[tuple[str, np.ndarray]]
         name = study.title_of(role)
         depth, value = usable[spot]
         axes.annotate(
-            style.short(name, 14), (depth, value), xytext=(0, 6 if above else -6),
+            abridged(name, 14), (depth, value), xytext=(0, 6 if above else -6),
             textcoords="offset points", ha="left" if depth < 0.35 else "right" if depth > 0.65 else "center",
             va="bottom" if above else "top", fontsize=7,
             color=style.role_colour(role, text=True), annotation_clip=False,

@@ -10,7 +10,7 @@ from reports import style
 from reports.figures.drawing import Drawing
 from reports.matching import block_stability
 from reports.numbers import percent
-from reports.study import Measure, Similarity, Study
+from reports.study import Measure, Similarity, Study, abridged
 
 
 def within(study: Study) -> list[Drawing]:
@@ -87,7 +87,7 @@ def _strip(axes: Axes, role: str, layers: tuple, measure: Measure, top: float, *
 def _describe(title: str, layers: tuple[str, ...], cuts: dict[int, float]) -> str:
     if not cuts:
         return f"{title}: no block stands out."
-    starts = ", ".join(f"{layers[c]} ({percent(kept)})" for c, kept in cuts.items())
+    starts = ", ".join(f"{abridged(layers[c], 24)} ({percent(kept)})" for c, kept in cuts.items())
     return f"{title}: new blocks begin at {starts}."
 
 
