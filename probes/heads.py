@@ -10,8 +10,15 @@ import torch
 
 from probes.design import Design
 from probes.solvers import logistic, ridge
-from probes.splits import TRAIN
+from probes.splits import TRAIN, VALID
 from probes.targets import Target
+
+
+# Of the squared weights against the loss summed over rows: the `alpha` of scikit-learn's Ridge, the
+# 1 / C of its LogisticRegression. What is best for it does not depend on the number of rows (it
+# is a ratio of variances). Weak enough to leave standardised columns nearly alone, strong enough
+# to leave nothing of them.
+PENALTIES = (1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6)
 
 
 @dataclass(frozen=True)
@@ -21,10 +28,12 @@ class Answers:
     Attributes
     ----------
     splits : split -> [penalties, rows of the split], class index or number.
+    loss : [penalties] mean loss on validation: squared error, or cross-entropy in nats.
     converged : [penalties] whether the optimum was reached.
     """
 
     splits: dict[str, np.ndarray]
+    loss: np.ndarray
     converged: np.ndarray
 
 
@@ -42,9 +51,11 @@ def linear(
     Parameters
     ----------
     layer : [all rows, width] float32.
+    penalties : of the squared weights, against the loss summed over training rows.
     """
     train = torch.as_tensor(targets[0].index[TRAIN], device=layer.device)
     design = Design.of(layer[train])
+    a_row = [penalty / len(train) for penalty in penalties]
     asked = np.unique(np.concatenate([t.index[split] for t in targets for split in _asked(t)]))
     rotated = design.rotate(layer[torch.as_tensor(asked, device=layer.device)])
 
@@ -59,7 +70,7 @@ def linear(
         truth = torch.as_tensor(np.stack([t.of(TRAIN) for t in numbers], axis=1))
         spread = truth.std(dim=0)
         weights, means = ridge(
-            design.rows, design.eigenvalues, (truth / spread).to(layer.device), penalties
+            design.rows, design.eigenvalues, (truth / spread).to(layer.device), a_row
         )
         for column, target in enumerate(numbers):
             chosen = weights[:, :, column].T
@@ -68,27 +79,37 @@ def linear(
                         * spread[column]).numpy()
                 for split in _asked(target)
             }  # fmt: skip
-            out[id(target)] = Answers(splits, np.ones(len(penalties), dtype=bool))
+            loss = np.square(splits[VALID] - target.of(VALID)).mean(axis=1)
+            out[id(target)] = Answers(splits, loss, np.ones(len(penalties), dtype=bool))
     if labelled:
         fits = logistic(
             design.rows,
             design.eigenvalues,
             [torch.as_tensor(t.of(TRAIN)) for t in labelled],
             [len(t.classes) for t in labelled],
-            penalties,
+            a_row,
         )
         for target, fit in zip(labelled, fits, strict=True):
             shift = _log_prior(target).to(layer.device)
             splits = {}
             for split in _asked(target):
-                logits = rows_of(target, split) @ fit.weights + fit.intercepts[:, None] - shift
-                splits[split] = logits.argmax(dim=2).cpu().numpy()
-            out[id(target)] = Answers(splits, fit.converged.cpu().numpy())
+                logits = rows_of(target, split) @ fit.weights + fit.intercepts[:, None]
+                splits[split] = (logits - shift).argmax(dim=2).cpu().numpy()
+                if split == VALID:
+                    loss = _cross_entropy(logits, target.of(VALID))
+            out[id(target)] = Answers(splits, loss, fit.converged.cpu().numpy())
     return [out[id(target)] for target in targets]
 
 
 def _asked(target: Target) -> list[str]:
     return [split for split in target.index if split != TRAIN]
+
+
+def _cross_entropy(logits: torch.Tensor, truth: np.ndarray) -> np.ndarray:
+    """[penalties] mean over rows, from logits [penalties, rows, classes]."""
+    chances = torch.log_softmax(logits.double(), dim=2)
+    index = torch.as_tensor(truth, device=logits.device).expand(len(logits), -1)[..., None]
+    return -chances.gather(2, index)[..., 0].mean(dim=1).cpu().numpy()
 
 
 def _log_prior(target: Target) -> torch.Tensor:

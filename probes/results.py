@@ -29,8 +29,8 @@ class LayerScores:
 
     Attributes
     ----------
-    penalty : the one with the best validation score.
-    valid : score on validation, on which penalty and layer are chosen.
+    penalty : the one with the lowest validation loss.
+    valid : score on validation, by which the layer is selected.
     splits : test split -> score.
     wins : test split -> share of resamples in which this layer scores best.
     """

@@ -10,9 +10,8 @@ import numpy as np
 
 from probes import inference
 from probes.errors import ProbeError
-from probes.heads import Answers, linear
+from probes.heads import PENALTIES, Answers, linear
 from probes.results import LayerScores, ProbeResults, Score, TaskResult
-from probes.solvers import PENALTIES
 from probes.source import RowTable, Source, read_layer
 from probes.splits import TRAIN, VALID, settle
 from probes.targets import NotProbed, Target, make_target
@@ -34,9 +33,9 @@ def run(
 ) -> ProbeResults:
     """Trains linear probes for the tasks that are asked of this kind of rows, on every layer.
 
-    For each layer and task the penalty with the best validation score is kept (of equals, the
-    strongest), and the layer with the best validation score is selected (of equals, the first).
-    Probes are trained on `train` alone, also after that choice. Intervals are over groups, on the
+    For each layer and task the penalty with the lowest validation loss is kept (the loss tells
+    penalties apart where a score over few rows does not), and the layer with the best validation
+    score is selected (of equals, the first). Probes are trained on `train` alone, also after that choice. Intervals are over groups, on the
     fixed answers: how sure the score is, not how much another training set would change it.
 
     Parameters
@@ -44,7 +43,8 @@ def run(
     source : layers over the rows.
     rows : what each row is.
     tasks : those for another kind of rows are passed over (see `ProbeResults.merge`).
-    penalties : of the squared weights, per row, on standardised columns; see `probes.solvers`.
+    penalties : of the squared weights on standardised columns, against the loss summed over
+        training rows (`alpha` of scikit-learn's Ridge, 1 / C of its LogisticRegression).
     seed : of the resamples, and of the splits where the data has none.
     resamples : of groups, for every interval.
     ordered : False when the layers have no depth (references): no gain over the last.
@@ -132,11 +132,8 @@ def _result(
 ) -> TaskResult:
     """Choices on validation, scores on test, and how sure they are."""
     task, metric = target.task, target.metric
-    scores = np.stack([metric.score(target.of(VALID), one.splits[VALID]) for one in answers])
-    scores = np.where(np.isfinite(scores), scores, -np.inf)
-    # the strongest of the best penalties
-    choice = len(penalties) - 1 - scores[:, ::-1].argmax(axis=1)
-    best = int(scores.max(axis=1).argmax())
+    losses = np.stack([one.loss for one in answers])
+    choice = losses.argmin(axis=1)
     tables, draws, groups = {}, {}, {}
     for split in (VALID, *target.evaluated):
         truth, index = target.of(split), target.group_index(split)
@@ -148,6 +145,7 @@ def _result(
         low, high = inference.interval(draws[split], groups[split])
         table = zip(metric.score(truth, said), low, high, strict=True)
         tables[split] = [Score(*map(float, line)) for line in table]
+    best = int(np.argmax(np.nan_to_num([s.value for s in tables[VALID]], nan=-np.inf)))
     shares = {split: inference.wins(draws[split]) for split in target.evaluated}
     gains = {}
     for split in target.evaluated if ordered else ():
@@ -184,14 +182,14 @@ def _result(
         selected=layers[best],
         layers=rows,
         gain_over_last=gains,
-        notes=(*target.notes, *_remarks(layers, answers, scores, choice, penalties)),
+        notes=(*target.notes, *_remarks(layers, answers, losses, choice, penalties)),
     )
 
 
 def _remarks(
     layers: Sequence[str],
     answers: Sequence[Answers],
-    scores: np.ndarray,
+    losses: np.ndarray,
     choice: np.ndarray,
     penalties: Sequence[float],
 ) -> list[str]:
@@ -201,8 +199,8 @@ def _remarks(
     for edge, inner, word in ((0, 1, "weakest"), (last, last - 1, "strongest")):
         there = [
             layer
-            for layer, score, c in zip(layers, scores, choice, strict=True)
-            if last > 0 and c == edge and score[edge] > score[inner]
+            for layer, loss, c in zip(layers, losses, choice, strict=True)
+            if last > 0 and c == edge and loss[edge] < 0.999 * loss[inner]
         ]
         if there:
             notes.append(

@@ -16,8 +16,6 @@ from dataclasses import dataclass
 
 import torch
 
-# seven values over six decades, on standardised columns
-PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)
 MEMORY = 10  # pairs that L-BFGS keeps
 TOLERANCE = 1e-6  # of the expected gap to the optimum, relative to the objective
 MAX_STEPS = 500
