@@ -7,6 +7,7 @@ forking a process that has threads.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -159,8 +160,10 @@ def parse_all(paths: Sequence[Path], processes: int = 2) -> list[Score]:
         for _ in range(processes)
     ]
     for k, worker in enumerate(workers):
-        worker.stdin.write(json.dumps([str(p) for p in paths[k::processes]]).encode())
-        worker.stdin.close()
+        # a worker that died at once is reported below, with its own last words
+        with contextlib.suppress(BrokenPipeError):
+            worker.stdin.write(json.dumps([str(p) for p in paths[k::processes]]).encode())
+            worker.stdin.close()
         worker.stdin = None
     rows: dict[int, dict | None] = {}
     for k, worker in enumerate(workers):
@@ -174,7 +177,9 @@ def parse_all(paths: Sequence[Path], processes: int = 2) -> list[Score]:
 
 
 def main() -> None:
-    found = [parse(Path(p)) for p in json.load(sys.stdin)]
+    # what a library may print must not get between the scores
+    with contextlib.redirect_stdout(sys.stderr):
+        found = [parse(Path(p)) for p in json.load(sys.stdin)]
     json.dump([asdict(score) if score else None for score in found], sys.stdout)
 
 
