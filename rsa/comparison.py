@@ -9,7 +9,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from rsa.errors import RsaError
-from rsa.joint import SHARE, Joint
+from rsa.joint import Joint
 from rsa.measure import Measure, Table
 from rsa.measures import DEFAULT, resolve
 from rsa.similarity import MeasureResult, Similarity
@@ -79,8 +79,7 @@ def compare(
     for i, j in wanted:
         if not (0 <= i < len(sources) and 0 <= j < len(sources)):
             raise RsaError(f"pair ({i}, {j}) names no source: there are {len(sources)}")
-    share = max([SHARE if getattr(m, "variance", 0) > SHARE else 0.0 for m in chosen], default=0.0)
-    share = max([share, *(getattr(m, "variance", 0.0) for m in chosen)])
+    share = max((getattr(m, "variance", 0.0) for m in chosen), default=0.0)
     joint = Joint(sources, groups, blocks, draws, seed, device, share)
     tables = []
     for measure in chosen:

@@ -8,7 +8,9 @@ Three estimators, one arithmetic; they differ in which pairs of rows count:
     all but a row with itself: HSIC_1 of Song et al. 2012 (JMLR 13, equation 4).
 `track-debiased`
     only rows of different groups: the U-statistic E[K_ij L_ij] + E[K_ij L_qr] - 2 E[K_ij L_iq]
-    with i, j, q, r always from different groups. With one row a group it is HSIC_1.
+    with i, j, q, r always from different groups. With one row a group it is HSIC_1. Each mean is
+    over its own admissible tuples, so that with groups of unequal sizes the value depends on the
+    origin: columns are centred on the mean of all rows before, in every use of this package.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ NULL_SHARE = 0.99
 # share of the variance, and number of components at least, that a layer's basis keeps
 SHARE, COMPONENTS = 0.999, 64
 # floating-point operations that all permutations together may take
-BUDGET = 6e11
+BUDGET = 8e11
 # permutations computed side by side
 TOGETHER = 4
 # rows whose mean is the first shift
@@ -198,7 +198,7 @@ class Joint:
             layers = [z[:, :cap] for z in layers]
             widths = np.minimum(widths, cap)
         out = {k: np.empty((len(self.permutations), len(self), len(self))) for k in KINDS}
-        gram = self._gram_is_cheaper(widths)
+        gram = self._null_by_gram(widths)
         x = Tables.of(layers, self.grouping) if gram else None
         for start in range(0, len(self.permutations) if gram else 0, TOGETHER):
             orders = self.permutations[start : start + TOGETHER]
@@ -221,10 +221,14 @@ class Joint:
         out["biased"] += lost / (self.rows - 1) ** 3
         return out
 
+    def _null_by_gram(self, widths: np.ndarray) -> bool:
+        # a pair at a time costs more than its operations where there are few rows
+        return self.rows**2 * (widths.sum() + len(widths) ** 2) <= 4 * self.rows * widths.sum() ** 2
+
     def _null_cost(self, widths: np.ndarray) -> float:
-        n = float(self.rows)
-        gram = 2 * n**2 * (widths.sum() + len(widths) ** 2)
-        return min(gram, 2 * n * widths.sum() ** 2)
+        if self._null_by_gram(widths):
+            return float(self.rows) ** 2 * (widths.sum() * (1 + 1 / TOGETHER) + len(widths) ** 2)
+        return 2 * self.rows * widths.sum() ** 2
 
     def _null_layer(self, index: int) -> np.ndarray:
         basis = self.basis(index)

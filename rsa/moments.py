@@ -21,7 +21,9 @@ class Moments:
     Parameters
     ----------
     shift_x, shift_y : [width] subtracted from every row, for precision: a mean over some rows.
-        The values do not depend on it; moments that are merged must share it.
+        Moments that are merged must share it. `biased` and `debiased` do not depend on it, nor
+        does `track-debiased` where all groups are of one size; otherwise its three means weigh
+        groups differently, and it is to be taken about the mean of all rows.
 
     Notes
     -----
@@ -85,10 +87,7 @@ class Moments:
             to_r = np.einsum("ij,ij->i", y, np.repeat(r, sizes.astype(int), axis=0))
             to_s = np.einsum("ij,ij->i", x, np.repeat(s, sizes.astype(int), axis=0))
             ctr, cts, sctr = x.T @ to_r, y.T @ to_s, to_s @ to_r
-            ww = sum(
-                _within(x[i:j], y[i:j])
-                for i, j in zip(starts, np.append(starts[1:], len(x)), strict=True)
-            )
+            ww = _within(x, y, starts, sizes.astype(int))
         return {
             "sx": x.sum(axis=0), "sy": y.sum(axis=0), "C": c, "xb": x.T @ b, "ya": y.T @ a,
             "aa": a.sum(), "bb": b.sum(), "ab": a @ b, "B": s.T @ r, "ctr": ctr, "cts": cts,
@@ -114,12 +113,21 @@ class Moments:
         return {kind: np.array([row[kind] for row in table]) for kind in KINDS}
 
 
-def _within(x: np.ndarray, y: np.ndarray) -> float:
-    """|C_t|^2 of one group, by the cheaper side."""
-    if len(x) ** 2 < x.shape[1] * y.shape[1]:
-        return float(np.vdot(x @ x.T, y @ y.T))
-    c = x.T @ y
-    return float(np.vdot(c, c))
+def _within(x: np.ndarray, y: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> float:
+    """Sum of |C_t|^2 over groups, by the cheaper side; groups of one size at once."""
+    total, narrow = 0.0, x.shape[1] * y.shape[1]
+    for size in np.unique(sizes):
+        some = starts[sizes == size]
+        step = max(1, 4_000_000 // min(int(size) ** 2, narrow))
+        for first in range(0, len(some), step):
+            rows = some[first : first + step, None] + np.arange(size)
+            a, b = x[rows], y[rows]
+            if size**2 < narrow:
+                total += np.vdot(a @ a.transpose(0, 2, 1), b @ b.transpose(0, 2, 1))
+            else:
+                c = a.transpose(0, 2, 1) @ b
+                total += np.vdot(c, c)
+    return float(total)
 
 
 def _values(m: dict) -> dict[str, float]:

@@ -71,9 +71,6 @@ def check_same_rows(sources: Sequence[Source]) -> None:
     """Raises `RsaError` unless all sources have the same rows, by number and by group."""
     if not sources:
         raise RsaError("nothing to compare: give at least one source")
-    names = [source.name for source in sources]
-    if len(set(names)) < len(names):
-        raise RsaError(f"sources share a name ({', '.join(names)}): give each its own")
     first = sources[0]
     for other in sources[1:]:
         if len(other) != len(first):

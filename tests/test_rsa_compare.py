@@ -1,0 +1,203 @@
+"""Whole comparisons: borders, files, chance over groups, coverage of intervals."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+import rsa
+
+FAST = ("cka:linear,debiased", "svcca:var=0.99,mean", "pwcca:var=0.99,mean")
+
+
+def source(name, seed, widths=(6, 4), n=60, group=3, base=None):
+    rng = np.random.default_rng(seed)
+    layers = {
+        f"block{i:02d}": (rng.standard_normal((n, w)) + (0 if base is None else base[:, :1])).astype(
+            np.float32
+        )
+        for i, w in enumerate(widths, 1)
+    }
+    return rsa.Matrices(name, layers, np.repeat(np.arange(n // group), group).astype(str))
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    base = np.random.default_rng(9).standard_normal((60, 1))
+    return rsa.compare(
+        source("a", 0, base=base), source("b", 1, (3, 5, 7), base=base), source("ref", 2, (2,)),
+        measures=[*rsa.MEASURES][:5] + ["mi:gaussian,pca=2,held-out"], draws=4, rows="frames:5",
+    )  # fmt: skip
+
+
+def test_pairs_within_and_between_by_name_and_by_place(comparison):
+    across = comparison["a", "b"]
+    assert across is comparison.between(0, 1)
+    assert across.layers_x == ("block01", "block02") and len(across.layers_y) == 3
+    assert len(across.measures) == 6
+    for result in across.measures:
+        assert result.value.shape == result.chance_high.shape == (2, 3)
+        assert np.isfinite(result.value).all()
+    within = comparison["a", "a"]["cka:linear,debiased"]
+    np.testing.assert_allclose(within.value, within.value.T)
+    with pytest.raises(rsa.RsaError, match="'c' was not compared"):
+        comparison["a", "c"]
+
+
+def test_a_pair_does_not_depend_on_what_else_is_compared(comparison):
+    base = np.random.default_rng(9).standard_normal((60, 1))
+    alone = rsa.compare(
+        source("a", 0, base=base), source("b", 1, (3, 5, 7), base=base), measures=FAST, draws=4
+    )["a", "b"]
+    for name in FAST:
+        for field in ("value", "low", "high"):
+            np.testing.assert_allclose(
+                getattr(alone[name], field), getattr(comparison["a", "b"][name], field), rtol=1e-9
+            )
+
+
+def test_the_same_seed_gives_the_same_numbers():
+    first, second = (
+        rsa.compare(source("a", 0), measures=FAST, draws=3, seed=5)["a", "a"].as_json()
+        for _ in range(2)
+    )
+    assert first == second
+
+
+def test_files_hold_what_the_study_promises_and_read_back(comparison, tmp_path):
+    path = comparison["a", "b"].write(tmp_path / "similarity", "a", "b")
+    assert path.name == "a-b.json"
+    content = json.loads(path.read_text())
+    assert {k: content[k] for k in ("format", "x", "y", "rows", "n_rows", "n_groups", "blocks")} == {
+        "format": 1, "x": "a", "y": "b", "rows": "frames:5", "n_rows": 60, "n_groups": 20, "blocks": 20,
+    }  # fmt: skip
+    expected = set(
+        "measure title family unit range symmetric interval chance_by value low high chance "
+        "chance_high extra notes".split()
+    )
+    assert all(set(block) == expected for block in content["measures"])
+    again = rsa.Similarity.read(path)
+    assert again.as_json() == content
+    np.testing.assert_array_equal(
+        again["cka:linear,debiased"].value, comparison["a", "b"]["cka:linear,debiased"].value
+    )
+    with path.with_suffix(".csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == 6 * 2 * 3
+    assert float(lines[0]["value"]) == content["measures"][0]["value"][0][0]
+
+
+def test_what_is_not_defined_is_null_in_the_file(comparison, tmp_path):
+    path = comparison["a", "a"].write(tmp_path, "a", "a")
+    information = json.loads(path.read_text())["measures"][-1]
+    assert information["value"][0][0] is None and information["value"][0][1] is not None
+    assert any("itself" in note for note in information["notes"])
+    (tmp_path / "bad.json").write_text('{"format": 2}')
+    with pytest.raises(rsa.RsaError, match="bad.json has format 2"):
+        rsa.Similarity.read(tmp_path / "bad.json")
+
+
+def test_sources_that_do_not_match_are_both_named():
+    with pytest.raises(rsa.RsaError, match="alpha has 60 rows and beta has 30"):
+        rsa.compare(source("alpha", 0), source("beta", 1, n=30))
+    with pytest.raises(rsa.RsaError, match="alpha and beta have different groups"):
+        rsa.compare(source("alpha", 0), source("beta", 1, group=2))
+    broken = rsa.Matrices("alpha", {"block07": np.full((10, 2), np.nan)})
+    with pytest.raises(rsa.RsaError, match="block07 of alpha"):
+        rsa.compare(broken)
+
+
+def test_one_group_gives_a_value_without_interval_or_chance():
+    alone = rsa.compare(source("a", 0, group=60), measures=FAST)["a", "a"]
+    for name in FAST:
+        assert np.isfinite(alone[name].value).all()
+        assert np.isnan(alone[name].low[0, 1]) and np.isnan(alone[name].chance_high[0, 1])
+
+
+def test_large_numbers_of_rows_take_the_other_route_to_the_same_values(monkeypatch):
+    from rsa.joint import Joint
+
+    sources = [source("a", 0, (3, 2), n=90), source("b", 1, (4,), n=90)]
+    gram = Joint(sources, draws=3)
+    monkeypatch.setattr(Joint, "_gram_is_cheaper", lambda *_: False)
+    monkeypatch.setattr(Joint, "_null_by_gram", lambda *_: False)
+    features = Joint(sources, draws=3)
+    assert set(features.hsic) == set(features.null_hsic)  # computed now, by the other route
+    monkeypatch.undo()
+    for kind in gram.hsic:
+        np.testing.assert_allclose(features.hsic[kind], gram.hsic[kind], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(features.null_hsic[kind], gram.null_hsic[kind], rtol=1e-3, atol=1e-4)
+
+
+def independent(seed, groups=25, frames=8, d=6):
+    """Two representations whose groups have offsets, independent between the two."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(groups), frames)
+    x, y = (
+        rng.standard_normal((groups, d))[labels] + rng.standard_normal((groups * frames, d))
+        for _ in range(2)
+    )
+    return x, y, labels
+
+
+def test_closed_form_of_chance_is_the_mean_of_permutations():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((80, 30)), rng.standard_normal((80, 20)) * np.arange(1, 21)
+    found = rsa.cka(x, y, debiased=False)
+    permuted = [
+        rsa.cka(x, y[rng.permutation(80)], debiased=False, draws=0, blocks=2).value
+        for _ in range(40)
+    ]
+    assert found.chance == pytest.approx(np.mean(permuted), rel=0.03)
+    assert found.chance < found.chance_high < 1.6 * found.chance
+
+
+def test_offsets_of_tracks_lift_the_row_debiased_value_but_not_the_other():
+    rows, tracks, naive, proper = [], [], 0, 0
+    for seed in range(20):
+        x, y, labels = independent(seed)
+        by_rows = rsa.cka(x, y, groups=labels)
+        rows.append(by_rows.value)
+        proper += by_rows.value > by_rows.chance_high
+        naive += by_rows.value > rsa.cka(x, y, draws=10).chance_high
+        tracks.append(rsa.cka(x, y, debiased="track", groups=labels, draws=0).value)
+    assert np.mean(rows) > 0.04
+    assert abs(np.mean(tracks)) < 3 * np.std(tracks) / np.sqrt(20) < 0.05
+    # permutations of rows reject what is only tracks being tracks; permutations of tracks do not
+    assert naive >= 18 and proper <= 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("measure", ["cka:linear,debiased", "cka:linear,track-debiased", *FAST[1:]])
+def test_chance_is_exceeded_in_about_five_per_cent(measure):
+    over = 0
+    for seed in range(200):
+        x, y, labels = independent(seed)
+        found = rsa.pair(x, y, measure, groups=labels, seed=seed)
+        over += found.value > found.chance_high
+    assert 1 <= over <= 22
+
+
+@pytest.mark.slow
+def test_intervals_cover_the_mean_of_many_samples():
+    names = [*rsa.MEASURES][:5]
+    found = {name: [] for name in names}
+    loadings = np.random.default_rng(0).standard_normal((2, 4, 8))
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        labels = np.repeat(np.arange(60), 3)
+        shared = rng.standard_normal((60, 4))[labels] + rng.standard_normal((180, 4))
+        x, y = (shared @ w + 2 * rng.standard_normal((180, 8)) for w in loadings)
+        sources = [rsa.Matrices(n, {"l": m}, labels) for n, m in (("x", x), ("y", y))]
+        two = rsa.compare(*sources, measures=names, pairs=[(0, 1)], draws=0).between(0, 1)
+        for name in names:
+            cell = two[name]
+            found[name].append((cell.value[0, 0], cell.low[0, 0], cell.high[0, 0]))
+    for name, table in found.items():
+        value, low, high = np.array(table).T
+        covered = np.mean((low <= value.mean()) & (value.mean() <= high))
+        # SVCCA's linear interval is wide on purpose: small correlations are not linear
+        assert 0.90 <= covered <= (1.0 if name.startswith("svcca") else 0.985), name
