@@ -38,11 +38,9 @@ OTHER = "#CFCFCF"
 SEQUENTIAL: Colormap = LinearSegmentedColormap.from_list(
     "rsa-sequential", ["#FBFAF7", "#D9E4E6", "#97B9C1", "#4F8396", "#20526B", "#0B2A3F"]
 )
-SEQUENTIAL.set_bad("#ffffff")
 DIVERGING: Colormap = LinearSegmentedColormap.from_list(
     "rsa-diverging", ["#A8691B", "#DDBE8C", "#F8F7F4", "#8FB3BC", "#1F4E66"]
 )
-DIVERGING.set_bad("#ffffff")
 
 _RC = {
     "font.family": ["STIXGeneral", "DejaVu Sans"],

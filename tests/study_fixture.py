@@ -151,7 +151,7 @@ def _task(key: str, role: str, names: list[str], rng: np.random.Generator, *, pl
 def make_study(folder: Path, *, layers: dict[str, int] | None = None, planted: bool = True,
                references: bool = True, similarity: bool = True, probes: bool = True,
                nulls: bool = False, hostile: bool = False, stamps: tuple[str, ...] = (),
-               seed: int = 0) -> Path:
+               tasks: int = len(TASKS), seed: int = 0) -> Path:
     """Writes a study; the same arguments give the same bytes.
 
     Planted (see TASKS): `chord` peaks late in B and B beats A on it, `instrument` peaks early in A
@@ -209,11 +209,12 @@ def make_study(folder: Path, *, layers: dict[str, int] | None = None, planted: b
             _write(folder / "similarity" / f"{x}-{y}.json", table)
     if probes:
         for role in names:
-            tasks = [_task(k, role, names[role], rng, planted=planted, nulls=nulls) for k in TASKS]
+            kept = list(TASKS)[:tasks]
+            done = [_task(k, role, names[role], rng, planted=planted, nulls=nulls) for k in kept]
             if hostile:
-                tasks[0]["title"] = HOSTILE
+                done[0]["title"] = HOSTILE
             table = {"format": 1, "role": role, "model": f"model-{role}", "protocol": "linear",
-                     "layers": names[role], "tasks": tasks}
+                     "layers": names[role], "tasks": done}
             _write(folder / "probes" / f"{role}.json", table)
     return folder
 

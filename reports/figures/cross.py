@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
+from matplotlib.collections import PolyCollection
 
 from reports import style
 from reports.figures.drawing import Drawing
@@ -62,10 +62,12 @@ def hatch(axes: Axes, measure: Measure) -> None:
     mask = np.where(known & ~measure.above_chance, 1.0, np.nan)
     if np.isfinite(mask).any():
         rows, columns = mask.shape
-        for i, j in zip(*np.nonzero(mask == 1.0), strict=True):
-            axes.add_patch(
-                Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, hatch="////", lw=0, snap=False)
-            )
+        corners = np.array([(-0.5, -0.5), (-0.5, 0.5), (0.5, 0.5), (0.5, -0.5)])
+        cells = np.argwhere(mask == 1.0)[:, None, ::-1] + corners
+        axes.add_collection(
+            PolyCollection(cells, facecolors="none", edgecolors="#9a9a9a", linewidths=0, hatch="////"),
+            autolim=False,
+        )
         axes.set_xlim(-0.5, columns - 0.5)
         axes.set_ylim(-0.5, rows - 0.5)
 

@@ -82,7 +82,7 @@ def _panel(axes: Axes, study: Study, key: str) -> None:
     # A layer far below chance (R2 of a failed fit) must not flatten all the others.
     if math.isfinite(task.chance):
         low = max(low, task.chance - 0.5 * max(high - task.chance, 0.1))
-    style.span(axes, low, high, pad=0.1)
+    style.span(axes, low, high + 0.09 * (high - low), pad=0.08)
     _levels(axes, task.chance, levels)
     found = [
         (role, study.probes[role].tasks[key]) for role in study.models

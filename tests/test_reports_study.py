@@ -1,0 +1,129 @@
+"""Reading study folders: what is there, and one line for what is wrong."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from study_fixture import HOSTILE, make_study
+
+from reports import ReportError, Study
+from reports.study import clean
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_study(tmp_path / "study", layers={"a": 4, "b": 5})
+
+
+def change(path, edit):
+    values = json.loads(path.read_text())
+    edit(values)
+    path.write_text(json.dumps(values))
+
+
+def refused(folder) -> str:
+    with pytest.raises(ReportError) as caught:
+        Study.read(folder)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert len(message) < 500
+    return message
+
+
+def test_reads_everything(folder):
+    study = Study.read(folder)
+    assert list(study.models) == ["a", "b"]
+    assert study.models["b"].layer_names[-1] == "final"
+    assert set(study.similarity) == {("a", "a"), ("a", "b"), ("a", "ref"), ("b", "b"), ("b", "ref")}
+    measure = study.between("a", "b").main()
+    assert measure.name == "cka:linear,track-debiased"
+    assert measure.value.shape == (4, 5)
+    assert np.array_equal(study.between("b", "a").main().value, measure.value.T)
+    task = study.probes["a"].tasks["instrument"]
+    assert task.headline == "test_inst"
+    assert task.best().value == task.curve("test_inst")[task.index, 0]
+
+
+def test_main_measure_falls_back(folder):
+    path = folder / "similarity" / "a-b.json"
+    change(path, lambda v: v["measures"].pop(0))
+    assert Study.read(folder).between("a", "b").main().name == "cka:linear,debiased"
+    change(path, lambda v: v.update(measures=v["measures"][2:3]))
+    assert Study.read(folder).between("a", "b").main().family == "cca"
+    change(path, lambda v: v.update(measures=[]))
+    assert Study.read(folder).between("a", "b").main() is None
+
+
+def test_directed_measures_are_not_turned_round(folder):
+    path = folder / "similarity" / "a-b.json"
+    change(path, lambda v: v["measures"][0].update(symmetric=False))
+    study = Study.read(folder)
+    assert "cka:linear,track-debiased" in study.between("a", "b").measures
+    assert "cka:linear,track-debiased" not in study.between("b", "a").measures
+
+
+def test_nulls_become_nan(tmp_path):
+    study = Study.read(make_study(tmp_path / "s", nulls=True))
+    assert np.isnan(study.between("a", "b").main().value[0, -1])
+    assert np.isnan(study.probes["a"].tasks["key"].curve("test")[1:3]).all()
+
+
+def test_missing_folder_and_file(tmp_path, folder):
+    assert "no such folder" in refused(tmp_path / "nowhere")
+    (folder / "study.json").unlink()
+    assert "study.json: missing" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("study.json", "{", "not JSON"),
+        ("study.json", "[]", "not a mapping"),
+        ("study.json", '{"format": 2}', "format 2"),
+        ("study.json", '{"title": "x"}', "format missing"),
+        ("study.json", '{"format": 1, "title": "x", "models": {}}', "no models"),
+        ("study.json", '{"format": 1, "models": {"../x": {}}, "title": "x"}', "not a role"),
+        ("similarity/a-b.json", "\udcff", "cannot be read"),
+        ("similarity/a-b.json", '{"format": 1, "x": "a"}', "layers_x"),
+        ("probes/a.json", '{"format": 1}', "tasks"),
+        ("probes/a.json", '{"format": 1, "tasks": [{"task": "t", "layers": []}]}', "is empty"),
+        ("probes/a.json", "[" * 100_000, "not JSON"),
+    ],
+)
+def test_damaged_files_are_named(folder, name, content, words):
+    (folder / name).write_bytes(content.encode("utf-8", "surrogateescape"))
+    message = refused(folder)
+    assert str(folder / name) in message
+    assert words in message
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "words"),
+    [
+        ("similarity/a-b.json", lambda v: v["measures"][0]["value"].pop(), "the layers make it 4x5"),
+        ("similarity/a-b.json", lambda v: v["measures"][0].update(low="x"), "not a matrix"),
+        ("similarity/a-b.json", lambda v: v.update(layers_x=["q"] * 4), "names a layer twice"),
+        ("similarity/a-b.json", lambda v: v["measures"][0].pop("measure"), "measures[0].measure"),
+        ("probes/a.json", lambda v: v["tasks"][0].update(selected="nope"), "not among the layers"),
+        ("probes/a.json", lambda v: v["tasks"][0].update(chance="high"), "not a number"),
+        ("probes/a.json", lambda v: v["tasks"][0]["layers"][0].update(splits=[]), "not a mapping"),
+        ("study.json", lambda v: v.pop("title"), "title"),
+        ("study.json", lambda v: v["models"]["a"].update(layers="x"), "models.a.layers"),
+        ("study.json", lambda v: v.update(stamps="UNTRAINED"), "stamps"),
+    ],
+)
+def test_wrong_contents_are_named(folder, name, edit, words):
+    change(folder / name, edit)
+    message = refused(folder)
+    assert str(folder / name) in message
+    assert words in message
+
+
+def test_text_is_cleaned():
+    assert clean("a\x00b\x1b[31m\tc\nd\u202ee") == "ab[31m c de"
+    assert len(clean("x" * 10_000, 50)) == 50
+    assert clean(None) == ""
+    assert "\x00" not in clean(HOSTILE)
+    assert "\u202e" not in clean(HOSTILE)
