@@ -13,7 +13,6 @@ from probes.solvers import logistic, ridge
 from probes.splits import TRAIN, VALID
 from probes.targets import Target
 
-
 # Of the squared weights against the loss summed over rows: the `alpha` of scikit-learn's Ridge, the
 # 1 / C of its LogisticRegression. What is best for it does not depend on the number of rows (it
 # is a ratio of variances). Weak enough to leave standardised columns nearly alone, strong enough

@@ -12,6 +12,7 @@ from scipy.stats import norm, t
 from probes.metrics import Metric
 
 LEVEL = 0.95
+FEW = 10  # groups below which quantiles of resamples say little: there are too few different ones
 
 
 def draw(groups: int, resamples: int, seed: int) -> np.ndarray:
@@ -36,14 +37,19 @@ def resampled(metric: Metric, sums: np.ndarray, draws: np.ndarray) -> np.ndarray
 
 
 def interval(
-    scores: np.ndarray, groups: int, level: float = LEVEL
+    scores: np.ndarray,
+    groups: int,
+    level: float = LEVEL,
+    bounds: tuple[float | None, float | None] = (None, None),
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ends of the expanded percentile interval of resampled scores [..., resamples].
 
     The plain percentile interval is too narrow for few groups, as a normal quantile and a
     variance divided by n are; the tails are moved out to make up for both (Hesterberg 2015,
-    "What Teachers Should Know About the Bootstrap", section 5.3). NaN with fewer than two groups,
-    or where most resamples have no score.
+    "What Teachers Should Know About the Bootstrap", section 5.3). With fewer than `FEW` groups it
+    is mean +- t * standard error instead, with the same widening, cut at the bounds of the score:
+    two or three groups that happen to agree are no evidence. NaN with fewer than two groups, or
+    where most resamples have no score.
     """
     shape = scores.shape[:-1]
     if groups < 2:
@@ -52,7 +58,13 @@ def interval(
     tail = norm.cdf(widen)
     usable = np.isfinite(scores).mean(axis=-1) > 0.5
     filled = np.where(usable[..., None], scores, 0.0)
-    low, high = np.nanquantile(filled, [tail, 1 - tail], axis=-1)
+    if groups < FEW:
+        middle, reach = np.nanmean(filled, axis=-1), -widen * np.nanstd(filled, axis=-1)
+        least = -np.inf if bounds[0] is None else bounds[0]
+        most = np.inf if bounds[1] is None else bounds[1]
+        low, high = (np.clip(end, least, most) for end in (middle - reach, middle + reach))
+    else:
+        low, high = np.nanquantile(filled, [tail, 1 - tail], axis=-1)
     return np.where(usable, low, np.nan), np.where(usable, high, np.nan)
 
 

@@ -35,8 +35,9 @@ def run(
 
     For each layer and task the penalty with the lowest validation loss is kept (the loss tells
     penalties apart where a score over few rows does not), and the layer with the best validation
-    score is selected (of equals, the first). Probes are trained on `train` alone, also after that choice. Intervals are over groups, on the
-    fixed answers: how sure the score is, not how much another training set would change it.
+    score is selected (of equals, the first). Probes are trained on `train` alone, also after that
+    choice. Intervals are over groups, on the fixed answers: how sure the score is, not how much
+    another training set would change it.
 
     Parameters
     ----------
@@ -142,7 +143,7 @@ def _result(
         groups[split] = sums.shape[-2]
         counts = inference.draw(groups[split], resamples, seed)
         draws[split] = inference.resampled(metric, sums, counts)
-        low, high = inference.interval(draws[split], groups[split])
+        low, high = inference.interval(draws[split], groups[split], bounds=metric.range)
         table = zip(metric.score(truth, said), low, high, strict=True)
         tables[split] = [Score(*map(float, line)) for line in table]
     best = int(np.argmax(np.nan_to_num([s.value for s in tables[VALID]], nan=-np.inf)))

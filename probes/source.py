@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -81,18 +81,15 @@ class Table:
     splits: np.ndarray | None = None
     subsets: np.ndarray | None = None
     kind: str = "clips"
-    _blank: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         blank = np.full(len(self.groups), "", dtype=object)
         object.__setattr__(self, "groups", np.array([str(g) for g in self.groups], dtype=object))
-        object.__setattr__(self, "_blank", blank)
         for name in ("splits", "subsets"):
             value = getattr(self, name)
             object.__setattr__(self, name, blank if value is None else np.asarray(value, object))
-        for name, values in {
-            "splits": self.splits, "subsets": self.subsets, **self.labels
-        }.items():  # fmt: skip
+        columns = {"splits": self.splits, "subsets": self.subsets, **self.labels}
+        for name, values in columns.items():
             if len(values) != len(self.groups):
                 raise ProbeError(
                     f"{name} has {len(values)} values for {len(self.groups)} rows; give one a row"
@@ -110,7 +107,11 @@ class Table:
 
 def read_layer(source: Source, layer: str, device: str) -> torch.Tensor:
     """A layer as float32 [rows, width]; `ProbeError` when it is no matrix or not finite."""
-    values = torch.as_tensor(source.read(layer)).to(device=device, dtype=torch.float32)
+    values = source.read(layer)
+    if not isinstance(values, torch.Tensor):
+        # a copy: arrays may be memory-mapped read-only, which torch does not know
+        values = torch.from_numpy(np.array(values, dtype=np.float32))
+    values = values.to(device=device, dtype=torch.float32)
     if values.ndim != 2 or len(values) != len(source) or values.shape[1] == 0:
         raise ProbeError(
             f"layer {layer} of {source.name} has shape {tuple(values.shape)}: "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -64,9 +64,3 @@ def settle(
     train = splits == TRAIN
     splits[train] = assign(groups[train], seed, {TRAIN: 0.8, VALID: 0.2})
     return splits, [f"no validation split: a fifth of the training groups became it, seed {seed}"]
-
-
-def shared_groups(splits: np.ndarray, groups: np.ndarray, names: Iterable[str]) -> set[str]:
-    """Groups with rows both in `train` and in one of the named splits."""
-    train = set(groups[splits == TRAIN])
-    return train & set(groups[np.isin(splits, list(names))])

@@ -10,7 +10,7 @@ import numpy as np
 
 from probes.metrics import Metric, metric
 from probes.source import RowTable
-from probes.splits import EVALUATED, SPLITS, TRAIN, VALID, shared_groups
+from probes.splits import EVALUATED, SPLITS, TRAIN, VALID
 from probes.tasks.base import Task
 
 MIN_TRAIN_ROWS, MIN_TRAIN_GROUPS = 20, 3
@@ -96,14 +96,13 @@ def make_target(task: Task, rows: RowTable, splits: np.ndarray) -> Target:
     _check(task, index, groups, values, classes, headline)
     for split, rows_of in index.items():
         _remark(task, split, rows_of, values, classes, groups, notes)
-    shared = shared_groups(
-        np.where(here, splits, ""), groups, [s for s in EVALUATED if s in index]
-    )
-    if shared:
-        notes.append(
-            f"{len(shared)} groups have rows both in training and in a test split: "
-            "that split asks for new rows of known groups"
-        )
+    for split in EVALUATED:
+        shared = set(groups[index.get(TRAIN, [])]) & set(groups[index.get(split, [])])
+        if shared:
+            notes.append(
+                f"{split}: {len(shared)} groups have rows in training too, "
+                "of these it asks for new rows only"
+            )
     return Target(
         task, values, index, groups, classes, metric(task.metric, classes), headline, tuple(notes)
     )

@@ -115,7 +115,7 @@ def coverage(groups: int, trials: int, effect: float) -> float:
     return held / trials
 
 
-@pytest.mark.parametrize("groups", [8, 30])
+@pytest.mark.parametrize("groups", [4, 8, 30])
 def test_intervals_cover_what_they_promise(groups):
     assert 0.91 <= coverage(groups, 400, effect=0.12) <= 0.99
 
@@ -133,6 +133,12 @@ def test_intervals_over_groups_are_wider_when_groups_differ():
         return high - low
 
     assert width(index) > 2 * width(np.arange(300))
+
+
+def test_two_groups_that_agree_are_no_evidence():
+    draws = inference.draw(2, 500, 0)
+    low, high = inference.interval(draws @ [0.27, 0.31] / 2, 2, bounds=(0.0, 1.0))
+    assert low < 0.25 and 0 <= low < high <= 1
 
 
 def test_one_group_has_no_interval():

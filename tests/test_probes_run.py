@@ -272,6 +272,13 @@ def test_classes_that_training_hardly_has_leave_with_a_note():
     assert "valid: no rows of reel" in target.notes and "test: no rows of jig" in target.notes
 
 
+def test_groups_on_both_sides_are_noted():
+    names = np.array(["train"] * 30 + ["valid"] * 10 + ["test"] * 10)
+    table = Table([f"g{i % 25}" for i in range(50)], {"dance": ["jig", "reel"] * 25}, names)
+    notes = make_target(TASKS["dance"], table, names).notes
+    assert "test: 10 groups have rows in training too, of these it asks for new rows only" in notes
+
+
 def test_subsets_restrict_a_task():
     table, names = small(["jig", "reel"] * 25, ["train"] * 30 + ["valid"] * 10 + ["test"] * 10)
     subsets = np.array((["x"] * 4 + ["y"]) * 10, dtype=object)

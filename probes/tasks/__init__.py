@@ -59,10 +59,8 @@ def resolve(names: str | Iterable[str], labels: Iterable[Label]) -> list[Task]:
         return [_stamped(task, cards) for task in known + free]
     tasks = []
     for name in dict.fromkeys(names):
-        task = TASKS.get(ALIASES.get(name, name) if name not in cards else name)
-        if task is None and name in ALIASES:
-            task = TASKS[ALIASES[name]]
-        if task is None and name in cards:
+        task = TASKS.get(name) or TASKS.get(ALIASES.get(name, ""))
+        if name in cards and (task is None or not _fits(task, cards)):
             if cards[name].kind not in _CLIP_KINDS:
                 raise ProbeError(
                     f"task {name}: there is no probe for a label that holds {cards[name].kind}; "
