@@ -11,6 +11,8 @@ from rsa.joint import Joint
 from rsa.measure import Measure, Table, constant_note
 from rsa.threads import spread
 
+# an approximation to first order: for SVCCA wide where many small correlations enter
+_INTERVAL = "interval: influence of each group, with components and weights held fixed"
 # floating-point operations that the permutations of one measure may take; at least MINIMUM draws
 BUDGET, MINIMUM = 6e11, 5
 
@@ -61,9 +63,7 @@ def weights(coefficients: np.ndarray, loadings: np.ndarray) -> np.ndarray:
     return alpha / alpha.sum()
 
 
-def influences(
-    found: Canonical, x: View, y: View, share: np.ndarray, by_group
-) -> np.ndarray:
+def influences(found: Canonical, x: View, y: View, share: np.ndarray, by_group) -> np.ndarray:
     """[groups], sum over each group's rows of the influence on sum_i share_i rho_i.
 
     The influence of a row on rho is u v - rho (u^2 + v^2) / 2 with variates of unit variance
@@ -111,7 +111,7 @@ class CCA(Measure):
 
     def _notes(self, joint: Joint, found: Solved, draws: int) -> list:
         notes = [
-            (frozenset(), "interval: influence of each group, with the components held fixed"),
+            (frozenset(), _INTERVAL),
             (frozenset(), f"chance_high: level of {draws} permutations of whole groups"),
         ]
         kept = found.kept
@@ -121,7 +121,7 @@ class CCA(Measure):
                     (
                         frozenset([i, j]),
                         f"{joint.name(i)} and {joint.name(j)} keep {kept[i]} and {kept[j]} "
-                        f"components: CCA needs more rows than both together, there are {joint.rows}",
+                        f"components: CCA needs more rows than both together, not {joint.rows}",
                     )
                 )
         return notes
@@ -235,8 +235,7 @@ PWCCA = CCA(
     name="pwcca:var=0.99,mean",
     title="Projection-weighted CCA",
     family="cca",
-    formula=_STEPS
-    + "sum_i a_i rho_i, a_i ~ sum_j |<h_i, x_j>|; mean of the weights by x and by y",
+    formula=_STEPS + "sum_i a_i rho_i, a_i ~ sum_j |<h_i, x_j>|; mean of the weights by x and by y",
     source="Morcos et al. 2018, arXiv:1806.05759, eq. 3",
     range=(0.0, 1.0),
     symmetric=True,

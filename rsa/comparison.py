@@ -15,6 +15,9 @@ from rsa.measures import DEFAULT, resolve
 from rsa.similarity import MeasureResult, Similarity
 from rsa.source import Matrices, Source
 
+# notes of one measure that are written out; the rest is counted
+NOTES = 10
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -115,7 +118,9 @@ def _cut(measure: Measure, table: Table, x: np.ndarray, y: np.ndarray) -> Measur
         else:
             extra |= {f"{name}_x": array[x], f"{name}_y": array[y]}
     present = {int(i) for i in np.concatenate([x, y])}
-    notes = tuple(text for about, text in table.notes if about <= present)
+    notes = [text for about, text in table.notes if about <= present]
+    if len(notes) > NOTES:
+        notes[NOTES:] = [f"and {len(notes) - NOTES} more notes like the last"]
     return MeasureResult(
         measure=measure.name,
         title=measure.title,
@@ -130,7 +135,7 @@ def _cut(measure: Measure, table: Table, x: np.ndarray, y: np.ndarray) -> Measur
         chance=table.chance[at],
         chance_high=table.chance_high[at],
         extra=extra,
-        notes=notes,
+        notes=tuple(notes),
     )
 
 

@@ -20,7 +20,7 @@ from rsa.threads import spread
 # rows of a tile, where nothing else decides
 TILE = 512
 # numbers of all tiles in work at once, in one thread
-ROOM = 40_000_000
+ROOM = 12_000_000
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,9 @@ def _moved(side: tuple[Sequence, Sequence], device: str) -> tuple[list, list]:
     import torch
 
     x = [torch.as_tensor(a, device=device) for a in side[0]]
-    return (x, x) if side[0] is side[1] else (x, [torch.as_tensor(a, device=device) for a in side[1]])
+    return (
+        (x, x) if side[0] is side[1] else (x, [torch.as_tensor(a, device=device) for a in side[1]])
+    )
 
 
 def _tiles(left: Sequence, right: Sequence, rows: slice, columns: slice):
@@ -132,7 +134,9 @@ def _within(x: Tables, y: Tables, grouping: Grouping) -> np.ndarray:
     """[blocks, x, y], sums of K_ij L_ij over the pairs of rows of one group."""
     out = np.zeros((grouping.blocks, len(x.rows), len(y.rows)))
     if grouping.single:
-        for b, (start, stop) in enumerate(zip(grouping.edges[:-1], grouping.edges[1:], strict=True)):
+        for b, (start, stop) in enumerate(
+            zip(grouping.edges[:-1], grouping.edges[1:], strict=True)
+        ):
             out[b] = x.diagonal[:, start:stop] @ y.diagonal[:, start:stop].T
         return out
     many = len(x.rows) + len(y.rows)

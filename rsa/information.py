@@ -34,9 +34,7 @@ class GaussianInformation(Measure):
 
     def with_components(self, components: int) -> GaussianInformation:
         """The same measure on another number of components, under its own name."""
-        return replace(
-            self, components=components, name=f"mi:gaussian,pca={components},held-out"
-        )
+        return replace(self, components=components, name=f"mi:gaussian,pca={components},held-out")
 
     def estimate(self, joint: Joint) -> Table:
         count, width = len(joint), self.components
@@ -68,7 +66,8 @@ class GaussianInformation(Measure):
             if orders:
                 draws = np.stack(spread(draw, orders))
             around = null_level(draws)
-            for matrix, found in zip((value, low, high, chance, level), (mean, *ends, *around)):
+            matrices = (value, low, high, chance, level)
+            for matrix, found in zip(matrices, (mean, *ends, *around), strict=True):
                 matrix[pairs[:, 0], pairs[:, 1]] = matrix[pairs[:, 1], pairs[:, 0]] = found
         by = f"permutation of groups, {len(draws)} draws"
         notes = constant_note(joint) + self._notes(joint, value, kept, enough, smallest)
@@ -131,9 +130,7 @@ class GaussianInformation(Measure):
         notes = [(frozenset(), f"{FOLDS} folds of whole groups; below 0: fitted to noise")]
         if not enough:
             need = 2 * self.components + 2
-            return [
-                (frozenset(), f"{smallest} rows to fit on are too few: {need} are needed")
-            ]
+            return [(frozenset(), f"{smallest} rows to fit on are too few: {need} are needed")]
         unbounded = np.isnan(value) & (kept[:, None] > 0) & (kept[None, :] > 0)
         for i, j in zip(*np.nonzero(np.triu(unbounded, 1)), strict=True):
             notes.append(

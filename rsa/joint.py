@@ -54,7 +54,7 @@ class Basis:
 
 
 def principal_components(x: np.ndarray, share: float, at_least: int) -> Basis:
-    """Basis of a centred layer [rows, width], from the smaller of its two second-moment matrices."""
+    """Basis of a centred layer [rows, width], from the smaller of X'X and XX'."""
     n, d = x.shape
     small = x.T @ x if d <= n else x @ x.T
     power, vectors = np.linalg.eigh(small)
@@ -95,9 +95,7 @@ class Joint:
         check_same_rows(sources)
         labels = np.asarray(sources[0].groups if groups is None else groups)
         if len(labels) != len(sources[0]):
-            raise RsaError(
-                f"{len(labels)} group labels for {len(sources[0])} rows: give one a row"
-            )
+            raise RsaError(f"{len(labels)} group labels for {len(sources[0])} rows: give one a row")
         if len(labels) < 4:
             raise RsaError(f"{len(labels)} rows are too few to compare: at least 4 are needed")
         self.seed, self.draws, self.device, self.share = seed, draws, device, max(share, SHARE)

@@ -144,7 +144,15 @@ class Similarity:
                     for j, layer_y in enumerate(self.layers_y):
                         numbers = ["" if math.isnan(v) else repr(float(v)) for v in cells[i, j]]
                         writer.writerow(
-                            [result.measure, x_role, layer_x, y_role, layer_y, *numbers, result.unit]
+                            [
+                                result.measure,
+                                x_role,
+                                layer_x,
+                                y_role,
+                                layer_y,
+                                *numbers,
+                                result.unit,
+                            ]
                         )
         return path
 

@@ -43,7 +43,10 @@ class Matrices:
     """
 
     def __init__(
-        self, name: str, layers: Mapping[str, np.ndarray], groups: Sequence | np.ndarray | None = None
+        self,
+        name: str,
+        layers: Mapping[str, np.ndarray],
+        groups: Sequence | np.ndarray | None = None,
     ):
         self.name = name
         self.layers = tuple(layers)
@@ -97,5 +100,7 @@ def read_layer(source: Source, layer: str) -> np.ndarray:
             f"a matrix of {len(source)} rows is needed"
         )
     if not np.isfinite(array).all():
-        raise RsaError(f"layer {layer} of {source.name} holds values that are not finite: extract again")
+        raise RsaError(
+            f"layer {layer} of {source.name} holds values that are not finite: extract again"
+        )
     return array

@@ -43,9 +43,7 @@ def distinct_tuples(x, y, groups):
             if groups[q] in (groups[i], groups[j]):
                 continue
             third.append(k[i, j] * m[i, q])
-            second += [
-                k[i, j] * m[q, r] for r in rows if groups[r] not in groups[[i, j, q]]
-            ]
+            second += [k[i, j] * m[q, r] for r in rows if groups[r] not in groups[[i, j, q]]]
     return np.mean(first) + np.mean(second) - 2 * np.mean(third)
 
 
@@ -72,7 +70,9 @@ def test_track_debiased_is_the_mean_over_distinct_tracks():
 
 def test_debiased_is_the_inner_product_of_u_centred_grams():
     x, y, groups = data(SIZES, p=7)
-    assert by_gram(x, y, groups)[1]["debiased"][0, 0, 1] == pytest.approx(u_centred(x, y), rel=1e-11)
+    assert by_gram(x, y, groups)[1]["debiased"][0, 0, 1] == pytest.approx(
+        u_centred(x, y), rel=1e-11
+    )
 
 
 def test_biased_is_the_trace_of_centred_grams():
@@ -88,7 +88,9 @@ def test_one_row_a_group_makes_track_debiased_the_debiased_value():
     assert values["track-debiased"] == pytest.approx(values["debiased"], rel=1e-12)
 
 
-@pytest.mark.parametrize("sizes", [(1,) * 40, (3,) * 15, (2, 9, 1, 4, 4, 30, 2, 7), (700, 3, 600, 40, 9)])
+@pytest.mark.parametrize(
+    "sizes", [(1,) * 40, (3,) * 15, (2, 9, 1, 4, 4, 30, 2, 7), (700, 3, 600, 40, 9)]
+)
 def test_both_routes_agree_whole_and_without_each_block(sizes):
     x, y, groups = data(sizes, p=11, q=6)
     grouping, gram = by_gram(x, y, groups, blocks=5)
@@ -142,7 +144,9 @@ def test_groups_are_never_divided_and_blocks_are_balanced():
     grouping = Grouping.deal(labels, 6, seed=1)
     ordered = labels[grouping.order]
     assert sorted(grouping.order) == list(range(500))
-    parts = [set(ordered[a:b]) for a, b in zip(grouping.edges[:-1], grouping.edges[1:])]
+    parts = [
+        set(ordered[a:b]) for a, b in zip(grouping.edges[:-1], grouping.edges[1:], strict=True)
+    ]
     assert sum(len(p) for p in parts) == len(set(labels))
     loads = np.diff(grouping.edges)
     assert loads.max() - loads.min() <= grouping.sizes.max()
@@ -165,7 +169,7 @@ def test_unequal_groups_stay_together_and_in_order():
     sizes = np.random.default_rng(1).integers(3, 12, 40)
     grouping = Grouping.deal(np.repeat(np.arange(40), sizes), 8, 0)
     order = grouping.permutation(np.random.default_rng(0))
-    for start, stop in zip(grouping.starts[:-1], grouping.starts[1:]):
+    for start, stop in zip(grouping.starts[:-1], grouping.starts[1:], strict=True):
         assert len(set(grouping.group_of_row[order[start:stop]])) == 1
         assert (np.diff(order[start:stop]) >= 0).all()
     came = grouping.group_of_row[order[grouping.starts[:-1]]]
