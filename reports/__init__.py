@@ -10,7 +10,7 @@ from typing import Any
 _PLACES = {
     "ReportError": "reports.errors",
     "Study": "reports.study",
-    "Finding": "reports.findings",
+    "Finding": "reports.grades",
     "find": "reports.findings",
     "write_report": "reports.pdf",
 }

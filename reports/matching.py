@@ -1,4 +1,4 @@
-"""Which layer of one model goes with which layer of the other, and how a model falls into blocks."""
+"""Which layer of one model goes with which of the other, and how a model falls into blocks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from reports.study import Measure
+from reports.results import Measure
 
 
 @dataclass(frozen=True)

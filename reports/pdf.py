@@ -28,7 +28,8 @@ from reports.figures import (
 )
 from reports.figures.drawing import Drawing
 from reports.findings import UNSUPPORTED, Finding, find, first_page
-from reports.study import Study, clean
+from reports.study import Study
+from reports.words import clean
 
 _HERE = Path(__file__).parent
 _SOURCES = ("template.typ", "methods.typ")
@@ -46,8 +47,18 @@ _METHODS = (
     ("mi:gaussian", "mi-gaussian"),
 )
 _ORDER = (
-    "cka-track", "cka-debiased", "cka-biased", "svcca", "pwcca", "mi-gaussian", "interval",
-    "matching", "blocks", "probes", "map", "limits",
+    "cka-track",
+    "cka-debiased",
+    "cka-biased",
+    "svcca",
+    "pwcca",
+    "mi-gaussian",
+    "interval",
+    "matching",
+    "blocks",
+    "probes",
+    "map",
+    "limits",
 )
 
 
@@ -97,7 +108,7 @@ def write_report(study_folder: str | Path, out: str | Path | None = None) -> Pat
                     _replace(study.folder / "figures" / figure.name, figure.read_bytes())
         except OSError as error:
             raise ReportError(
-                f"{target}: cannot be written ({error.strerror or error}); give another place for it"
+                f"{target}: cannot be written ({error.strerror or error}); give another place"
             ) from None
     return target
 
@@ -132,7 +143,9 @@ def _compile(study: Study, work: Path) -> bytes:
     text = (work / "data.json").read_text(encoding="utf-8")
     try:
         return typst.compile(
-            str(work / "template.typ"), root=str(work), timestamp=int(_when(study).timestamp()),
+            str(work / "template.typ"),
+            root=str(work),
+            timestamp=int(_when(study).timestamp()),
             # Fonts of the system only where the embedded ones lack the script of some name.
             ignore_system_fonts=_covered(json.loads(text)),
         )
@@ -172,20 +185,34 @@ def _sections(study: Study) -> list[_Section]:
     bits = [information.information(study, *pair)] if pair else []
     advice = tables.recommendations(study)
     sections = [
-        _Section("cards", "What was compared, on what?", "cards",
-                 content={"cards": _cards(study)}),
+        _Section("cards", "What was compared, on what?", "cards", content={"cards": _cards(study)}),
         _Section("within", "How is each model organised inside?", figures=within.within(study)),
         _Section("cross", "Where do the models agree?", figures=_there(crossed)),
         _Section("information", "How much information is shared?", figures=_there(bits)),
-        _Section("resemblance", "What does each layer resemble?", fresh=False,
-                 figures=_there([resemblance.resemblance(study)])),
+        _Section(
+            "resemblance",
+            "What does each layer resemble?",
+            fresh=False,
+            figures=_there([resemblance.resemblance(study)]),
+        ),
         _Section("probes", "What can be read out, and where?", figures=curves.curves(study)),
-        _Section("specialisation", "Who specialises in what?",
-                 figures=specialisation.specialisation(study)),
-        _Section("recommendation", "What should I use?", "advice",
-                 content={"rows": advice, "intro": _ADVICE}),
-        _Section("landscape", "What does it look like?", figures=_there([landscape.landscape(study)]),
-                 fresh=False),
+        _Section(
+            "specialisation",
+            "Who specialises in what?",
+            figures=specialisation.specialisation(study),
+        ),
+        _Section(
+            "recommendation",
+            "What should I use?",
+            "advice",
+            content={"rows": advice, "intro": _ADVICE},
+        ),
+        _Section(
+            "landscape",
+            "What does it look like?",
+            figures=_there([landscape.landscape(study)]),
+            fresh=False,
+        ),
     ]
     kept = [s for s in sections if s.figures or s.content.get("cards") or s.content.get("rows")]
     anchors = {s.anchor for s in kept}
@@ -196,9 +223,12 @@ def _sections(study: Study) -> list[_Section]:
         ("Clips that could not be used", tables.failures(study)),
     ]
     parts = [{"title": t, "rows": _soft(rows)} for t, rows in parts if rows]
-    kept.append(_Section("record", "Can I trust and repeat it?", "record", content={"parts": parts}))
-    kept.append(_Section("papers", "References", "papers", content={"models": _papers(study)},
-                         fresh=False))
+    kept.append(
+        _Section("record", "Can I trust and repeat it?", "record", content={"parts": parts})
+    )
+    kept.append(
+        _Section("papers", "References", "papers", content={"models": _papers(study)}, fresh=False)
+    )
     # Few tasks leave room for the next question on the same page.
     if "recommendation" in anchors and len(advice) <= 3:
         next(s for s in kept if s.anchor == "recommendation").fresh = False
@@ -206,7 +236,8 @@ def _sections(study: Study) -> list[_Section]:
 
 
 _ADVICE = (
-    "For each task the model and layer with the best validation score, its score on the quoted test "
+    "For each task the model and layer with the best validation score, its score on the quoted "
+    "test "
     "split, and what the layer brings over the last layer of the same model (paired over groups). "
     "Intervals are 95 %. The last column is what the best representation without a network reaches."
 )
@@ -222,10 +253,16 @@ def _cards(study: Study) -> list[dict]:
         title = f"{role.upper()}   {card.title}"
         cards.append({"title": _soft(title), "rows": _soft(tables.model_card(card))})
     if study.references is not None:
-        rows = [("Layers", tables.layers_in_words(study.references.layers)),
-                ("Source", clean(study.references.facts.get("weights_from"), 200))]
-        cards.append({"title": "References: representations that are not networks",
-                      "rows": _soft([r for r in rows if r[1]])})
+        rows = [
+            ("Layers", tables.layers_in_words(study.references.layers)),
+            ("Source", clean(study.references.facts.get("weights_from"), 200)),
+        ]
+        cards.append(
+            {
+                "title": "References: representations that are not networks",
+                "rows": _soft([r for r in rows if r[1]]),
+            }
+        )
     rows = tables.data_card(study)
     if rows:
         cards.append({"title": "Data", "rows": _soft(rows)})
@@ -264,7 +301,10 @@ def _data(study: Study, top: Drawing, sections: list[_Section]) -> dict:
         "overview": _drawing(top),
         "sections": [
             {
-                "anchor": s.anchor, "question": s.question, "kind": s.kind, "fresh": s.fresh,
+                "anchor": s.anchor,
+                "question": s.question,
+                "kind": s.kind,
+                "fresh": s.fresh,
                 "figures": [_drawing(d) for d in s.figures],
                 "findings": [_finding(f) for f in _seen(found, s.anchor)],
                 **_soft(s.content),
@@ -321,7 +361,8 @@ def _notes(study: Study) -> list[str]:
         for task in table.tasks.values():
             notes.update({f"{study.title_of(role)}, {task.title}: {n}": None for n in task.notes})
     kept = list(notes)
-    return kept[:40] + ([f"and {len(kept) - 40} more in the study's files"] if len(kept) > 40 else [])
+    more = [f"and {len(kept) - 40} more in the study's files"] if len(kept) > 40 else []
+    return kept[:40] + more
 
 
 def _soft(values: Any) -> Any:

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from reports.study import abridged
+from reports.words import abridged
 
 WIDTH = 6.54  # inches between the report's margins (166 mm)
 INK, GREY, PALE = "#1a1a1a", "#767676", "#d9d9d9"
@@ -26,8 +26,10 @@ ROLE_TEXT = {"a": "#005A8E", "b": "#9A6400", "c": "#00704F", "d": "#9C4C77"}
 MARKERS = {"a": "o", "b": "s", "c": "^", "d": "D"}
 
 FAMILIES = {
-    "harmony": ("#0B2A3F", ("key", "tonic", "mode", "chord", "triad_root", "triad_quality",
-                            "triad_inversion")),
+    "harmony": (
+        "#0B2A3F",
+        ("key", "tonic", "mode", "chord", "triad_root", "triad_quality", "triad_inversion"),
+    ),
     "pitch": ("#4A7F92", ("pitch", "pitch_class", "octave", "register")),
     "timbre": ("#E3B23C", ("instrument", "family", "vocal", "singer")),
     "rhythm": ("#B5651D", ("tempo", "metre", "meter", "dance", "beat", "rhythm")),
@@ -117,14 +119,16 @@ def every_few(size: int, most: int) -> list[int]:
     """Indices to label: both ends and evenly between, at most about `most`, never crowded."""
     if size <= most:
         return list(range(size))
-    step = next(s for s in (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 50, 100, 10**6) if size / s <= most)
+    step = next(s for s in (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 50, 10**6) if size / s <= most)
     picked = list(range(0, size - 1, step))
     if size - 1 - picked[-1] < max(0.75 * step, 1):
         picked.pop()
     return picked + [size - 1]
 
 
-def label_layers(axes: Axes, names: Sequence[str], axis: str, most: int = 20, limit: int = 16) -> None:
+def label_layers(
+    axes: Axes, names: Sequence[str], axis: str, most: int = 20, limit: int = 16
+) -> None:
     """Layer names as ticks, thinned so that 72 layers stay legible."""
     places = every_few(len(names), most)
     labels = [abridged(names[i], limit) for i in places]

@@ -9,7 +9,9 @@ from typing import Any
 
 from reports.figures.curves import tasks_of
 from reports.numbers import count, number, with_interval
-from reports.study import LayerCard, ModelCard, Study, Task, clean
+from reports.results import LayerCard, ModelCard, Task
+from reports.study import Study
+from reports.words import clean
 
 Rows = list[tuple[str, str]]
 DASH = "\N{EN DASH}"
@@ -73,7 +75,8 @@ def data_card(study: Study) -> Rows:
         return []
     hours = data.get("hours")
     size = [
-        f"{count(data.get(k))} {k}" for k in ("clips", "tracks", "groups")
+        f"{count(data.get(k))} {k}"
+        for k in ("clips", "tracks", "groups")
         if isinstance(data.get(k), (int, float))
     ]
     size += [f"{hours:.2g} hours"] if isinstance(hours, (int, float)) else []
@@ -86,7 +89,9 @@ def data_card(study: Study) -> Rows:
     rows = study.raw.get("rows") if isinstance(study.raw.get("rows"), dict) else {}
     compared = (
         f"{count(rows.get('rows'))} rows ({clean(rows.get('kind'), 40)}) in "
-        f"{count(rows.get('groups'))} groups" if rows.get("rows") else ""
+        f"{count(rows.get('groups'))} groups"
+        if rows.get("rows")
+        else ""
     )
     failures = study.raw.get("failures")
     failed = len(failures) if isinstance(failures, list) else 0
@@ -115,7 +120,8 @@ def recommendations(study: Study) -> list[list[str]]:
     rows = []
     for key in tasks_of(study):
         options = [
-            (role, study.probes[role].tasks[key]) for role in study.models
+            (role, study.probes[role].tasks[key])
+            for role in study.models
             if role in study.probes and key in study.probes[role].tasks
         ]
         role, task = max(options, key=lambda item: _validation(item[1]))
@@ -163,7 +169,8 @@ def provenance(study: Study) -> Rows:
         rows.append((f"Identity of {clean(data.get('name'), 60)}", clean(data["identity"], 64)))
     settings = study.raw.get("settings")
     if isinstance(settings, dict) and settings:
-        rows.append(("Settings", "; ".join(f"{clean(k, 40)} = {_plain(v)}" for k, v in settings.items())))
+        words = (f"{clean(k, 40)} = {_plain(v)}" for k, v in settings.items())
+        rows.append(("Settings", "; ".join(words)))
     return _kept(rows)
 
 

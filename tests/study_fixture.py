@@ -33,10 +33,17 @@ def layer_names(count: int) -> list[str]:
 
 def _card(role: str, names: list[str], *, trained: bool, title: str) -> dict:
     return {
-        "role": role, "name": f"model-{role}", "title": title, "paper": "Doe and Roe 2024, ISMIR",
-        "url": "https://example.org/model", "training_data": "1,000 hours of music",
-        "licence": "MIT", "parameters": 3_200_000, "sample_rate": 16000,
-        "weights_from": "example.org", "notes": "BN after ReLU",
+        "role": role,
+        "name": f"model-{role}",
+        "title": title,
+        "paper": "Doe and Roe 2024, ISMIR",
+        "url": "https://example.org/model",
+        "training_data": "1,000 hours of music",
+        "licence": "MIT",
+        "parameters": 3_200_000,
+        "sample_rate": 16000,
+        "weights_from": "example.org",
+        "notes": "BN after ReLU",
         "weights": {"sha256": "0123456789abcdef" * 4, "source": "package", "trained": trained},
         "layers": [
             {"name": n, "width": 64 * (1 + i % 3), "rate": 62.5, "depth": i, "center": 0.0}
@@ -45,8 +52,18 @@ def _card(role: str, names: list[str], *, trained: bool, title: str) -> dict:
     }
 
 
-def _measure(name: str, title: str, family: str, value: np.ndarray, *, half: float, chance: float,
-             unit: str = "", top: float | None = 1.0, nulls: bool = False) -> dict:
+def _measure(
+    name: str,
+    title: str,
+    family: str,
+    value: np.ndarray,
+    *,
+    half: float,
+    chance: float,
+    unit: str = "",
+    top: float | None = 1.0,
+    nulls: bool = False,
+) -> dict:
     def table(matrix: np.ndarray) -> list:
         rows = np.round(matrix, 6).tolist()
         if nulls:
@@ -55,16 +72,27 @@ def _measure(name: str, title: str, family: str, value: np.ndarray, *, half: flo
 
     ones = np.ones_like(value)
     return {
-        "measure": name, "title": title, "family": family, "unit": unit, "range": [0, top],
-        "symmetric": True, "interval": 0.95, "chance_by": "permutation of groups, 20 draws",
-        "value": table(value), "low": table(value - half), "high": table(value + half),
-        "chance": table(ones * chance / 2), "chance_high": table(ones * chance),
-        "extra": {}, "notes": ["blocks=32"],
+        "measure": name,
+        "title": title,
+        "family": family,
+        "unit": unit,
+        "range": [0, top],
+        "symmetric": True,
+        "interval": 0.95,
+        "chance_by": "permutation of groups, 20 draws",
+        "value": table(value),
+        "low": table(value - half),
+        "high": table(value + half),
+        "chance": table(ones * chance / 2),
+        "chance_high": table(ones * chance),
+        "extra": {},
+        "notes": ["blocks=32"],
     }
 
 
-def _similarity(x: str, y: str, names: dict, rng: np.random.Generator, *, planted: bool,
-                nulls: bool) -> dict:
+def _similarity(
+    x: str, y: str, names: dict, rng: np.random.Generator, *, planted: bool, nulls: bool
+) -> dict:
     u = np.linspace(0, 1, len(names[x]))
     v = np.linspace(0, 1, len(names[y]))
     if x != y and "ref" not in (x, y):
@@ -84,19 +112,51 @@ def _similarity(x: str, y: str, names: dict, rng: np.random.Generator, *, plante
     value[value < 0.02] = np.abs(value[value < 0.02]) * 0.5
     bits = -0.5 * np.log2(1 - np.clip(value, 0, 0.98) ** 2) * 12
     measures = [
-        _measure("cka:linear,track-debiased", "Track-debiased linear CKA", "cka", value,
-                 half=0.03, chance=0.05, nulls=nulls),
-        _measure("cka:linear,debiased", "Debiased linear CKA", "cka", value * 0.97,
-                 half=0.03, chance=0.05),
-        _measure("cka:linear,biased", "Linear CKA", "cka", 0.1 + 0.9 * value,
-                 half=0.03, chance=0.12),
+        _measure(
+            "cka:linear,track-debiased",
+            "Track-debiased linear CKA",
+            "cka",
+            value,
+            half=0.03,
+            chance=0.05,
+            nulls=nulls,
+        ),
+        _measure(
+            "cka:linear,debiased",
+            "Debiased linear CKA",
+            "cka",
+            value * 0.97,
+            half=0.03,
+            chance=0.05,
+        ),
+        _measure(
+            "cka:linear,biased", "Linear CKA", "cka", 0.1 + 0.9 * value, half=0.03, chance=0.12
+        ),
         _measure("svcca:var=0.99,mean", "SVCCA", "cca", 0.2 + 0.6 * value, half=0.04, chance=0.25),
         _measure("pwcca:var=0.99,mean", "PWCCA", "cca", 0.25 + 0.6 * value, half=0.04, chance=0.3),
-        _measure("mi:gaussian,pca=32,held-out", "Gaussian mutual information", "information", bits,
-                 half=0.6, chance=0.8, unit="bits", top=None),
+        _measure(
+            "mi:gaussian,pca=32,held-out",
+            "Gaussian mutual information",
+            "information",
+            bits,
+            half=0.6,
+            chance=0.8,
+            unit="bits",
+            top=None,
+        ),
     ]
-    return {"format": 1, "x": x, "y": y, "layers_x": names[x], "layers_y": names[y],
-            "rows": "clips", "n_rows": 700, "n_groups": 320, "blocks": 32, "measures": measures}
+    return {
+        "format": 1,
+        "x": x,
+        "y": y,
+        "layers_x": names[x],
+        "layers_y": names[y],
+        "rows": "clips",
+        "n_rows": 700,
+        "n_groups": 320,
+        "blocks": 32,
+        "measures": measures,
+    }
 
 
 def _score(value: float, half: float) -> dict:
@@ -104,8 +164,9 @@ def _score(value: float, half: float) -> dict:
     return {"value": round(value, 6), "low": round(low, 6), "high": round(high, 6)}
 
 
-def _task(key: str, role: str, names: list[str], rng: np.random.Generator, *, planted: bool,
-          nulls: bool) -> dict:
+def _task(
+    key: str, role: str, names: list[str], rng: np.random.Generator, *, planted: bool, nulls: bool
+) -> dict:
     title, metric, classes, peak_a, peak_b, best_a, best_b = TASKS[key]
     chance = 1 / classes if classes else 0.0
     if role == "ref":
@@ -125,9 +186,13 @@ def _task(key: str, role: str, names: list[str], rng: np.random.Generator, *, pl
     wins = wins / wins.sum()
     half = 0.035
     layers = [
-        {"layer": n, "penalty": 1.0, "valid": _score(curve[i] + 0.01, half),
-         "splits": {"test": _score(curve[i], half), "test_inst": _score(curve[i] * 0.93, half)},
-         "wins": {"test": round(float(wins[i]), 4), "test_inst": round(float(wins[i]), 4)}}
+        {
+            "layer": n,
+            "penalty": 1.0,
+            "valid": _score(curve[i] + 0.01, half),
+            "splits": {"test": _score(curve[i], half), "test_inst": _score(curve[i] * 0.93, half)},
+            "wins": {"test": round(float(wins[i]), 4), "test_inst": round(float(wins[i]), 4)},
+        }
         for i, n in enumerate(names)
     ]
     if nulls:
@@ -135,23 +200,42 @@ def _task(key: str, role: str, names: list[str], rng: np.random.Generator, *, pl
         layers[2]["splits"] = {}
     gain = float(curve[selected] - curve[-1])
     return {
-        "task": key, "title": title, "label": key,
-        "kind": "classification" if classes else "regression", "metric": metric,
-        "range": [0, 1] if classes else [None, 1], "chance": chance, "tier": "silver",
-        "classes": classes, "unit": "", "rows": "segments:chord" if key == "chord" else "clips",
-        "subsets": ["chorale"], "n": {"train": 400, "valid": 120, "test": 180, "test_inst": 160},
+        "task": key,
+        "title": title,
+        "label": key,
+        "kind": "classification" if classes else "regression",
+        "metric": metric,
+        "range": [0, 1] if classes else [None, 1],
+        "chance": chance,
+        "tier": "silver",
+        "classes": classes,
+        "unit": "",
+        "rows": "segments:chord" if key == "chord" else "clips",
+        "subsets": ["chorale"],
+        "n": {"train": 400, "valid": 120, "test": 180, "test_inst": 160},
         "groups": {"train": 200, "valid": 60, "test": 60, "test_inst": 60},
         "headline": "test_inst" if key == "instrument" else "test",
-        "selected": names[selected], "layers": layers,
+        "selected": names[selected],
+        "layers": layers,
         "gain_over_last": {"test": _score(gain, 0.02), "test_inst": _score(gain, 0.02)},
         "notes": [],
     }
 
 
-def make_study(folder: Path, *, layers: dict[str, int] | None = None, planted: bool = True,
-               references: bool = True, similarity: bool = True, probes: bool = True,
-               nulls: bool = False, hostile: bool = False, stamps: tuple[str, ...] = (),
-               tasks: int = len(TASKS), seed: int = 0) -> Path:
+def make_study(
+    folder: Path,
+    *,
+    layers: dict[str, int] | None = None,
+    planted: bool = True,
+    references: bool = True,
+    similarity: bool = True,
+    probes: bool = True,
+    nulls: bool = False,
+    hostile: bool = False,
+    stamps: tuple[str, ...] = (),
+    tasks: int = len(TASKS),
+    seed: int = 0,
+) -> Path:
     """Writes a study; the same arguments give the same bytes.
 
     Planted (see TASKS): `chord` peaks late in B and B beats A on it, `instrument` peaks early in A
@@ -179,22 +263,38 @@ def make_study(folder: Path, *, layers: dict[str, int] | None = None, planted: b
         "models": cards,
         "references": ref,
         "data": {
-            "name": "mini", "title": "mini (rendered scores)", "sources": "music21 10.5 corpus",
-            "licence": "public domain scores", "identity": "fedcba9876543210" * 4,
+            "name": "mini",
+            "title": "mini (rendered scores)",
+            "sources": "music21 10.5 corpus",
+            "licence": "public domain scores",
+            "identity": "fedcba9876543210" * 4,
             "caveats": ["Scores are mostly chorales."],
-            "labels": [{"name": k, "kind": "category", "tier": "silver", "description": v[0],
-                        "unit": ""} for k, v in TASKS.items()],
-            "clips": 700, "tracks": 320, "groups": 320, "hours": 1.556,
+            "labels": [
+                {"name": k, "kind": "category", "tier": "silver", "description": v[0], "unit": ""}
+                for k, v in TASKS.items()
+            ],
+            "clips": 700,
+            "tracks": 320,
+            "groups": 320,
+            "hours": 1.556,
             "splits": {"train": 400, "valid": 120, "test": 180, "test_inst": 160},
             "subsets": {"chorale": 400, "note": 300},
         },
         "rows": {"kind": "clips", "rows": 700, "groups": 320},
-        "failures": [{"clip": "c17", "file": HOSTILE if hostile else "c17.wav",
-                      "reason": "silent"}],
+        "failures": [
+            {"clip": "c17", "file": HOSTILE if hostile else "c17.wav", "reason": "silent"}
+        ],
         "settings": {"seed": seed, "measures": "default"},
-        "provenance": {"version": "0.1.0", "commit": "0" * 40, "python": "3.11.7",
-                       "platform": "Linux", "packages": {"torch": "2.11.0", "numpy": "2.2.0"},
-                       "device": "cpu", "threads": 2, "seed": seed},
+        "provenance": {
+            "version": "0.1.0",
+            "commit": "0" * 40,
+            "python": "3.11.7",
+            "platform": "Linux",
+            "packages": {"torch": "2.11.0", "numpy": "2.2.0"},
+            "device": "cpu",
+            "threads": 2,
+            "seed": seed,
+        },
         "timings": [{"stage": "extract a", "seconds": 61.2}, {"stage": "probes", "seconds": 40.1}],
     }
     _write(folder / "study.json", study)
@@ -213,8 +313,14 @@ def make_study(folder: Path, *, layers: dict[str, int] | None = None, planted: b
             done = [_task(k, role, names[role], rng, planted=planted, nulls=nulls) for k in kept]
             if hostile:
                 done[0]["title"] = HOSTILE
-            table = {"format": 1, "role": role, "model": f"model-{role}", "protocol": "linear",
-                     "layers": names[role], "tasks": done}
+            table = {
+                "format": 1,
+                "role": role,
+                "model": f"model-{role}",
+                "protocol": "linear",
+                "layers": names[role],
+                "tasks": done,
+            }
             _write(folder / "probes" / f"{role}.json", table)
     return folder
 

@@ -8,7 +8,7 @@ from study_fixture import TASKS, make_study
 
 from reports import Study
 from reports.findings import GRADES, KINDS, STRONG, SUGGESTIVE, UNSUPPORTED, find, first_page, grade
-from reports.numbers import Estimate, digits, with_interval
+from reports.numbers import MINUS, Estimate, digits, with_interval
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +106,7 @@ def test_family_wise_error_of_strong_is_below_five_per_cent():
     rng = np.random.default_rng(0)
     draws = 0.1 * rng.standard_normal((4000, 20))
     best = draws.max(axis=1)
-    calls = [
-        grade(Estimate(v, v - 0.196, v + 0.196), 0.0, 20) == STRONG for v in best
-    ]
+    calls = [grade(Estimate(v, v - 0.196, v + 0.196), 0.0, 20) == STRONG for v in best]
     assert np.mean(calls) < 0.04
     plain = [grade(Estimate(v, v - 0.196, v + 0.196), 0.0, 1) == STRONG for v in best]
     assert np.mean(plain) > 0.2
@@ -132,6 +130,6 @@ def test_digits_follow_the_interval():
     assert with_interval(Estimate(0.71234, 0.68, 0.74)) == "0.71 [0.68, 0.74]"
     assert with_interval(Estimate(0.71234, 0.7113, 0.7133)) == "0.712 [0.711, 0.713]"
     assert with_interval(Estimate(12.3456, 9.1, 15.9), "bits") == "12\N{NO-BREAK SPACE}bits [9, 16]"
-    assert with_interval(Estimate(-0.2, -0.3, -0.1)) == "\N{MINUS SIGN}0.20 [\N{MINUS SIGN}0.30, \N{MINUS SIGN}0.10]"
+    assert with_interval(Estimate(-0.2, -0.3, -0.1)) == "-0.20 [-0.30, -0.10]".replace("-", MINUS)
     assert with_interval(Estimate(float("nan"))) == "\N{EN DASH}"
     assert with_interval(Estimate(-0.0001, -0.01, 0.01)).startswith("0.00")

@@ -60,11 +60,18 @@ def test_default_place_figures_and_size(made):
 def test_pages_in_the_order_of_the_questions(made):
     pages = text_of(made[1])
     questions = [
-        "What was compared, on what?", "How is each model organised inside?",
-        "Where do the models agree?", "How much information is shared?",
-        "What does each layer resemble?", "What can be read out, and where?",
-        "Who specialises in what?", "What should I use?", "What does it look like?",
-        "How were the numbers made?", "Can I trust and repeat it?", "References",
+        "What was compared, on what?",
+        "How is each model organised inside?",
+        "Where do the models agree?",
+        "How much information is shared?",
+        "What does each layer resemble?",
+        "What can be read out, and where?",
+        "Who specialises in what?",
+        "What should I use?",
+        "What does it look like?",
+        "How were the numbers made?",
+        "Can I trust and repeat it?",
+        "References",
     ]
     at = [max(i for i, p in enumerate(pages) if q in p) for q in questions[:-1]]
     assert at == sorted(at)
@@ -174,21 +181,51 @@ def test_stamp_on_every_page(tmp_path):
 @pytest.mark.parametrize(
     ("options", "present", "absent"),
     [
-        ({"probes": False}, ["Where do the models agree?"],
-         ["What can be read out", "Who specialises", "What should I use?"]),
-        ({"similarity": False}, ["What should I use?"],
-         ["organised inside", "Where do the models agree", "How much information", "resemble?",
-          "look like"]),
-        ({"layers": {"a": 6}}, ["organised inside", "What should I use?"],
-         ["Where do the models agree", "How much information"]),
-        ({"layers": {"a": 6}, "similarity": False, "references": False}, ["What should I use?"],
-         ["organised inside", "resemble?"]),
-        ({"layers": {"a": 4, "b": 5, "c": 4, "d": 5}, "similarity": False}, ["Model D"],
-         ["Where do the models agree"]),
-        ({"probes": False, "similarity": False}, ["What was compared", "Can I trust"],
-         ["organised inside", "What should I use?"]),
+        (
+            {"probes": False},
+            ["Where do the models agree?"],
+            ["What can be read out", "Who specialises", "What should I use?"],
+        ),
+        (
+            {"similarity": False},
+            ["What should I use?"],
+            [
+                "organised inside",
+                "Where do the models agree",
+                "How much information",
+                "resemble?",
+                "look like",
+            ],
+        ),
+        (
+            {"layers": {"a": 6}},
+            ["organised inside", "What should I use?"],
+            ["Where do the models agree", "How much information"],
+        ),
+        (
+            {"layers": {"a": 6}, "similarity": False, "references": False},
+            ["What should I use?"],
+            ["organised inside", "resemble?"],
+        ),
+        (
+            {"layers": {"a": 4, "b": 5, "c": 4, "d": 5}, "similarity": False},
+            ["Model D"],
+            ["Where do the models agree"],
+        ),
+        (
+            {"probes": False, "similarity": False},
+            ["What was compared", "Can I trust"],
+            ["organised inside", "What should I use?"],
+        ),
     ],
-    ids=["no probes", "no similarity", "one model", "one model, probes only", "four models", "bare"],
+    ids=[
+        "no probes",
+        "no similarity",
+        "one model",
+        "one model, probes only",
+        "four models",
+        "bare",
+    ],
 )
 def test_pages_adapt_to_what_the_study_holds(tmp_path, options, present, absent):
     whole = " ".join(text_of(write_report(make_study(tmp_path / "s", tasks=2, **options))))

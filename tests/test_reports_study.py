@@ -9,7 +9,7 @@ import pytest
 from study_fixture import HOSTILE, make_study
 
 from reports import ReportError, Study
-from reports.study import clean
+from reports.words import clean
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_missing_folder_and_file(tmp_path, folder):
         ("study.json", '{"format": 2}', "format 2"),
         ("study.json", '{"title": "x"}', "format missing"),
         ("study.json", '{"format": 1, "title": "x", "models": {}}', "no models"),
-        ("study.json", '{"format": 1, "models": {"../x": {}}, "title": "x"}', "not a role"),
+        ("study.json", '{"format": 1, "models": {"../x": {}}, "title": "x"}', "is no role"),
         ("similarity/a-b.json", "\udcff", "cannot be read"),
         ("similarity/a-b.json", '{"format": 1, "x": "a"}', "layers_x"),
         ("probes/a.json", '{"format": 1}', "tasks"),
@@ -102,7 +102,11 @@ def test_damaged_files_are_named(folder, name, content, words):
 @pytest.mark.parametrize(
     ("name", "edit", "words"),
     [
-        ("similarity/a-b.json", lambda v: v["measures"][0]["value"].pop(), "the layers make it 4x5"),
+        (
+            "similarity/a-b.json",
+            lambda v: v["measures"][0]["value"].pop(),
+            "the layers make it 4x5",
+        ),
         ("similarity/a-b.json", lambda v: v["measures"][0].update(low="x"), "not a matrix"),
         ("similarity/a-b.json", lambda v: v.update(layers_x=["q"] * 4), "names a layer twice"),
         ("similarity/a-b.json", lambda v: v["measures"][0].pop("measure"), "measures[0].measure"),

@@ -11,7 +11,8 @@ from reports import style
 from reports.figures.drawing import Drawing
 from reports.matching import best_matches, excess, monotone_path
 from reports.numbers import percent
-from reports.study import Measure, Similarity, Study
+from reports.results import Measure, Similarity
+from reports.study import Study
 
 _HALO = [patheffects.withStroke(linewidth=3.0, foreground="white")]
 
@@ -42,15 +43,19 @@ def cross(study: Study, x: str, y: str) -> Drawing | None:
     bar.outline.set_linewidth(0.4)
     bar.set_label(measure.title)
     caption = (
-        f"Similarity of the layers of {study.title_of(x)} (rows) and {study.title_of(y)} (columns): "
+        f"Similarity of the layers of {study.title_of(x)} (rows) and {study.title_of(y)} "
+        "(columns): "
         f"{measure.name}, {measure.bounds_text}, {similarity.n_rows} rows in {similarity.n_groups} "
         f"groups. Hatched: not above chance (lower end of the {percent(measure.interval)} interval "
-        f"at or below what chance exceeds in 5 % of cases; {measure.chance_by or 'chance not stated'}). "
-        "Right-pointing triangles: best match of each row; upward triangles: best match of each column."
+        f"at or below what chance exceeds in 5 % of cases; "
+        f"{measure.chance_by or 'chance not stated'}). "
+        "Right-pointing triangles: best match of each row; upward triangles: best match of each "
+        "column."
     )
     if path.pairs:
         caption += (
-            " Line: the one-to-one matching of largest total excess over chance that keeps the order "
+            " Line: the one-to-one matching of largest total excess over chance that keeps the "
+            "order "
             f"of depth; it keeps {percent(path.order_kept)} of what the best free matching reaches."
         )
     return Drawing("cross", figure, caption, "Heat map of similarity between two models' layers.")
@@ -65,7 +70,9 @@ def hatch(axes: Axes, measure: Measure) -> None:
         corners = np.array([(-0.5, -0.5), (-0.5, 0.5), (0.5, 0.5), (0.5, -0.5)])
         cells = np.argwhere(mask == 1.0)[:, None, ::-1] + corners
         axes.add_collection(
-            PolyCollection(cells, facecolors="none", edgecolors="#9a9a9a", linewidths=0, hatch="////"),
+            PolyCollection(
+                cells, facecolors="none", edgecolors="#9a9a9a", linewidths=0, hatch="////"
+            ),
             autolim=False,
         )
         axes.set_xlim(-0.5, columns - 0.5)
@@ -93,8 +100,14 @@ def _matches(axes: Axes, measure: Measure, x: str, y: str) -> None:
         if cells:
             i, j = np.array(cells).T
             axes.scatter(
-                j + dx, i + dy, marker=marker, s=size, color=style.role_colour(role),
-                edgecolors="white", linewidths=0.6, zorder=5,
+                j + dx,
+                i + dy,
+                marker=marker,
+                s=size,
+                color=style.role_colour(role),
+                edgecolors="white",
+                linewidths=0.6,
+                zorder=5,
             )
 
 

@@ -10,7 +10,9 @@ from matplotlib.lines import Line2D
 
 from reports import style
 from reports.figures.drawing import Drawing
-from reports.study import Study, Task, abridged
+from reports.results import Task
+from reports.study import Study
+from reports.words import abridged
 
 PER_PAGE = 12
 _BASELINES = ("log-mel", "chroma")
@@ -45,20 +47,27 @@ def _page(study: Study, keys: list[str], number: int, pages: int) -> Drawing:
     for axes in list(grid.flat)[len(keys) :]:
         axes.set_visible(False)
     figure.legend(
-        handles=_legend(study, keys), loc="outside upper center", ncols=6, frameon=False,
-        handlelength=1.9, columnspacing=1.3,
+        handles=_legend(study, keys),
+        loc="outside upper center",
+        ncols=6,
+        frameon=False,
+        handlelength=1.9,
+        columnspacing=1.3,
     )
     roles = [r for r in study.models if r in study.probes]
     part = f" (part {number} of {pages})" if pages > 1 else ""
     caption = (
         f"What a {study.probes[roles[0]].protocol} probe reads from each layer, over relative "
         f"depth{part}. Thick lines: the split the report quotes, with 95 % intervals over groups; "
-        "thin dotted lines: the other test split. Large mark with its name: the layer with the best "
+        "thin dotted lines: the other test split. Large mark with its name: the layer with the "
+        "best "
         "validation score (chosen without the test data); cross: the last layer. Grey dashes: "
         "chance. Grey lines: the same probe on references that are no network. The metric and the "
         "quoted split stand above each panel."
     )
-    return Drawing(f"probes-{number}", figure, caption, "Probe scores over depth, one panel a task.")
+    return Drawing(
+        f"probes-{number}", figure, caption, "Probe scores over depth, one panel a task."
+    )
 
 
 def _panel(axes: Axes, study: Study, key: str) -> None:
@@ -85,7 +94,8 @@ def _panel(axes: Axes, study: Study, key: str) -> None:
     style.span(axes, low, high + 0.09 * (high - low), pad=0.08)
     _levels(axes, task.chance, levels)
     found = [
-        (role, study.probes[role].tasks[key]) for role in study.models
+        (role, study.probes[role].tasks[key])
+        for role in study.models
         if role in study.probes and key in study.probes[role].tasks
     ]
     depths = {role: _depth(one) for role, one in found}
@@ -125,15 +135,27 @@ def _selected(axes: Axes, role: str, task: Task, others: list[float]) -> None:
     if near and side == "center":
         side = "right" if min(near) > depth or (min(near) == depth and role == "a") else "left"
     axes.plot(
-        depth, best.value, style.MARKERS.get(role, "o"), ms=5.5, color=style.role_colour(role),
-        mec="white", mew=0.8, zorder=5,
+        depth,
+        best.value,
+        style.MARKERS.get(role, "o"),
+        ms=5.5,
+        color=style.role_colour(role),
+        mec="white",
+        mew=0.8,
+        zorder=5,
     )
     low, high = axes.get_ylim()
     above = best.value < low + 0.86 * (high - low)
     axes.annotate(
-        abridged(task.selected, 12), (depth, best.value), xytext=(0, 5 if above else -6),
-        textcoords="offset points", fontsize=6.8, color=style.role_colour(role, text=True),
-        ha=side, va="bottom" if above else "top", zorder=6,
+        abridged(task.selected, 12),
+        (depth, best.value),
+        xytext=(0, 5 if above else -6),
+        textcoords="offset points",
+        fontsize=6.8,
+        color=style.role_colour(role, text=True),
+        ha=side,
+        va="bottom" if above else "top",
+        zorder=6,
         bbox={"boxstyle": "square,pad=0.08", "fc": "white", "ec": "none", "alpha": 0.75},
     )
 
@@ -160,8 +182,14 @@ def _levels(axes: Axes, chance: float, levels: dict[str, float]) -> None:
         # Labels that would overlap move up, in the order of their lines.
         last = max(level, last + room)
         axes.annotate(
-            name[:14], (1.0, last), xycoords=("axes fraction", "data"), xytext=(2, 0),
-            textcoords="offset points", fontsize=6.3, color=style.GREY, va="center",
+            name[:14],
+            (1.0, last),
+            xycoords=("axes fraction", "data"),
+            xytext=(2, 0),
+            textcoords="offset points",
+            fontsize=6.3,
+            color=style.GREY,
+            va="center",
             annotation_clip=False,
         )
 
@@ -171,8 +199,16 @@ def _legend(study: Study, keys: list[str]) -> list[Line2D]:
     for role in study.models:
         if role in study.probes:
             handles.append(
-                Line2D([], [], color=style.role_colour(role), lw=1.5, label=study.title_of(role)[:28],
-                       marker=style.MARKERS.get(role, "o"), ms=4.5, mec="white")
+                Line2D(
+                    [],
+                    [],
+                    color=style.role_colour(role),
+                    lw=1.5,
+                    label=study.title_of(role)[:28],
+                    marker=style.MARKERS.get(role, "o"),
+                    ms=4.5,
+                    mec="white",
+                )
             )
     handles.append(Line2D([], [], color=style.INK, marker="x", ls="", ms=4, label="last layer"))
     handles.append(Line2D([], [], color=style.GREY, ls=(0, (4, 3)), lw=0.8, label="chance"))

@@ -8,7 +8,8 @@ from reports import style
 from reports.figures.cross import hatch
 from reports.figures.drawing import Drawing
 from reports.numbers import percent
-from reports.study import Measure, Study
+from reports.results import Measure
+from reports.study import Study
 
 
 def information(study: Study, x: str, y: str) -> Drawing | None:
@@ -42,11 +43,18 @@ def information(study: Study, x: str, y: str) -> Drawing | None:
     right.set_ylim(bottom=min(0.0, right.get_ylim()[0]))
     right.set_xlim(-0.03, 1.03)
     right.legend(
-        *_keys(right, study, (x, y)), loc="upper left", bbox_to_anchor=(0, 1.13), ncols=2,
-        frameon=False, handlelength=1.4, columnspacing=1.2, borderaxespad=0.0,
+        *_keys(right, study, (x, y)),
+        loc="upper left",
+        bbox_to_anchor=(0, 1.13),
+        ncols=2,
+        frameon=False,
+        handlelength=1.4,
+        columnspacing=1.2,
+        borderaxespad=0.0,
     )
     caption = (
-        f"Information shared by the layers of {study.title_of(x)} and {study.title_of(y)} in {unit} "
+        f"Information shared by the layers of {study.title_of(x)} and {study.title_of(y)} in "
+        f"{unit} "
         f"({measure.name}). Left: every pair; hatched: not above chance. Right: for each layer the "
         f"largest value over the other model's layers, with {percent(measure.interval)} intervals; "
         "the best of many partners is a little flattered by the choice. Grey dashes: what chance "
@@ -66,7 +74,11 @@ def _partner(axes, role: str, measure: Measure) -> None:
     low, high = measure.low[rows, best], measure.high[rows, best]
     axes.fill_between(depth, low, high, color=colour, alpha=0.22, lw=0)
     axes.plot(
-        depth, measure.value[rows, best], color=colour, marker=style.MARKERS.get(role, "o"), ms=3,
+        depth,
+        measure.value[rows, best],
+        color=colour,
+        marker=style.MARKERS.get(role, "o"),
+        ms=3,
         label=role,
     )
     level = np.nanmedian(measure.chance_high) if np.isfinite(measure.chance_high).any() else np.nan

@@ -9,7 +9,8 @@ import numpy as np
 
 from reports import style
 from reports.figures.drawing import Drawing
-from reports.study import Study, abridged
+from reports.study import Study
+from reports.words import abridged
 
 FEWEST_FOR_UMAP = 8
 
@@ -80,14 +81,21 @@ def embed(matrix: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, str, float]
 
             near = min(10, max(3, count // 3))
             model = UMAP(
-                n_neighbors=near, min_dist=0.3, metric="precomputed", random_state=seed, n_jobs=1,
+                n_neighbors=near,
+                min_dist=0.3,
+                metric="precomputed",
+                random_state=seed,
+                n_jobs=1,
                 init="random",
             )
             places = np.asarray(model.fit_transform(matrix), dtype=float)
             method = f"UMAP, {near} neighbours, seed {seed}"
         else:
             model = MDS(
-                n_components=2, dissimilarity="precomputed", random_state=seed, n_init=4,
+                n_components=2,
+                dissimilarity="precomputed",
+                random_state=seed,
+                n_init=4,
                 normalized_stress=False,
             )
             places = np.asarray(model.fit_transform(matrix), dtype=float)
@@ -111,15 +119,24 @@ def landscape(study: Study) -> Drawing | None:
         colour = style.role_colour(role)
         axes.plot(*points.T, color=colour, lw=0.8, alpha=0.55, zorder=1)
         axes.scatter(
-            *points.T, s=np.linspace(14, 44, len(points)), color=colour, zorder=2,
-            marker=style.MARKERS.get(role, "o"), edgecolors="white", linewidths=0.6,
+            *points.T,
+            s=np.linspace(14, 44, len(points)),
+            color=colour,
+            zorder=2,
+            marker=style.MARKERS.get(role, "o"),
+            edgecolors="white",
+            linewidths=0.6,
             label=study.title_of(role)[:40],
         )
         names = [n for n, m in zip(joint.names, mine, strict=True) if m]
         for i in style.every_few(len(names), 9):
             axes.annotate(
-                abridged(names[i], 14), points[i], xytext=(4, 3), textcoords="offset points",
-                fontsize=7, color=style.role_colour(role, text=True),
+                abridged(names[i], 14),
+                points[i],
+                xytext=(4, 3),
+                textcoords="offset points",
+                fontsize=7,
+                color=style.role_colour(role, text=True),
             )
     axes.set_xticks([])
     axes.set_yticks([])
@@ -129,7 +146,8 @@ def landscape(study: Study) -> Drawing | None:
     axes.legend(loc="upper left", frameon=False, bbox_to_anchor=(0, 1.06), ncols=2)
     caption = (
         f"Every layer as a point; near points are layers alike (distance 1 - {joint.measure}; "
-        f"{method}). Lines follow the forward pass, marks grow with depth. Trustworthiness {score:.2f} "
+        f"{method}). Lines follow the forward pass, marks grow with depth. Trustworthiness "
+        f"{score:.2f} "
         "(1 = all neighbours on the map are neighbours in the matrix). A map bends distances: read "
         "neighbourhoods, not lengths, and take numbers from the matrices."
     )

@@ -10,7 +10,8 @@ from reports import style
 from reports.figures.drawing import Drawing
 from reports.figures.specialisation import profile, standardised
 from reports.matching import excess, monotone_path
-from reports.study import Study, abridged
+from reports.study import Study
+from reports.words import abridged
 
 _BOX = 0.17
 
@@ -32,9 +33,7 @@ def specialities(study: Study, role: str) -> dict[str, str]:
         return {}
     usable = np.where((lows > chance[:, None]) & np.isfinite(table), table, -np.inf)
     best = usable.argmax(axis=0)
-    return {
-        layer: keys[best[i]] for i, layer in enumerate(layers) if usable[best[i], i] > 0.0
-    }
+    return {layer: keys[best[i]] for i, layer in enumerate(layers) if usable[best[i], i] > 0.0}
 
 
 def overview(study: Study) -> Drawing | None:
@@ -43,7 +42,9 @@ def overview(study: Study) -> Drawing | None:
     figure = style.canvas(3.3)
     axes = figure.add_subplot()
     axes.set_axis_off()
-    places = np.linspace(0.28, 0.72, len(roles)) if len(roles) < 3 else np.linspace(0.1, 0.8, len(roles))
+    places = (
+        np.linspace(0.28, 0.72, len(roles)) if len(roles) < 3 else np.linspace(0.1, 0.8, len(roles))
+    )
     coloured = False
     for role, place in zip(roles, places, strict=True):
         left = role == roles[0] and len(roles) == 2
@@ -59,7 +60,7 @@ def overview(study: Study) -> Drawing | None:
         )
     if joined:
         caption += (
-            " Lines: the matching of layers that keeps the order of depth; the darker, the more alike."
+            " Lines: the matching of layers that keeps the order of depth; darker: more alike."
         )
     return Drawing("overview", figure, caption, "The models as columns of layers.")
 
@@ -82,8 +83,12 @@ def _column(axes: Axes, study: Study, role: str, place: float, *, label_left: bo
         colour = style.family_colour(task) if task else "#f1efea"
         axes.add_patch(
             FancyBboxPatch(
-                (place - _BOX / 2, i * step + gap), _BOX, step - 2 * gap, fc=colour,
-                ec="#8a8a8a" if len(names) <= 30 else "none", lw=0.4,
+                (place - _BOX / 2, i * step + gap),
+                _BOX,
+                step - 2 * gap,
+                fc=colour,
+                ec="#8a8a8a" if len(names) <= 30 else "none",
+                lw=0.4,
                 boxstyle="round,pad=0,rounding_size=0.006",
             )
         )
@@ -97,11 +102,20 @@ def _column(axes: Axes, study: Study, role: str, place: float, *, label_left: bo
         if task and label_left:
             word = f"{tasks[task].title[:22]}   {label}"
         axes.text(
-            place + side * (_BOX / 2 + 0.012), _height(i, len(names)), word, fontsize=size,
-            ha="right" if label_left else "left", va="center",
+            place + side * (_BOX / 2 + 0.012),
+            _height(i, len(names)),
+            word,
+            fontsize=size,
+            ha="right" if label_left else "left",
+            va="center",
         )
     axes.text(
-        place, 1.035, study.title_of(role)[:36], ha="center", va="bottom", fontsize=9.5,
+        place,
+        1.035,
+        study.title_of(role)[:36],
+        ha="center",
+        va="bottom",
+        fontsize=9.5,
         color=style.role_colour(role, text=True),
     )
     return bool(found)
@@ -119,7 +133,9 @@ def _lines(axes: Axes, study: Study, roles: list[str], places: np.ndarray) -> in
         axes.plot(
             [places[0] + _BOX / 2, places[1] - _BOX / 2],
             [_height(i, len(similarity.layers_x)), _height(j, len(similarity.layers_y))],
-            color=style.SEQUENTIAL(0.25 + 0.75 * strength), lw=0.5 + 1.3 * strength,
-            solid_capstyle="butt", zorder=0,
+            color=style.SEQUENTIAL(0.25 + 0.75 * strength),
+            lw=0.5 + 1.3 * strength,
+            solid_capstyle="butt",
+            zorder=0,
         )
     return len(pairs)

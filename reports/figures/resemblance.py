@@ -10,7 +10,9 @@ from matplotlib.axes import Axes
 from reports import style
 from reports.figures.drawing import Drawing
 from reports.numbers import percent
-from reports.study import Measure, Study, abridged
+from reports.results import Measure
+from reports.study import Study
+from reports.words import abridged
 
 
 def resemblance(study: Study) -> Drawing | None:
@@ -54,7 +56,8 @@ def resemblance(study: Study) -> Drawing | None:
     caption = (
         f"Similarity of each layer to what is not a network ({measure.name}), over depth from the "
         f"first layer to the last. Bands: {percent(measure.interval)} intervals over groups; grey "
-        "dashes: what chance exceeds in 5 % of cases. A layer that rides high on chroma carries its "
+        "dashes: what chance exceeds in 5 % of cases. A layer that rides high on chroma carries "
+        "its "
         "large directions the way chroma does; it may still know what it does not resemble."
     )
     return Drawing("resemblance", figure, caption, "Similarity to references over depth.")
@@ -92,8 +95,13 @@ def direct_labels(axes: Axes, study: Study, curves: list[tuple[str, np.ndarray]]
         name = study.title_of(role)
         depth, value = usable[spot]
         axes.annotate(
-            abridged(name, 14), (depth, value), xytext=(0, 6 if above else -6),
-            textcoords="offset points", ha="left" if depth < 0.35 else "right" if depth > 0.65 else "center",
-            va="bottom" if above else "top", fontsize=7,
-            color=style.role_colour(role, text=True), annotation_clip=False,
+            abridged(name, 14),
+            (depth, value),
+            xytext=(0, 6 if above else -6),
+            textcoords="offset points",
+            ha="left" if depth < 0.35 else "right" if depth > 0.65 else "center",
+            va="bottom" if above else "top",
+            fontsize=7,
+            color=style.role_colour(role, text=True),
+            annotation_clip=False,
         )

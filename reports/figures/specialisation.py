@@ -6,7 +6,8 @@ import numpy as np
 
 from reports import style
 from reports.figures.drawing import Drawing
-from reports.study import Probes, Study
+from reports.results import Probes
+from reports.study import Study
 
 LIMIT = 2.0
 
@@ -43,7 +44,9 @@ def profile(probes: Probes) -> tuple[tuple[str, ...], tuple[str, ...], np.ndarra
 def specialisation(study: Study) -> list[Drawing]:
     """One panel a model, two panels a drawing."""
     roles = [r for r in study.models if r in study.probes and study.probes[r].tasks]
-    roles = [r for r in roles if profile(study.probes[r])[0] and len(profile(study.probes[r])[1]) > 1]
+    roles = [
+        r for r in roles if profile(study.probes[r])[0] and len(profile(study.probes[r])[1]) > 1
+    ]
     pages = [roles[i : i + 2] for i in range(0, len(roles), 2)]
     return [_page(study, part, f"specialisation-{n}") for n, part in enumerate(pages, 1)]
 
@@ -66,21 +69,26 @@ def _page(study: Study, roles: list[str], name: str) -> Drawing:
         )
         axes.set_yticks(range(len(keys)), [probes.tasks[k].title[:24] for k in keys])
         style.label_layers(axes, layers, "x", most=30, limit=14)
-        axes.set_title(study.title_of(role)[:60], loc="left", color=style.role_colour(role, text=True))
+        axes.set_title(
+            study.title_of(role)[:60], loc="left", color=style.role_colour(role, text=True)
+        )
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
         axes.set_xticks(np.arange(len(layers) + 1) - 0.5, minor=True)
         axes.set_yticks(np.arange(len(keys) + 1) - 0.5, minor=True)
         axes.grid(which="minor", color="white", lw=0.8)
         axes.tick_params(which="minor", length=0)
-    bar = figure.colorbar(image, ax=grid[:, 0].tolist(), shrink=0.5, aspect=26, pad=0.015,
-                          ticks=[-2, -1, 0, 1, 2])
+    bar = figure.colorbar(
+        image, ax=grid[:, 0].tolist(), shrink=0.5, aspect=26, pad=0.015, ticks=[-2, -1, 0, 1, 2]
+    )
     bar.outline.set_linewidth(0.4)
     bar.set_label("score, standardised within the task")
     caption = (
-        "Scores of the quoted split, standardised over the layers of each task (0 = the model's mean "
+        "Scores of the quoted split, standardised over the layers of each task (0 = the model's "
+        "mean "
         "layer, 1 = one standard deviation better); tasks are ordered by where they peak. Dot "
-        "area: share of resamples of groups in which the layer scores best; a row with one large dot "
+        "area: share of resamples of groups in which the layer scores best; a row with one large "
+        "dot "
         "has one clear winner, a row of small dots has none. Standardising hides how large the "
         "differences are: the curves of the page before show it."
     )

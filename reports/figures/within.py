@@ -10,7 +10,9 @@ from reports import style
 from reports.figures.drawing import Drawing
 from reports.matching import block_stability
 from reports.numbers import percent
-from reports.study import Measure, Similarity, Study, abridged
+from reports.results import Measure, Similarity
+from reports.study import Study
+from reports.words import abridged
 
 
 def within(study: Study) -> list[Drawing]:
@@ -32,7 +34,9 @@ def _pair(study: Study, parts: list[tuple[str, Similarity, Measure]], name: str)
     for column, (role, similarity, measure) in enumerate(parts):
         top = figure.add_subplot(grid[0, column])
         image = _matrix(top, similarity, measure)
-        top.set_title(study.title_of(role)[:48], color=style.role_colour(role, text=True), loc="left")
+        top.set_title(
+            study.title_of(role)[:48], color=style.role_colour(role, text=True), loc="left"
+        )
         cuts = block_stability(measure)
         for cut, kept in cuts.items():
             line = "-" if kept >= 0.8 else (0, (3, 2))

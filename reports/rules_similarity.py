@@ -1,0 +1,208 @@
+"""Rules about how alike layers are."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reports.figures.within import novelty
+from reports.grades import UNSUPPORTED, Finding, grade, named
+from reports.numbers import Estimate, digits, number, with_interval
+from reports.results import Measure
+from reports.study import Study
+
+
+def _cells(measure: Measure) -> tuple[int, int, int] | None:
+    """Row and column of the largest cell, and how many cells there are."""
+    usable = np.isfinite(measure.value) & np.isfinite(measure.low)
+    if not usable.any():
+        return None
+    row, column = np.unravel_index(
+        int(np.argmax(np.where(usable, measure.value, -np.inf))), measure.value.shape
+    )
+    return int(row), int(column), int(usable.sum())
+
+
+def matches(study: Study) -> list[Finding]:
+    """The most alike pair of layers across the models."""
+    similarity = study.between("a", "b")
+    measure = similarity.main() if similarity else None
+    place = _cells(measure) if measure else None
+    if place is None:
+        return []
+    row, column, cells = place
+    best, null = measure.at(row, column), float(measure.chance_high[row, column])
+    others = [
+        m
+        for m in similarity.measures.values()
+        if m.family not in (measure.family, "information") and np.isfinite(m.low[row, column])
+    ]
+    agree = all(m.above_chance[row, column] for m in others)
+    verdict = grade(best, null, cells, interval=measure.interval, also=agree)
+    names = study.title_of("a"), study.title_of("b")
+    if verdict == UNSUPPORTED:
+        claim = (
+            f"No layer of {names[0]} is more like a layer of {names[1]} than chance allows: the "
+            f"largest {measure.title} is {with_interval(best)}, chance reaches {number(null)}."
+        )
+    else:
+        have = (
+            int(measure.above_chance.any(axis=1).sum()),
+            int(measure.above_chance.any(axis=0).sum()),
+        )
+        claim = (
+            f"The layers most alike are {named(similarity.layers_x[row])} of {names[0]} and "
+            f"{named(similarity.layers_y[column])} of {names[1]}: {measure.title} "
+            f"{with_interval(best)}, "
+            f"chance reaches {number(null)}; {have[0]} of {len(measure.value)} layers of "
+            f"{names[0]} "
+            f"and {have[1]} of {measure.value.shape[1]} of {names[1]} have a counterpart."
+        )
+    return [
+        Finding(
+            "match",
+            claim,
+            best,
+            null,
+            cells,
+            verdict,
+            f"{measure.name} above chance, widened for {cells} pairs of layers"
+            + (", and another family of measures agrees" if others else ""),
+            "cross",
+            {"x": similarity.layers_x[row], "y": similarity.layers_y[column], "value": best.value},
+        )
+    ]
+
+
+def resemblances(study: Study) -> list[Finding]:
+    """Where a reference is most resembled, against the layer at the other end."""
+    table = []
+    for role in study.models:
+        found = study.between(role, "ref")
+        measure = found.main() if found else None
+        if measure is None or len(found.layers_x) < 3:
+            continue
+        for column, name in enumerate(found.layers_y):
+            values = measure.value[:, column]
+            if np.isfinite(values).any():
+                table.append((role, found, measure, column, name, int(np.nanargmax(values))))
+    out = []
+    for role, found, measure, column, name, peak in table:
+        last = len(found.layers_x) - 1
+        end = last if peak <= last / 2 else 0
+        best, rest = measure.at(peak, column), measure.at(end, column)
+        drop = best.minus(rest)
+        above = bool(measure.above_chance[peak, column])
+        looked = len(table) * len(found.layers_x)
+        verdict = grade(drop, 0.0, looked, interval=measure.interval) if above else UNSUPPORTED
+        title, places = study.title_of(role), digits(best, rest)
+        if verdict == UNSUPPORTED:
+            claim = (
+                f"No layer of {title} resembles {named(name)} clearly more than its other end "
+                "does: at most "
+                f"{with_interval(best)} ({measure.title})."
+            )
+        else:
+            fades = (
+                "fades towards the output"
+                if peak < last / 3
+                else "grows towards the output"
+                if peak > 2 * last / 3
+                else "is strongest midway"
+            )
+            claim = (
+                f"Resemblance to {named(name)} {fades} in {title}: {with_interval(best)} at "
+                f"{named(found.layers_x[peak])}, {number(rest.value, places)} at "
+                f"{named(found.layers_x[end])} "
+                f"({measure.title}); difference {with_interval(drop, sign=True)}."
+            )
+        out.append(
+            Finding(
+                "resemblance",
+                claim,
+                drop,
+                0.0,
+                looked,
+                verdict,
+                f"difference of two layers, intervals taken as independent, widened for {looked} "
+                "layers and references",
+                "resemblance",
+                {"role": role, "reference": name, "layer": found.layers_x[peak]},
+            )
+        )
+    return out
+
+
+def informations(study: Study) -> list[Finding]:
+    """The pair of layers that shares most bits."""
+    similarity = study.between("a", "b")
+    measures = similarity.information() if similarity else ()
+    place = _cells(measures[0]) if measures else None
+    if place is None:
+        return []
+    measure = measures[0]
+    row, column, cells = place
+    best, null = measure.at(row, column), float(measure.chance_high[row, column])
+    verdict = grade(best, null, cells, interval=measure.interval)
+    unit = measure.unit or "bits"
+    one, other = named(similarity.layers_x[row]), named(similarity.layers_y[column])
+    pair = f"{one} of {study.title_of('a')} and {other} of {study.title_of('b')}"
+    level = number(null, digits(best))
+    text = f"{with_interval(best, unit)} ({measure.title}; chance reaches {level})"
+    claim = (
+        f"No two layers share more information than chance allows: at most {text}."
+        if verdict == UNSUPPORTED
+        else f"The most information is shared by {pair}: {text}."
+    )
+    return [
+        Finding(
+            "information",
+            claim,
+            best,
+            null,
+            cells,
+            verdict,
+            f"{measure.name} above chance, widened for {cells} pairs of layers",
+            "information",
+            {"x": similarity.layers_x[row], "y": similarity.layers_y[column], "value": best.value},
+        )
+    ]
+
+
+def novelties(study: Study) -> list[Finding]:
+    """The largest step from one layer to the next inside a model."""
+    out = []
+    for role in study.models:
+        similarity = study.between(role, role)
+        measure = similarity.main() if similarity else None
+        if measure is None or len(measure.value) < 3:
+            continue
+        steps = novelty(measure)
+        if not np.isfinite(steps[:, 0]).any():
+            continue
+        at = int(np.nanargmax(steps[:, 0]))
+        best = Estimate(*(float(v) for v in steps[at]))
+        typical = float(np.nanmedian(steps[:, 0]))
+        verdict = grade(best, typical, len(steps), interval=measure.interval)
+        names = similarity.layers_x
+        where = f"from {named(names[at])} to {named(names[at + 1])}"
+        head = f"{study.title_of(role)} changes most {where}"
+        if verdict == UNSUPPORTED:
+            head = f"{study.title_of(role)} changes by no clear leap; most {where}"
+        claim = (
+            f"{head}: novelty (1 - {measure.title}) {with_interval(best)}, typical step "
+            f"{number(typical, digits(best))}."
+        )
+        out.append(
+            Finding(
+                "novelty",
+                claim,
+                best,
+                typical,
+                len(steps),
+                verdict,
+                f"largest step against the median step, widened for {len(steps)} steps",
+                "within",
+                {"role": role, "from": names[at], "to": names[at + 1]},
+            )
+        )
+    return out
