@@ -26,7 +26,8 @@ COMMANDS = {
 
 EPILOG = """\b
 Exit codes: 0 done, 1 unexpected failure, 2 wrong usage, 3 weights missing or wrong,
-4 data or files that cannot be used, 130 interrupted."""
+4 data or files that cannot be used, 5 no comparison, probe or report possible,
+130 interrupted."""
 
 
 class Commands(click.Group):

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 if TYPE_CHECKING:
     from cli.screen import Screen
     from cli.steps import Run
@@ -17,12 +19,15 @@ if TYPE_CHECKING:
 
 def resolve_tasks(text: str, dataset: Dataset) -> list[Task]:
     """Tasks for `all`, `none` or names separated by commas, of what the data has labels for."""
-    from probes import tasks
+    from probes import ProbeError, resolve
 
     names = [name.strip() for name in text.split(",") if name.strip()]
     if names == ["none"]:
         return []
-    return tasks.resolve(names, dataset.card.labels)
+    try:
+        return resolve(names, dataset.card.labels)
+    except ProbeError as error:
+        raise click.UsageError(f"--tasks: {error}") from None
 
 
 def task_kinds(tasks: Sequence[Task]) -> list[str]:
@@ -51,8 +56,8 @@ def probe_models(
         with screen.stage(f"probes of {name}") as progress:
             parts = [
                 probes.run(
-                    found[kind], found[kind].rows, [task for task in tasks if task.rows == kind],
-                    seed=run.seed, device=run.solver_device, progress=progress,
+                    found[kind], found[kind].rows, tasks, seed=run.seed,
+                    device=run.solver_device, ordered=role != "ref", progress=progress,
                 )
                 for kind in task_kinds(tasks)
             ]  # fmt: skip
@@ -62,7 +67,7 @@ def probe_models(
         merged.write(folder / "probes", role)
         results[role] = merged
         if role == next(iter(activations)):
-            for reason in merged.skipped:
+            for reason in merged.skipped.values():
                 screen.warn(f"not probed: {reason}")
     return results
 

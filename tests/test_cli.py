@@ -81,4 +81,4 @@ def test_a_study_is_never_written_over_something_else(tmp_path):
 
 def test_a_report_of_nothing_is_one_line(tmp_path):
     code, _, error = rsa("report", tmp_path / "nowhere")
-    assert code == 4 and "nowhere" in error and error.count("\n") == 1
+    assert code == 5 and "nowhere" in error and error.count("\n") == 1
