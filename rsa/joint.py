@@ -98,7 +98,7 @@ class Joint:
             raise RsaError(f"{len(labels)} group labels for {len(sources[0])} rows: give one a row")
         if len(labels) < 4:
             raise RsaError(f"{len(labels)} rows are too few to compare: at least 4 are needed")
-        self.seed, self.draws, self.device, self.share = seed, draws, device, max(share, SHARE)
+        self.seed, self.draws, self.device, self.share = seed, draws, str(device), max(share, SHARE)
         self.grouping = Grouping.deal(labels, blocks, seed)
         self._places = [(source, layer) for source in sources for layer in source.layers]
         self._kept: dict[int, np.ndarray] = {}

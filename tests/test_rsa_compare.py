@@ -210,3 +210,17 @@ def test_intervals_cover_the_mean_of_many_samples():
         covered = np.mean((low <= value.mean()) & (value.mean() <= high))
         # SVCCA's linear interval is wide on purpose: small correlations are not linear
         assert 0.90 <= covered <= (1.0 if name.startswith("svcca") else 0.985), name
+
+
+def test_products_made_by_torch_give_the_same_values():
+    sources = [source("a", 0), source("b", 1)]
+    names = ("cka:linear,debiased", "cka:linear,track-debiased")
+    here, there = (
+        rsa.compare(*sources, measures=names, draws=4, device=device)["a", "b"]
+        for device in ("cpu", "cpu:0")  # anything but plain cpu is torch's
+    )
+    for name in names:
+        for field in ("value", "low", "chance_high"):
+            np.testing.assert_allclose(
+                getattr(here[name], field), getattr(there[name], field), rtol=1e-4, atol=1e-7
+            )
