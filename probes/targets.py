@@ -79,7 +79,8 @@ def make_target(task: Task, rows: RowTable, splits: np.ndarray) -> Target:
     found = np.array([task.target(v) for v in rows.label(task.label)] + [None], dtype=object)[:-1]
     here = np.array([v is not None for v in found]) & (splits != "")
     if task.subsets:
-        here &= np.isin(np.asarray(rows.subsets).astype(str), task.subsets)
+        inside = np.isin(np.asarray(rows.subsets).astype(str), task.subsets)
+        here &= inside | (not inside.any())  # other data have no such parts
     if not here.any():
         raise NotProbed(f"task {task.name}: no row has the label {task.label}")
     notes: list[str] = []

@@ -26,7 +26,7 @@ class Task:
     metric : a name known to `probes.metrics`.
     description : what can be concluded from a high score.
     rows : kind of rows it is asked of: `clips`, or `segments:LABEL`.
-    subsets : parts of the data it is asked of; all that have the label when empty.
+    subsets : parts of the data it is asked of, where the data has them; else all with the label.
     headline : the split that a report quotes.
     recode : label value -> target, or None to leave the row out; raises ValueError for a value
         that cannot be read. The value itself when absent.

@@ -17,7 +17,7 @@ ENTRIES = (
     Task("tempo", "Tempo", "tempo", "regression", R2,
          "beats per minute, on a scale of ratios", recode=log2_positive, unit="log2 BPM"),
     Task("metre", "Metre", "metre", "classification", BALANCED_ACCURACY,
-         "how beats are grouped and divided"),
+         "how beats are grouped and divided", subsets=("fiddle",)),
     Task("dance", "Dance", "dance", "classification", BALANCED_ACCURACY,
          "the dance that a tune is for"),
 )  # fmt: skip

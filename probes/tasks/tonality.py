@@ -41,7 +41,7 @@ ENTRIES = (
     Task("tonic", "Tonic", "tonic", "classification", BALANCED_ACCURACY,
          "the pitch class that a passage rests on"),
     Task("mode", "Mode", "mode", "classification", BALANCED_ACCURACY,
-         "major, minor or another mode"),
+         "major or minor", subsets=("chorale",)),
     Task("chord", "Chord", "chord", "classification", BALANCED_ACCURACY,
          "the chord of a beat, as one of 24 major and minor triads",
          rows="segments:chord", recode=major_or_minor),

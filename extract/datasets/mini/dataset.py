@@ -42,7 +42,7 @@ class Mini(Dataset):
 
     rate = render.RATE
 
-    def __init__(self, subsets: Sequence[str] = SUBSETS, cache_audio: bool = False) -> None:
+    def __init__(self, subsets: Sequence[str] = SUBSETS, cache_audio: bool = True) -> None:
         wanted = (subsets,) if isinstance(subsets, str) else tuple(subsets)
         for name in wanted or ("",):
             if name not in SUBSETS:

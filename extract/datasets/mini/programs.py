@@ -28,9 +28,10 @@ SEEN: tuple[int, ...] = tuple(p for pool in POOL.values() for p in pool[:2])
 UNSEEN: tuple[int, ...] = tuple(pool[2] for pool in POOL.values())
 FAMILY: dict[int, str] = {p: family for family, pool in POOL.items() for p in pool}
 
-# chords need programs that hold several notes: all from the pools above
-THEORY_SEEN: tuple[int, ...] = (0, 24, 48, 20)
-THEORY_UNSEEN: tuple[int, ...] = (2, 23)
+# chords need families that play several notes at once
+CHORDAL = ("piano", "chromatic percussion", "organ", "guitar", "strings", "ensemble")
+THEORY_SEEN: tuple[int, ...] = tuple(p for family in CHORDAL for p in POOL[family][:2])
+THEORY_UNSEEN: tuple[int, ...] = tuple(POOL[family][2] for family in CHORDAL)
 
 
 def programs_of(split: str) -> tuple[int, ...]:

@@ -54,39 +54,46 @@ def build_note() -> list[tuple[Clip, Sound]]:
 
 
 def build_theory() -> list[tuple[Clip, Sound]]:
-    """Four triads on twelve roots in three inversions, six programs.
+    """Four triads on twelve roots, eighteen programs; each program plays one of three inversions.
+
+    A Latin design: a chord (root, quality, inversion) is heard from 4 of the 12 seen programs and
+    2 of the 6 unseen ones, and a root and quality lie with 8, 2 and 2 of the seen programs in
+    train, valid and test. Many programs with few chords each, because programs are the groups that
+    intervals rest on.
 
     The inversions of an augmented triad are other augmented triads: root and inversion cannot be
     heard, so these have the quality as their only label, and lie in different octaves instead
     (two clips of the same notes might otherwise stand in two splits).
     """
     rows = []
-    for p, program in enumerate(THEORY_SEEN + THEORY_UNSEEN):
+    for program in THEORY_SEEN + THEORY_UNSEEN:
+        pool = THEORY_UNSEEN if program in THEORY_UNSEEN else THEORY_SEEN
+        p = pool.index(program)
         for root in range(12):
             for q, (quality, short) in enumerate(TRIADS.items()):
-                for i, inversion in enumerate(INVERSIONS):
-                    name = f"theory/{name_of(program)}/{root:02d}-{short}-{inversion}"
-                    # within a root and a quality: 8 sounds to train, 2 to valid, 2 to test
-                    place = (i + 3 * p + root + 5 * q) % 12
-                    split = "train" if place < 8 else "valid" if place < 10 else "test"
-                    labels: dict[str, str | float] = {"triad_quality": quality}
-                    octave = OCTAVES[i]
-                    if quality != "augmented":
-                        octave = choice(name, "octave", OCTAVES)
-                        labels["triad_root"] = harmony.PITCH_CLASSES[root]
-                        labels["triad_inversion"] = inversion
-                    tones = harmony.QUALITIES[short]
-                    turned = tones[i:] + tuple(t + 12 for t in tones[:i])
-                    rows.append(
-                        _sound(
-                            name,
-                            "theory",
-                            UNSEEN_SPLIT if program in THEORY_UNSEEN else split,
-                            program,
-                            tuple(octave + root + t for t in turned),
-                            labels,
-                        )
+                i = -(p + 2 * root + q) % len(INVERSIONS)
+                inversion = INVERSIONS[i]
+                name = f"theory/{name_of(program)}/{root:02d}-{short}-{inversion}"
+                place = (p + root + 5 * q) % len(THEORY_SEEN)
+                split = "train" if place < 8 else "valid" if place < 10 else "test"
+                labels: dict[str, str | float] = {"triad_quality": quality}
+                octave = OCTAVES[i]
+                if quality != "augmented":
+                    octave = choice(name, "octave", OCTAVES)
+                    labels["triad_root"] = harmony.PITCH_CLASSES[root]
+                    labels["triad_inversion"] = inversion
+                tones = harmony.QUALITIES[short]
+                turned = tones[i:] + tuple(t + 12 for t in tones[:i])
+                rows.append(
+                    _sound(
+                        name,
+                        "theory",
+                        UNSEEN_SPLIT if pool is THEORY_UNSEEN else split,
+                        program,
+                        tuple(octave + root + t for t in turned),
+                        labels,
                     )
+                )
     return rows
 
 
