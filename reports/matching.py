@@ -35,7 +35,7 @@ class Path:
 def excess(measure: Measure) -> np.ndarray:
     """[x, y] value above `chance_high`; 0 in cells that are not above chance."""
     floor = np.where(np.isfinite(measure.chance_high), measure.chance_high, 0.0)
-    gain = np.where(measure.above_chance, measure.value - floor, 0.0)
+    gain = np.where(measure.above_chance, measure.value - np.maximum(floor, 0.0), 0.0)
     return np.where(np.isfinite(gain), np.maximum(gain, 0.0), 0.0)
 
 

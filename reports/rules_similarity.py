@@ -22,6 +22,12 @@ def _cells(measure: Measure) -> tuple[int, int, int] | None:
     return int(row), int(column), int(usable.sum())
 
 
+def _null(measure: Measure, row: int, column: int) -> float:
+    """The chance level, and never below 0: held-out information of chance can be negative."""
+    level = float(measure.chance_high[row, column])
+    return max(level, 0.0) if np.isfinite(level) else level
+
+
 def matches(study: Study) -> list[Finding]:
     """The most alike pair of layers across the models."""
     similarity = study.between("a", "b")
@@ -30,7 +36,7 @@ def matches(study: Study) -> list[Finding]:
     if place is None:
         return []
     row, column, cells = place
-    best, null = measure.at(row, column), float(measure.chance_high[row, column])
+    best, null = measure.at(row, column), _null(measure, row, column)
     others = [
         m
         for m in similarity.measures.values()
@@ -141,7 +147,7 @@ def informations(study: Study) -> list[Finding]:
         return []
     measure = measures[0]
     row, column, cells = place
-    best, null = measure.at(row, column), float(measure.chance_high[row, column])
+    best, null = measure.at(row, column), _null(measure, row, column)
     verdict = grade(best, null, cells, interval=measure.interval)
     unit = measure.unit or "bits"
     one, other = named(similarity.layers_x[row]), named(similarity.layers_y[column])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from study_fixture import TASKS, make_study
@@ -113,8 +115,6 @@ def test_family_wise_error_of_strong_is_below_five_per_cent():
 
 
 def test_a_reference_that_beats_every_layer_is_said(tmp_path):
-    import json
-
     folder = make_study(tmp_path / "s", layers={"a": 5}, similarity=False)
     file = folder / "probes" / "ref.json"
     table = json.loads(file.read_text())
@@ -124,6 +124,18 @@ def test_a_reference_that_beats_every_layer_is_said(tmp_path):
     finding = one(find(Study.read(folder)), "baseline", task=next(iter(TASKS)))
     assert "is read better without a network" in finding.claim
     assert finding.grade == STRONG
+
+
+def test_negative_information_above_negative_chance_is_no_finding(tmp_path):
+    folder = make_study(tmp_path / "s", layers={"a": 4, "b": 4}, probes=False)
+    file = folder / "similarity" / "a-b.json"
+    table = json.loads(file.read_text())
+    bits = table["measures"][-1]
+    for key, level in {"value": 1.0, "low": -13.0, "high": 15.0, "chance_high": -15.0}.items():
+        bits[key] = [[level] * 4] * 4
+    file.write_text(json.dumps(table))
+    finding = one(find(Study.read(folder)), "information")
+    assert (finding.grade, finding.null) == (UNSUPPORTED, 0.0)
 
 
 def test_digits_follow_the_interval():

@@ -13,6 +13,7 @@ from reports.matching import best_matches, excess, monotone_path
 from reports.numbers import percent
 from reports.results import Measure, Similarity
 from reports.study import Study
+from reports.words import abridged
 
 _HALO = [patheffects.withStroke(linewidth=3.0, foreground="white")]
 
@@ -33,8 +34,12 @@ def cross(study: Study, x: str, y: str) -> Drawing | None:
     hatch(axes, measure)
     style.label_layers(axes, similarity.layers_x, "y", most=int(6.5 * (height - 1)), limit=20)
     style.label_layers(axes, similarity.layers_y, "x", most=30, limit=18)
-    axes.set_ylabel(study.title_of(x)[:48], color=style.role_colour(x, text=True), fontsize=9)
-    axes.set_xlabel(study.title_of(y)[:48], color=style.role_colour(y, text=True), fontsize=9)
+    axes.set_ylabel(
+        abridged(study.title_of(x), 48), color=style.role_colour(x, text=True), fontsize=9
+    )
+    axes.set_xlabel(
+        abridged(study.title_of(y), 48), color=style.role_colour(y, text=True), fontsize=9
+    )
     axes.spines[:].set_visible(False)
     path = monotone_path(excess(measure))
     _path(axes, path.pairs)
@@ -137,9 +142,9 @@ def others(study: Study, x: str, y: str) -> Drawing | None:
     for axes in list(grid.flat)[len(measures) :]:
         axes.set_visible(False)
     for row in grid:
-        row[0].set_ylabel(study.title_of(x)[:24], color=style.role_colour(x, text=True))
+        row[0].set_ylabel(abridged(study.title_of(x), 24), color=style.role_colour(x, text=True))
     for axes in grid[-1]:
-        axes.set_xlabel(study.title_of(y)[:24], color=style.role_colour(y, text=True))
+        axes.set_xlabel(abridged(study.title_of(y), 24), color=style.role_colour(y, text=True))
     names = "; ".join(m.name for m in measures)
     caption = (
         f"The same layers by other measures ({names}). Scale as above, 0 to 1; hatched: not above "

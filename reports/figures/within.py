@@ -35,7 +35,7 @@ def _pair(study: Study, parts: list[tuple[str, Similarity, Measure]], name: str)
         top = figure.add_subplot(grid[0, column])
         image = _matrix(top, similarity, measure)
         top.set_title(
-            study.title_of(role)[:48], color=style.role_colour(role, text=True), loc="left"
+            abridged(study.title_of(role), 48), color=style.role_colour(role, text=True), loc="left"
         )
         cuts = block_stability(measure)
         for cut, kept in cuts.items():
