@@ -13,7 +13,7 @@ from reports.matching import excess, monotone_path
 from reports.study import Study
 from reports.words import abridged
 
-_BOX = 0.17
+_BOX, _NARROW = 0.17, 0.05
 
 
 def specialities(study: Study, role: str) -> dict[str, str]:
@@ -76,6 +76,8 @@ def _column(axes: Axes, study: Study, role: str, place: float, *, label_left: bo
         names = profile(study.probes[role])[1] or names
     found = specialities(study, role)
     tasks = study.probes[role].tasks if role in study.probes else {}
+    few = len(study.models) < 3
+    box, limit = (_BOX, 22) if few else (_NARROW, 13)
     step = 1.0 / len(names)
     gap = min(0.12 * step, 0.012)
     for i, name in enumerate(names):
@@ -83,8 +85,8 @@ def _column(axes: Axes, study: Study, role: str, place: float, *, label_left: bo
         colour = style.family_colour(task) if task else "#f1efea"
         axes.add_patch(
             FancyBboxPatch(
-                (place - _BOX / 2, i * step + gap),
-                _BOX,
+                (place - box / 2, i * step + gap),
+                box,
                 step - 2 * gap,
                 fc=colour,
                 ec="#8a8a8a" if len(names) <= 30 else "none",
@@ -92,17 +94,16 @@ def _column(axes: Axes, study: Study, role: str, place: float, *, label_left: bo
                 boxstyle="round,pad=0,rounding_size=0.006",
             )
         )
-    size = 7.5 if len(names) <= 16 else 6.3
+    size = 7.5 if len(names) <= 16 and few else 6.3
     for i in style.every_few(len(names), 24):
         task = found.get(names[i])
-        # Inside the box only where a line of text fits.
-        label = abridged(names[i], 14)
+        label = abridged(names[i], 14 if few else 10)
         side = -1 if label_left else 1
-        word = f"{label}   {tasks[task].title[:22]}" if task and not label_left else label
+        word = f"{label}   {tasks[task].title[:limit]}" if task and not label_left else label
         if task and label_left:
-            word = f"{tasks[task].title[:22]}   {label}"
+            word = f"{tasks[task].title[:limit]}   {label}"
         axes.text(
-            place + side * (_BOX / 2 + 0.012),
+            place + side * (box / 2 + 0.012),
             _height(i, len(names)),
             word,
             fontsize=size,

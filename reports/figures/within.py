@@ -60,7 +60,9 @@ def _pair(study: Study, parts: list[tuple[str, Similarity, Measure]], name: str)
 
 def _matrix(axes: Axes, similarity: Similarity, measure: Measure):
     # Some measures exceed 1 or fall below 0 by noise; the scale is that of a similarity.
-    image = axes.imshow(measure.value, cmap=style.SEQUENTIAL, vmin=0, vmax=1, origin="lower")
+    image = axes.imshow(
+        measure.value, cmap=style.SEQUENTIAL, vmin=0, vmax=1, origin="lower", aspect="auto"
+    )
     style.label_layers(axes, similarity.layers_x, "y", most=16, limit=12)
     axes.set_xticks([])
     axes.spines[:].set_visible(False)
