@@ -15,7 +15,6 @@ from reports import ReportError, Study, write_report  # noqa: E402
 from reports.figures import landscape  # noqa: E402
 from reports.findings import find, first_page  # noqa: E402
 
-
 SMALL = {"layers": {"a": 4, "b": 5}, "tasks": 2}
 
 
