@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +12,14 @@ import torch
 
 from extract.datasets.base import Clip, Dataset
 from extract.errors import ActivationsInvalid, AudioError, DataError
-from extract.models.base import Model
+from extract.models.base import Layer, Model
 from extract.rows import stretches
 from extract.store import Activations, Failure, Plan, Store, plan_rows
 from extract.windows import Window, frame_weights
 
 VERSION = "1"  # of what extraction computes; a change makes new stores
 SHARD_CLIPS = 32
-BATCH_SECONDS = {"cpu": 48.0, "cuda": 480.0, "mps": 96.0}
+BATCH_SECONDS = {"cpu": 36.0, "cuda": 480.0, "mps": 96.0}
 AHEAD = 48  # clips decoded before they are needed
 
 Progress = Callable[[int, int], None]
@@ -91,11 +91,11 @@ def extract(
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cuda.matmul.allow_tf32 = False
         model.to(options.device)
-    with _decoded(model, dataset, todo, options.workers) as stream:
+    with _decoded(model, dataset, todo, options.workers) as stream, _Forward(options) as forward:
         for shard in shards:
             batch = [next(stream) for _ in plan.shard(shard)]
-            here = [kind for kind in kinds if shard in wanted[kind]]
-            _extract_shard(model, batch, {k: stores[k] for k in here}, shard, options, dataset)
+            here = {kind: stores[kind] for kind in kinds if shard in wanted[kind]}
+            _extract_shard(model, batch, here, shard, forward, dataset)
             done += len(batch)
             if progress:
                 progress(done, len(todo))
@@ -160,12 +160,39 @@ class _decoded:
             return _Cut(clip, None, str(error))
 
 
+class _Forward:
+    """Runs batches: on a GPU one after the other, on a CPU one a core, each on one thread.
+
+    Whole batches side by side share a CPU better than the parts of one operation do: nothing waits
+    for a core that decoding, or another program, has taken.
+    """
+
+    def __init__(self, options: Options):
+        self.device = options.device
+        self._cores = torch.get_num_threads() if options.device == "cpu" else 1
+
+    def __enter__(self) -> _Forward:
+        if self.device == "cpu":
+            torch.set_num_threads(1)
+        self._pool = ThreadPoolExecutor(self._cores)
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self.device == "cpu":
+            torch.set_num_threads(self._cores)
+
+    def map(self, function: Callable, items: Iterable) -> Iterator:
+        """Results in the order of the items: sums come out the same however threads run."""
+        return self._pool.map(function, items)
+
+
 def _extract_shard(
     model: Model,
     batch: Sequence[_Cut],
     stores: dict[str, Store],
     shard: int,
-    options: Options,
+    forward: _Forward,
     dataset: Dataset,
 ) -> None:
     """Forward, pool and write one shard."""
@@ -173,20 +200,27 @@ def _extract_shard(
     failures = [Failure(c.clip.id, dataset.file(c.clip), c.reason) for c in bad]
     good = [c for c in batch if c.windows is not None]
     pooled = {kind: [_Pool(c.clip, kind, model) for c in good] for kind in stores}
-    for members in _batches(model, good, options.device):
-        values = torch.stack([good[i].windows[j].values for i, j in members]).to(options.device)
+
+    def run(members: list[tuple[int, int]]) -> list[tuple[_Pool, Layer, tuple]]:
+        values = torch.stack([good[i].windows[j].values for i, j in members]).to(forward.device)
         with torch.inference_mode():
             outputs = model.forward(values)
-        for layer in model.layers:
-            output = outputs[layer.name].float()
-            for row, (i, j) in enumerate(members):
-                for kind in stores:
-                    pooled[kind][i].add(layer, output[row], good[i].windows[j])
+            return [
+                (pool, layer, pool.part(layer, outputs[layer.name][row].float(), window))
+                for row, (i, j) in enumerate(members)
+                for window in [good[i].windows[j]]
+                for pool in [pooled[kind][i] for kind in stores]
+                for layer in model.layers
+            ]
+
+    for parts in forward.map(run, _batches(model, good, forward.device)):
+        for pool, layer, part in parts:
+            pool.add(layer, *part)
     for kind, store in stores.items():
         layers = {}
         for layer in model.layers:
-            parts = [pool.rows(layer) for pool in pooled[kind]]
-            layers[layer.name] = torch.cat(parts) if parts else torch.empty((0, layer.width))
+            rows = [pool.rows(layer) for pool in pooled[kind]]
+            layers[layer.name] = torch.cat(rows) if rows else torch.empty((0, layer.width))
         store.write(shard, layers, [c.clip.id for c in good], failures)
 
 
@@ -214,18 +248,23 @@ class _Pool:
         self.sums: dict[str, torch.Tensor] = {}
         self.seconds: dict[str, torch.Tensor] = {}
 
-    def add(self, layer, frames: torch.Tensor, window: Window) -> None:
+    def part(
+        self, layer: Layer, frames: torch.Tensor, window: Window
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """What one window [frames, width] brings to each row: weighted sum, and its seconds."""
         weights = torch.from_numpy(
             frame_weights(
                 len(frames), layer.rate, layer.center, window.start, window.owns, self.spans
             )
         )
-        total = weights.sum(1, keepdim=True)
-        part = (weights.to(frames.device, frames.dtype) @ frames).double().cpu()
-        self.sums[layer.name] = self.sums.get(layer.name, 0.0) + part
-        self.seconds[layer.name] = self.seconds.get(layer.name, 0.0) + total
+        total = (weights.to(frames.device, frames.dtype) @ frames).double().cpu()
+        return total, weights.sum(1, keepdim=True)
 
-    def rows(self, layer) -> torch.Tensor:
+    def add(self, layer: Layer, total: torch.Tensor, seconds: torch.Tensor) -> None:
+        self.sums[layer.name] = self.sums.get(layer.name, 0.0) + total
+        self.seconds[layer.name] = self.seconds.get(layer.name, 0.0) + seconds
+
+    def rows(self, layer: Layer) -> torch.Tensor:
         if not len(self.spans):
             return torch.empty((0, layer.width))
         if (self.seconds[layer.name] <= 0).any():

@@ -10,7 +10,7 @@ Every learned layer is followed by a ReLU and then by a batch norm, in this orde
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import lru_cache, partial, reduce
 from pathlib import Path
 
 import torch
@@ -122,6 +122,14 @@ class MusiCNN(nn.Module):
         }
 
 
+def _largest(x: torch.Tensor, axis: int, size: int, stride: int) -> torch.Tensor:
+    """Maximum of each `size` neighbours along an axis; several times faster than a max pool."""
+    count = (x.shape[axis] - size) // stride + 1
+    some = [slice(None)] * axis
+    parts = (x[(*some, slice(k, k + stride * (count - 1) + 1, stride))] for k in range(size))
+    return reduce(torch.maximum, parts)
+
+
 class VGG(nn.Module):
     """[batch, 187, 96] log-mel -> every tap; `pool1`..`pool5` as [batch, 128, frames, bands]."""
 
@@ -146,9 +154,12 @@ class VGG(nn.Module):
             # the pooling comes first, over the convolution times the sign of the norm's scale:
             # the same as after ReLU and norm, on a quarter of the values
             sign = torch.where(norm.weight < 0, -1.0, 1.0)[:, None, None]
-            weight = conv.weight * sign[..., None]
-            x = F.conv2d(x, weight, conv.bias * sign[:, 0, 0], padding=1)
-            x = norm(torch.relu_(F.max_pool2d(x, size, stride) * sign))
+            weight, bias = conv.weight * sign[..., None], conv.bias * sign[:, 0, 0]
+            # a pool one band wide only skips bands: skip them in the convolution
+            skip = stride[1] if size[1] == 1 else 1
+            x = F.conv2d(x, weight, bias, stride=(1, skip), padding=1)
+            x = _largest(_largest(x, 2, size[0], stride[0]), 3, size[1], stride[1] // skip)
+            x = norm(torch.relu(x * sign))
             taps[f"pool{i + 1}"] = x
         flat = x.permute(0, 2, 3, 1).flatten(1)  # channels last, as the dense weights want
         taps["logits"] = self.output(flat)[:, None]

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 
 TILE = 17  # frames of one tile; 11 tiles are a patch of 187 frames
-BLOCK = 8  # output frequencies worked on at once: what they need stays in a core's cache
+BLOCK = 12  # output frequencies worked on at once: what they need stays in a core's cache
 STRIDE = 4  # frames that one product of a long filter brings at once
 
 

