@@ -58,7 +58,8 @@ def command(
     running["device"] = resolve_device(running["device"])
     run = Run(**running)
     folder = study_folder(out, "study-" + "-".join(names))
-    models = {role: load_model(name, weights, run) for role, name in zip(ROLES, names, strict=False)}
+    roles = zip(ROLES, names, strict=False)
+    models = {role: load_model(name, weights, run) for role, name in roles}
     with screen.stage(f"data set {data}"):
         dataset, clips = open_data(data, manifest, limit)
         chosen = resolve_tasks(tasks, dataset)

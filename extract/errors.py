@@ -15,7 +15,7 @@ class AudioError(ExtractError):
 
 
 class DataError(ExtractError):
-    """A data set that cannot be built or read: a bad manifest, a missing package, unknown labels."""
+    """A data set that cannot be built or read: a bad manifest, a missing package."""
 
 
 class WeightsMissing(ExtractError):

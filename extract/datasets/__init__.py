@@ -1,4 +1,4 @@
-"""Data sets by name. A new data set is one module and one line here; a path is a folder of audio."""
+"""Data sets by name: one module and one line here each; a path is a folder of audio."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import pickle
 from dataclasses import replace
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 
 import torch
@@ -62,6 +62,19 @@ EPS = 1e-5
 LONGEST = 60.0
 
 
+def _norm(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scale and shift of the instance norm of [batch, channels, frames, bands].
+
+    Sums over bands in float32, over frames in float64: half the time of `torch.var_mean`.
+    """
+    count = x.shape[2] * x.shape[3]
+    mean = x.sum(3).double().sum(2) / count
+    variance = (x * x).sum(3).double().sum(2) / count - mean * mean
+    scale = torch.rsqrt(variance.clamp_min(0) + EPS)
+    shift = -mean * scale
+    return scale.to(x.dtype)[..., None, None], shift.to(x.dtype)[..., None, None]
+
+
 class ChordNet(nn.Module):
     """[batch, frames, 252] magnitudes -> every tap, as [batch, frames, width]."""
 
@@ -79,13 +92,13 @@ class ChordNet(nn.Module):
         x = spectrogram[:, None].contiguous(memory_format=torch.channels_last)
         taps = {}
         for i, (conv, (_, _, pool)) in enumerate(zip(self.convs, CONVS.values(), strict=True)):
-            x = conv(x)
-            variance, mean = torch.var_mean(x, (2, 3), correction=0, keepdim=True)
+            # without the bias, which the norm would take away again, at a cost in precision
+            x = F.conv2d(x, conv.weight, padding=conv.padding)
+            scale, shift = _norm(x)
             if pool > 1:
                 # norm and SELU keep the order of values, so the maximum may come before them
-                x = x.unflatten(3, (-1, pool)).amax(4)
-            scale = torch.rsqrt(variance + EPS)
-            x = F.selu_(torch.addcmul(-mean * scale, x, scale))
+                x = reduce(torch.maximum, (x[..., k::pool] for k in range(pool)))
+            x = F.selu_(torch.addcmul(shift, x, scale))
             taps[f"conv{i + 1:02d}"] = x.mean(3).transpose(1, 2)
         taps["feature"] = x.transpose(1, 2).flatten(2)
         taps["lstm"] = self.lstm(taps["feature"])[0]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+import soxr
 import torch
-from torchaudio.functional import resample
 
 from extract.datasets.mini import midi, sources
 from extract.datasets.mini.excerpts import Sound
@@ -20,13 +20,6 @@ from extract.errors import AudioError
 RATE = 48_000  # the renderer knows no other
 LEVEL = 0.08  # root mean square of every clip: loudness must not tell one program from another
 PEAK = 0.98
-# Kaiser window of the usual best quality: stop band below -100 dB, 95 % of the band kept
-RESAMPLING = {
-    "lowpass_filter_width": 64,
-    "rolloff": 0.9475937167399596,
-    "resampling_method": "sinc_interp_kaiser",
-    "beta": 14.769656459379492,
-}
 
 
 @cache
@@ -67,11 +60,13 @@ def render(sound: Sound, duration: float, clip: str) -> np.ndarray:
 
 def at_rate(samples: np.ndarray, sample_rate: int, duration: float) -> torch.Tensor:
     """16-bit samples at `RATE` as float32 of exactly duration * sample_rate values."""
-    wave = torch.from_numpy(samples.astype(np.float32) / 32768.0)
+    wave = samples.astype(np.float32) / 32768.0
     if sample_rate != RATE:
-        wave = resample(wave, RATE, sample_rate, **RESAMPLING)
-    wanted = round(duration * sample_rate)
-    return torch.nn.functional.pad(wave[:wanted], (0, max(0, wanted - wave.shape[-1])))
+        wave = soxr.resample(wave, RATE, sample_rate, quality="HQ")
+    out = torch.zeros(round(duration * sample_rate))
+    kept = torch.from_numpy(wave[: len(out)])
+    out[: len(kept)] = kept
+    return out
 
 
 def read_cached(path: Path) -> np.ndarray | None:
