@@ -8,6 +8,7 @@ Recorded with forward hooks on the norms, pools, LSTM and last layer of the orig
 
 from __future__ import annotations
 
+import copy
 import math
 
 import librosa
@@ -106,6 +107,17 @@ def test_layers_are_what_the_card_says():
         assert all(taps[layer.name].shape[1] == layer.width for layer in card.layers)
         assert card.parameters == sum(p.numel() for p in model.network.parameters())
         assert not model.weights.trained
+
+
+@pytest.mark.parametrize("gain", [0.25, 1e-5])
+def test_a_quiet_clip_is_computed_as_exactly_as_a_loud_one(gain):
+    network = load("chordnet", Request(untrained=True)).network
+    values = chordnet.features(gain * wave(30000, 22050, 4))[None]
+    exact = copy.deepcopy(network).double()
+    with torch.inference_mode():
+        ours, wanted = network(values), exact(values.double())
+    for name, tap in ours.items():
+        assert relative_error(tap, wanted[name].float()) < 2e-5, name
 
 
 def test_untrained_twins_follow_their_seed():

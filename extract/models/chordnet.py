@@ -65,11 +65,13 @@ LONGEST = 60.0
 def _norm(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Scale and shift of the instance norm of [batch, channels, frames, bands].
 
-    Sums over bands in float32, over frames in float64: half the time of `torch.var_mean`.
+    Sums over bands in float32, over frames in float64; channels come last in memory, and the sums
+    keep them there: a quarter of the time of `torch.var_mean`.
     """
+    values = x.permute(0, 2, 3, 1)
     count = x.shape[2] * x.shape[3]
-    mean = x.sum(3).double().sum(2) / count
-    variance = (x * x).sum(3).double().sum(2) / count - mean * mean
+    mean = values.sum(2).double().sum(1) / count
+    variance = values.square().sum(2).double().sum(1) / count - mean * mean
     scale = torch.rsqrt(variance.clamp_min(0) + EPS)
     shift = -mean * scale
     return scale.to(x.dtype)[..., None, None], shift.to(x.dtype)[..., None, None]
@@ -99,7 +101,7 @@ class ChordNet(nn.Module):
                 # norm and SELU keep the order of values, so the maximum may come before them
                 x = reduce(torch.maximum, (x[..., k::pool] for k in range(pool)))
             x = F.selu_(torch.addcmul(shift, x, scale))
-            taps[f"conv{i + 1:02d}"] = x.mean(3).transpose(1, 2)
+            taps[f"conv{i + 1:02d}"] = x.permute(0, 2, 3, 1).mean(2)
         taps["feature"] = x.transpose(1, 2).flatten(2)
         taps["lstm"] = self.lstm(taps["feature"])[0]
         taps["heads"] = self.heads(taps["lstm"])

@@ -200,7 +200,7 @@ class Tagger(Model):
     def forward(self, values: torch.Tensor) -> dict[str, torch.Tensor]:
         taps = self.network(values)
         return {
-            name: tap.mean(3).transpose(1, 2) if tap.ndim == 4 else tap
+            name: tap.permute(0, 2, 3, 1).mean(2) if tap.ndim == 4 else tap
             for name, tap in taps.items()
         }
 
