@@ -164,7 +164,9 @@ class _Forward:
     """Runs batches: on a GPU one after the other, on a CPU one a core, each on one thread.
 
     Whole batches side by side share a CPU better than the parts of one operation do: nothing waits
-    for a core that decoding, or another program, has taken.
+    for a core that decoding, or another program, has taken. Numbers below 1e-38 count as zero:
+    trained networks hold dead filters with weights of about 1e-35, and a CPU takes six times as
+    long over products that small.
     """
 
     def __init__(self, options: Options):
@@ -174,7 +176,9 @@ class _Forward:
     def __enter__(self) -> _Forward:
         if self.device == "cpu":
             torch.set_num_threads(1)
-        self._pool = ThreadPoolExecutor(self._cores)
+        self._pool = ThreadPoolExecutor(
+            self._cores, initializer=torch.set_flush_denormal, initargs=(True,)
+        )
         return self
 
     def __exit__(self, *_) -> None:

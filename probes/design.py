@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 
@@ -21,7 +22,7 @@ class Design:
     rows : [train, rank] standardised training rows in the eigenbasis, float32.
     eigenvalues : [rank] of X'X / train, falling, float64.
     mean, scale : [width] of the standardisation; constant columns have a scale of zero.
-    axes : [width, rank] orthonormal, float32.
+    axes : [width, rank] orthonormal, float32; zero in the rows of constant columns.
     """
 
     rows: torch.Tensor
@@ -40,21 +41,36 @@ class Design:
         # a column that varies by no more than float32 rounding of its mean is constant
         alive = spread > 1e-6 * mean.abs() + torch.finfo(torch.float32).tiny
         scale = torch.where(alive, 1.0 / spread.clamp_min(torch.finfo(torch.float64).tiny), 0.0)
-        standard = centred * scale
+        # dead columns stay out: trained networks have layers in which nine units of ten are dead
+        alive[0] |= not alive.any()
+        standard = (centred * scale)[:, alive]
         n, width = standard.shape
         if n < width:
-            values, vectors = torch.linalg.eigh(standard @ standard.T / n)
-            values, vectors = _strong(values, vectors)
-            axes = standard.T @ (vectors / (values * n).sqrt())
+            values, vectors = _strong(*_eigh(standard @ standard.T / n))
+            some = standard.T @ (vectors / (values * n).sqrt())
         else:
-            values, axes = _strong(*torch.linalg.eigh(standard.T @ standard / n))
-        rows = (standard @ axes).float()
+            values, some = _strong(*_eigh(standard.T @ standard / n))
+        rows = (standard @ some).float()
+        axes = torch.zeros(len(alive), some.shape[1], dtype=some.dtype, device=some.device)
+        axes[alive] = some
         return cls(rows, values, mean, scale, axes.float())
 
     def rotate(self, rows: torch.Tensor) -> torch.Tensor:
         """Any rows of the same layer, [rows, width], as the training rows are: [rows, rank]."""
         standard = (rows.double() - self.mean) * self.scale
         return standard.float() @ self.axes
+
+
+def _eigh(gram: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Eigenvalues, rising, and eigenvectors of a symmetric matrix.
+
+    On a CPU by NumPy's LAPACK: that of torch 2.14 (MKL 2024.2) fails to converge, with two
+    threads, on matrices with many rows of zeros.
+    """
+    if gram.device.type != "cpu":
+        return torch.linalg.eigh(gram)
+    values, vectors = np.linalg.eigh(gram.numpy())
+    return torch.from_numpy(values), torch.from_numpy(vectors)
 
 
 def _strong(values: torch.Tensor, vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

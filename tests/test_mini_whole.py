@@ -14,8 +14,16 @@ pytest.importorskip("midirenderer")
 from scipy import stats  # noqa: E402
 
 from extract.datasets.base import SPLITS  # noqa: E402
-from extract.datasets.mini import Mini, harmony, programs, scores, sources  # noqa: E402
-from extract.datasets.mini.excerpts import pitch_weights  # noqa: E402
+from extract.datasets.mini import (  # noqa: E402
+    Mini,
+    harmony,
+    programs,
+    render,
+    scores,
+    sources,
+)
+from extract.datasets.mini.excerpts import Sound, pitch_weights  # noqa: E402
+from extract.datasets.mini.midi import Note  # noqa: E402
 
 pytestmark = pytest.mark.slow
 CLASSES = {
@@ -156,3 +164,12 @@ def test_chords_agree_with_the_analyst():
             right += found.split(":")[0] == wanted
     print(f"{pieces} chorales, {total} beats, root agrees on {right / total:.3f}")
     assert pieces >= 15 and total > 700 and right / total > 0.8
+
+
+def test_every_program_sounds_on_every_pitch_it_plays(mini):
+    """A key range that a font leaves out would be a note in the labels and not in the sound."""
+    pairs = sorted({(s.program, n.pitch) for s in map(mini.sound, mini.clips) for n in s.notes})
+    assert len(pairs) > 900
+    for program, pitch in pairs:
+        sound = Sound((Note(0.0, 0.3, pitch, 0),), program, 80)
+        assert render.render(sound, 0.4, f"program {program}, pitch {pitch}").any()

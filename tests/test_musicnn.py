@@ -7,6 +7,8 @@ skipped where it is neither cached nor to be had.
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -160,9 +162,12 @@ def test_bilinear_form_is_the_correlation(outputs, taps):
 
 @pytest.mark.parametrize("branch", [TallBranch(6, 7, 38), LongBranch(5, 32), LongBranch(5, 9)])
 @pytest.mark.parametrize("frames", [187, 50])
-def test_fast_branches_are_the_plain_ones(branch, frames):
+@pytest.mark.parametrize("dead", [0, 2, None], ids=["all alive", "two dead", "all dead"])
+def test_fast_branches_are_the_plain_ones(branch, frames, dead):
+    branch = copy.deepcopy(branch)
     generator = torch.Generator().manual_seed(frames)
     with torch.no_grad():
+        branch.weight[:dead] *= 1e-34
         branch.bias.copy_(torch.randn(branch.bias.shape, generator=generator))
         branch.norm.weight.copy_(torch.randn(branch.bias.shape, generator=generator))
         branch.norm.bias.copy_(torch.randn(branch.bias.shape, generator=generator))

@@ -129,3 +129,17 @@ def test_a_layer_that_never_varies_predicts_the_mean():
     weights, means = ridge(design.rows, design.eigenvalues, y, [1e-3])
     said = design.rows.double() @ weights[0] + means
     assert torch.allclose(said, torch.full((40, 1), 19.5, dtype=torch.float64))
+
+
+def test_layers_with_nine_units_of_ten_dead_are_decomposed():
+    """MKL's eigh, with two threads, fails on about one such matrix in fifteen."""
+    torch.manual_seed(0)
+    for _ in range(30):
+        layer = torch.randn(600, 408)
+        alive = torch.randperm(408)[:40]
+        dead = torch.ones(408, dtype=torch.bool).index_fill(0, alive, False)
+        layer[:, dead] = 2.5
+        design = Design.of(layer)
+        assert design.rows.shape == (600, 40)
+        assert (design.axes[dead] == 0).all()
+        assert torch.allclose(design.axes.T @ design.axes, torch.eye(40), atol=1e-5)
