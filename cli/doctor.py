@@ -103,7 +103,8 @@ def _typst():
 
 
 def _demo_data():
-    lacking = [n for n in ("music21", "pretty_midi", "midirenderer") if not util.find_spec(n)]
+    needed = ("music21", "pretty_midi", "midirenderer", "loky")
+    lacking = [n for n in needed if not util.find_spec(n)]
     if lacking:
         cure = "pip install 'music-rsa[demo]'"
         return "data set mini", True, f"off: no {', '.join(lacking)}", cure

@@ -136,12 +136,15 @@ class _decoded:
     def __init__(self, model: Model, dataset: Dataset, clips: Sequence[Clip], workers: int):
         self._pool = ThreadPoolExecutor(max(1, workers))
         self._model, self._dataset, self._clips = model, dataset, clips
+        self._reading = dataset.reading(max(1, workers))
 
     def __enter__(self) -> Iterator[_Cut]:
+        self._reading.__enter__()
         return self._stream()
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *error) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._reading.__exit__(*error)
 
     def _stream(self) -> Iterator[_Cut]:
         waiting, clips = deque(), iter(self._clips)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
@@ -109,6 +110,10 @@ class Dataset(ABC):
 
         Safe to call from several threads. Raises `AudioError` naming the file.
         """
+
+    def reading(self, workers: int) -> AbstractContextManager:
+        """Entered while as many threads call `audio`; for data sets that prepare for it."""
+        return nullcontext()
 
     def file(self, clip: Clip) -> str:
         """What a message should call the clip's source: a file's path, or the clip's id."""

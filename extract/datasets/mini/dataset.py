@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import Lock
 
 import numpy as np
+import soxr
 import torch
 
 from extract.datasets.base import Clip, DataCard, Dataset
@@ -53,6 +56,7 @@ class Mini(Dataset):
         self._sounds: dict[str, Sound] = {clip.id: sound for clip, sound in rows}
         self._audio_key = [sources.font_hash(), sources.renderer()]
         self._folder = cache_dir("mini", "audio") if cache_audio else None
+        self._processes, self._pool, self._lock = 0, None, Lock()
         present = {
             name for clip in self.clips for name in (*clip.labels, *clip.segments, *clip.events)
         }
@@ -93,16 +97,49 @@ class Mini(Dataset):
         ------
         AudioError : the renderer failed.
         """
-        return render.at_rate(self._samples(clip), sample_rate, clip.duration)
+        return at_rate(self._samples(clip), sample_rate, clip.duration)
+
+    @contextmanager
+    def reading(self, workers: int) -> Iterator[None]:
+        """Renders in as many processes: the renderer keeps a whole interpreter to itself."""
+        sources.package_folder("loky")
+        self._processes = workers
+        try:
+            yield
+        finally:
+            self._processes = 0
+            if self._pool is not None:
+                self._pool.shutdown(wait=False, kill_workers=True)
+                self._pool = None
+
+    def _render(self, *job) -> np.ndarray:
+        if not self._processes:
+            return render.rendered(*job)
+        from loky import ProcessPoolExecutor
+
+        with self._lock:
+            if self._pool is None:  # not before something has to be rendered
+                self._pool = ProcessPoolExecutor(self._processes)
+        return self._pool.submit(render.rendered, *job).result()
 
     def _samples(self, clip: Clip) -> np.ndarray:
         sound = self.sound(clip)
         if self._folder is None:
-            return render.render(sound, clip.duration, clip.id)
+            return self._render(sound, clip.duration, clip.id, None)
         key = table.digest([sound.notes, sound.program, sound.velocity, clip.duration])
         path = self._folder / f"{table.digest([key, *self._audio_key])[:40]}.flac"
         samples = render.read_cached(path)
         if samples is None or len(samples) != round(clip.duration * render.RATE):
-            samples = render.render(sound, clip.duration, clip.id)
-            render.keep(samples, path)
+            samples = self._render(sound, clip.duration, clip.id, path)
         return samples
+
+
+def at_rate(samples: np.ndarray, sample_rate: int, duration: float) -> torch.Tensor:
+    """16-bit samples at `render.RATE` as float32 of exactly duration * sample_rate values."""
+    wave = samples.astype(np.float32) / 32768.0
+    if sample_rate != render.RATE:
+        wave = soxr.resample(wave, render.RATE, sample_rate, quality="HQ")
+    out = torch.zeros(round(duration * sample_rate))
+    kept = torch.from_numpy(wave[: len(out)])
+    out[: len(kept)] = kept
+    return out

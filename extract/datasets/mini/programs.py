@@ -21,7 +21,7 @@ POOL: dict[str, tuple[int, int, int]] = {
     "strings": (40, 42, 41),  # violin, cello | viola
     "ensemble": (48, 52, 50),  # strings, choir aahs | synth strings
     "brass": (56, 60, 57),  # trumpet, horn | trombone
-    "reed": (68, 71, 66),  # oboe, clarinet | tenor saxophone
+    "reed": (64, 71, 66),  # soprano saxophone, clarinet | tenor saxophone
     "pipe": (73, 75, 74),  # flute, pan flute | recorder
 }
 SEEN: tuple[int, ...] = tuple(p for pool in POOL.values() for p in pool[:2])

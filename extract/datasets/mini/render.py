@@ -1,4 +1,7 @@
-"""From notes to sound: one General MIDI font, one renderer, one level."""
+"""From notes to sound: one General MIDI font, one renderer, one level.
+
+Imported by processes that only render: nothing heavy here.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import soxr
-import torch
 
 from extract.datasets.mini import midi, sources
 from extract.datasets.mini.excerpts import Sound
@@ -58,15 +59,12 @@ def render(sound: Sound, duration: float, clip: str) -> np.ndarray:
     return np.round(mono * 32767.0).astype(np.int16)
 
 
-def at_rate(samples: np.ndarray, sample_rate: int, duration: float) -> torch.Tensor:
-    """16-bit samples at `RATE` as float32 of exactly duration * sample_rate values."""
-    wave = samples.astype(np.float32) / 32768.0
-    if sample_rate != RATE:
-        wave = soxr.resample(wave, RATE, sample_rate, quality="HQ")
-    out = torch.zeros(round(duration * sample_rate))
-    kept = torch.from_numpy(wave[: len(out)])
-    out[: len(kept)] = kept
-    return out
+def rendered(sound: Sound, duration: float, clip: str, path: Path | None) -> np.ndarray:
+    """The samples of a clip, kept as FLAC when there is a path."""
+    samples = render(sound, duration, clip)
+    if path is not None:
+        keep(samples, path)
+    return samples
 
 
 def read_cached(path: Path) -> np.ndarray | None:
