@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from extract.datasets.base import Clip, Dataset
 from extract.errors import ActivationsInvalid, AudioError, DataError
@@ -19,7 +20,8 @@ from extract.windows import Window, frame_weights
 
 VERSION = "1"  # of what extraction computes; a change makes new stores
 SHARD_CLIPS = 32
-BATCH_SECONDS = {"cpu": 36.0, "cuda": 480.0, "mps": 96.0}
+# seconds of audio in a batch; on a CPU few, so that what a layer puts out stays in the cache
+BATCH_SECONDS = {"cpu": 9.0, "cuda": 480.0, "mps": 96.0}
 AHEAD = 48  # clips decoded before they are needed
 
 Progress = Callable[[int, int], None]
@@ -179,6 +181,8 @@ class _Forward:
     def __enter__(self) -> _Forward:
         if self.device == "cpu":
             torch.set_num_threads(1)
+        # NumPy's products in the threads that decode: they, too, are one a core already
+        self._limits = threadpool_limits(1, user_api="blas")
         self._pool = ThreadPoolExecutor(
             self._cores, initializer=torch.set_flush_denormal, initargs=(True,)
         )
@@ -186,6 +190,7 @@ class _Forward:
 
     def __exit__(self, *_) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._limits.restore_original_limits()
         if self.device == "cpu":
             torch.set_num_threads(self._cores)
 

@@ -73,7 +73,7 @@ def chroma(wave: np.ndarray, rate: int) -> np.ndarray:
 
 def test_sizes_and_labels_of_the_grids(single):
     clips = single.clips
-    assert Counter(c.subset for c in clips) == {"note": 27 * 36, "theory": 864}
+    assert Counter(c.subset for c in clips) == {"note": 27 * 18, "theory": 864}
     assert len({c.id for c in clips}) == len(clips)
     assert all(c.split in SPLITS and c.duration == 1.5 for c in clips)
     names = {card.name for card in single.card.labels}
@@ -140,10 +140,9 @@ def semitones_off(wave: np.ndarray, pitch: float) -> float:
 
 @pytest.mark.parametrize("program", programs.SEEN + programs.UNSEEN)
 def test_the_pitch_label_is_the_pitch_that_sounds(single, program):
-    clips = {c.id: c for c in single.clips}
-    for pitch in (50, 55, 61, 66, 72, 77, 83):
-        clip = clips[f"note/{programs.name_of(program)}/{pitch}"]
-        assert clip.labels["pitch"] == pitch
+    clips = [c for c in single.clips if c.group == f"note/{programs.name_of(program)}"]
+    for clip in clips[::3]:
+        pitch = clip.labels["pitch"]
         wave = single.audio(clip, 48_000).numpy()[4800:24000]
         assert abs(semitones_off(wave, pitch)) < 0.55, clip.id
 

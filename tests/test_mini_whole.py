@@ -46,7 +46,7 @@ def music(mini):
 def test_sizes(mini):
     count = Counter(c.subset for c in mini.clips)
     assert 440 <= count["chorale"] <= 520 and 270 <= count["fiddle"] <= 300
-    assert count["note"] == 972 and count["theory"] == 864
+    assert count["note"] == 486 and count["theory"] == 864
     assert len({c.id for c in mini.clips}) == len(mini.clips)
     splits = Counter((c.subset, c.split) for c in mini.clips)
     for subset in ("chorale", "fiddle"):
