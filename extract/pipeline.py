@@ -222,6 +222,7 @@ def _extract_shard(
                 for row, (i, j) in enumerate(members)
                 for window in [good[i].windows[j]]
                 for pool in [pooled[kind][i] for kind in stores]
+                if len(pool.spans)
                 for layer in model.layers
             ]
 
@@ -259,18 +260,19 @@ class _Pool:
         self.spans = stretches(clip, kind)
         self.sums: dict[str, torch.Tensor] = {}
         self.seconds: dict[str, torch.Tensor] = {}
+        self._weights: dict[tuple, tuple[torch.Tensor, torch.Tensor]] = {}
 
     def part(
         self, layer: Layer, frames: torch.Tensor, window: Window
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """What one window [frames, width] brings to each row: weighted sum, and its seconds."""
-        weights = torch.from_numpy(
-            frame_weights(
-                len(frames), layer.rate, layer.center, window.start, window.owns, self.spans
-            )
-        )
-        total = (weights.to(frames.device, frames.dtype) @ frames).double().cpu()
-        return total, weights.sum(1, keepdim=True)
+        time = (len(frames), layer.rate, layer.center, window.start, window.owns)
+        if time not in self._weights:  # most layers of a model have the same frames
+            weights = torch.from_numpy(frame_weights(*time, self.spans))
+            seconds = weights.sum(1, keepdim=True)
+            self._weights[time] = weights.to(frames.device, frames.dtype), seconds
+        weights, seconds = self._weights[time]
+        return (weights @ frames).double().cpu(), seconds
 
     def add(self, layer: Layer, total: torch.Tensor, seconds: torch.Tensor) -> None:
         self.sums[layer.name] = self.sums.get(layer.name, 0.0) + total

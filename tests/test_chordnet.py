@@ -150,3 +150,16 @@ def test_files_that_are_something_else_are_refused(tmp_path):
     torch.save({"net": {"lstm1.weight_ih_l0": torch.ones(3)}}, file)
     with pytest.raises(WeightsInvalid, match="missing tensors"):
         load("chordnet", Request(weights=file))
+
+
+@pytest.mark.parametrize("cents", [0, 13, -31, 49])
+def test_the_tuning_is_librosa_s(cents):
+    time = torch.arange(44_100) / 22_050
+    pitches = 220.0 * 2.0 ** (torch.tensor([0, 4, 7, 12, 19]) / 12 + cents / 1200)
+    wave = (torch.sin(2 * math.pi * pitches[:, None] * time) * 0.1).sum(0)
+    noise = 0.02 * torch.randn(len(time), generator=torch.Generator().manual_seed(cents + 99))
+    for samples in (wave, wave + noise, noise):
+        samples = samples.numpy()
+        expected = librosa.estimate_tuning(y=samples, sr=22_050, bins_per_octave=36)
+        assert hybridcqt.tuning_of(samples) == pytest.approx(expected, abs=1e-6)
+    assert hybridcqt.tuning_of(np.zeros(3000, np.float32)) == 0.0

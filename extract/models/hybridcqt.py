@@ -10,7 +10,6 @@ clips, and is applied as one matrix product in time.
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,6 +19,7 @@ from torch.nn import functional as F
 
 RATE, HOP, PER_OCTAVE, BINS = 22050, 512, 36, 288
 LOWEST = 440.0 * 2.0 ** ((18 - 69) / 12)  # F#0
+PEAK_FFT, PEAK_RANGE = 2048, (150.0, 4000.0)  # of the peaks that tell the tuning
 SPARSITY = 0.01  # the share of each filter's spectrum that is set to zero, as librosa does
 
 
@@ -89,12 +89,36 @@ def _halve(signal: np.ndarray) -> np.ndarray:
 
 
 def tuning_of(waveform: np.ndarray) -> float:
-    """Deviation from 440 Hz in thirds of a semitone, [-0.5, 0.5), in steps of 0.01."""
+    """Deviation from 440 Hz in thirds of a semitone, [-0.5, 0.5), in steps of 0.01.
+
+    `librosa.estimate_tuning` of the louder half of the spectral peaks between 150 and 4000 Hz, the
+    peaks found in less than half the time.
+    """
     import librosa
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # silence has no tuning, short clips no full window
-        estimate = librosa.estimate_tuning(y=waveform, sr=RATE, bins_per_octave=PER_OCTAVE)
+    spectrum = torch.stft(
+        torch.from_numpy(waveform),
+        PEAK_FFT,
+        HOP,
+        window=torch.hann_window(PEAK_FFT),
+        pad_mode="constant",
+        return_complex=True,
+    )
+    first, last = (math.ceil(f * PEAK_FFT / RATE) for f in PEAK_RANGE)
+    magnitude = spectrum.abs()
+    some = magnitude[first - 1 : last + 1]
+    some = torch.where(some > 0.1 * magnitude.amax(0), some, 0.0)
+    below, here, above = some[:-2], some[1:-1], some[2:]
+    bins, frames = torch.nonzero((here > below) & (here >= above), as_tuple=True)
+    if not len(bins):
+        return 0.0
+    bins += first
+    low, top, high = (magnitude[bins + i, frames] for i in (-1, 0, 1))
+    slope, bend = (high - low) / 2, high + low - 2 * top
+    shift = torch.where(slope.abs() < bend.abs(), -slope / bend, 0.0)
+    pitch, height = (bins + shift) * RATE / PEAK_FFT, top + 0.5 * slope * shift
+    louder = pitch[height >= np.median(height.numpy())].numpy()
+    estimate = librosa.pitch_tuning(louder, bins_per_octave=PER_OCTAVE)
     return round(float(estimate), 2)
 
 

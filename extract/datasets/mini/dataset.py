@@ -91,7 +91,7 @@ class Mini(Dataset):
         return sound
 
     def audio(self, clip: Clip, sample_rate: int) -> torch.Tensor:
-        """Mono float32 [duration * sample_rate], root mean square 0.08 at 48 kHz.
+        """Mono float32 [duration * sample_rate], root mean square 0.08 at 24 kHz.
 
         Raises
         ------

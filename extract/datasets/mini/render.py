@@ -13,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+import soxr
 
 from extract.datasets.mini import midi, sources
 from extract.datasets.mini.excerpts import Sound
 from extract.errors import AudioError
 
-RATE = 48_000  # the renderer knows no other
+RENDERED = 48_000  # the renderer knows no other rate
+RATE = 24_000  # of the data set: no model of music takes more
 LEVEL = 0.08  # root mean square of every clip: loudness must not tell one program from another
 PEAK = 0.98
 
@@ -47,9 +49,9 @@ def render(sound: Sound, duration: float, clip: str) -> np.ndarray:
         values, rate = soundfile.read(io.BytesIO(wave), dtype="float64", always_2d=True)
     except (ValueError, RuntimeError) as error:
         raise AudioError(f"{clip}: the renderer failed ({error}); reinstall midirenderer") from None
-    if rate != RATE:
-        raise AudioError(f"{clip}: the renderer gave {rate} Hz, not {RATE}; {sources.CURE}")
-    mono = values.mean(axis=1)
+    if rate != RENDERED:
+        raise AudioError(f"{clip}: the renderer gave {rate} Hz, not {RENDERED}; {sources.CURE}")
+    mono = soxr.resample(values.mean(axis=1), RENDERED, RATE, quality="HQ")
     samples = round(duration * RATE)
     mono = np.pad(mono[:samples], (0, max(0, samples - len(mono))))
     power = float(np.sqrt(np.mean(mono**2)))
