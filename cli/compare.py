@@ -35,7 +35,7 @@ def command(
     probes on every layer; everything as JSON and CSV in the study folder, with report.pdf.
     """
     from cli.probing import probe_models, resolve_tasks, task_kinds
-    from cli.record import study_folder, write_study
+    from cli.record import begin_study, study_folder, write_study
     from cli.screen import Screen
     from cli.similarity import compare_models, resolve_measures
     from cli.steps import (
@@ -71,7 +71,7 @@ def command(
     }
     failures = gather_failures(activations, screen)
 
-    folder.mkdir(parents=True, exist_ok=True)
+    begin_study(folder)
     compared = compare_models(
         {role: found[kind] for role, found in activations.items()}, chosen, run, folder, screen
     )

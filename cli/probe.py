@@ -34,7 +34,7 @@ def command(
     groups, beside chance and the references.
     """
     from cli.probing import probe_models, resolve_tasks, show_probes, task_kinds
-    from cli.record import study_folder, write_study
+    from cli.record import begin_study, study_folder, write_study
     from cli.screen import Screen
     from cli.steps import (
         Run,
@@ -76,7 +76,7 @@ def command(
         for role, model in everyone.items()
     }
     failures = gather_failures(activations, screen)
-    folder.mkdir(parents=True, exist_ok=True)
+    begin_study(folder)
     results = probe_models(activations, chosen, run, folder, screen)
     write_study(
         folder,

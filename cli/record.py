@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from extract.models.base import Model
 
 UNTRAINED = "UNTRAINED WEIGHTS"
+UNFINISHED = ".unfinished"  # stands in a study folder until its study.json does
 PACKAGES = (
     "music-rsa", "torch", "torchaudio", "transformers", "numpy", "scipy", "scikit-learn",
     "umap-learn", "librosa", "mir_eval", "soundfile", "matplotlib", "typst", "music21",
@@ -33,13 +35,26 @@ def study_folder(out: Path | None, default: str) -> Path:
     """The folder to write to; one that holds something else is refused."""
     folder = out or Path(default)
     if folder.is_dir():
-        if any(folder.iterdir()) and not (folder / "study.json").exists():
+        ours = any((folder / name).exists() for name in ("study.json", UNFINISHED))
+        if any(folder.iterdir()) and not ours:
             raise click.UsageError(
                 f"--out {folder}: the folder is not empty and holds no study; name another"
             )
     elif folder.exists():
         raise click.UsageError(f"--out {folder}: a file of that name exists; name another")
     return folder
+
+
+def begin_study(folder: Path) -> None:
+    """Makes the folder, so marked that the same command may go on in it after an interruption.
+
+    Results of an earlier run go: numbers of two runs must not meet in one report.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / UNFINISHED).touch()
+    (folder / "study.json").unlink(missing_ok=True)
+    for results in ("similarity", "probes"):
+        shutil.rmtree(folder / results, ignore_errors=True)
 
 
 def model_card(role: str, model: Model) -> dict:
@@ -96,6 +111,7 @@ def write_study(
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False))
     os.replace(temporary, path)
+    (folder / UNFINISHED).unlink(missing_ok=True)
 
 
 def provenance(device: str, seed: int) -> dict:

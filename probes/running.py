@@ -16,6 +16,7 @@ from probes.source import RowTable, Source, read_layer
 from probes.splits import TRAIN, VALID, settle
 from probes.targets import NotProbed, Target, make_target
 from probes.tasks.base import Task
+from probes.threads import one_a_core
 
 
 def run(
@@ -106,20 +107,23 @@ def _fit(
     together = defaultdict(list)
     for number, target in enumerate(targets):
         together[target.index[TRAIN].tobytes()].append(number)
-    answers: list[list[Answers]] = [[] for _ in targets]
-    for depth, layer in enumerate(layers):
-        if progress:
-            progress(depth, len(layers))
-        if not targets:
-            break
+
+    def fit(layer: str) -> list[Answers]:
         values = read_layer(source, layer, device)
+        found: dict[int, Answers] = {}
         for numbers in together.values():
-            found = linear(values, [targets[i] for i in numbers], penalties)
-            for number, one in zip(numbers, found, strict=True):
-                answers[number].append(one)
-    if progress:
-        progress(len(layers), len(layers))
-    return answers
+            some = linear(values, [targets[i] for i in numbers], penalties)
+            found.update(zip(numbers, some, strict=True))
+        return [found[i] for i in range(len(targets))]
+
+    by_layer = []
+    if targets:
+        with one_a_core(device) as pool:
+            for depth, answers in enumerate(pool.map(fit, layers)):
+                by_layer.append(answers)
+                if progress:
+                    progress(depth + 1, len(layers))
+    return [list(answers) for answers in zip(*by_layer, strict=True)]
 
 
 def _result(

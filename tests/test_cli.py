@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+
+from cli.record import UNFINISHED, begin_study, study_folder
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("torch", "numpy", "scipy", "sklearn", "librosa", "matplotlib", "transformers", "rich")
@@ -77,6 +80,20 @@ def test_a_study_is_never_written_over_something_else(tmp_path):
     code, _, error = rsa("compare", "--a", "musicnn-mtt", "--b", "musicnn-mtt", "--out", tmp_path)
     assert code == 2 and "holds no study" in error
     assert (tmp_path / "mine.txt").read_text() == "keep"
+
+
+def test_an_interrupted_study_goes_on_without_numbers_of_an_earlier_one(tmp_path):
+    folder = study_folder(tmp_path / "study", "unused")
+    begin_study(folder)
+    assert study_folder(folder, "unused") == folder
+    (folder / "probes").mkdir()
+    (folder / "probes" / "a.json").write_text("{}")
+    (folder / "mine.txt").write_text("keep")
+    begin_study(folder)
+    assert not (folder / "probes").exists() and (folder / "mine.txt").exists()
+    (folder / UNFINISHED).unlink()
+    with pytest.raises(click.UsageError, match="holds no study"):
+        study_folder(folder, "unused")
 
 
 def test_a_report_of_nothing_is_one_line(tmp_path):
