@@ -202,14 +202,13 @@ def _remarks(
     notes = []
     last = len(penalties) - 1
     for edge, inner, word in ((0, 1, "weakest"), (last, last - 1, "strongest")):
-        there = [
-            layer
-            for layer, loss, c in zip(layers, losses, choice, strict=True)
-            if last > 0 and c == edge and loss[edge] < 0.999 * loss[inner]
-        ]
+        there = any(
+            last > 0 and c == edge and loss[edge] < 0.999 * loss[inner]
+            for loss, c in zip(losses, choice, strict=True)
+        )
         if there:
             notes.append(
-                f"the {word} penalty ({penalties[edge]:g}) was best for {', '.join(there)}: "
+                f"the {word} penalty ({penalties[edge]:g}) was best for some layers: "
                 "a wider grid might do better"
             )
     early = [

@@ -35,6 +35,7 @@ _HERE = Path(__file__).parent
 _SOURCES = ("template.typ", "methods.typ")
 _AUTHOR = "rsa"
 _PER_SECTION = 3
+_NOTES = 40
 _FEWER = {"resemblance": 2}
 
 # Which method note explains a measure: by the start of its canonical string.
@@ -352,17 +353,19 @@ def _methods(study: Study, anchors: set[str]) -> dict:
 
 
 def _notes(study: Study) -> list[str]:
-    """Notes that measures and tasks carry, each once."""
-    notes: dict[str, None] = {}
+    """Notes that measures and tasks carry, each once, with all that it is about."""
+    about: dict[str, dict[str, None]] = {}
     for similarity in study.similarity.values():
         for measure in similarity.measures.values():
-            notes.update({f"{measure.name}: {n}": None for n in measure.notes})
-    for role, table in study.probes.items():
+            for note in measure.notes:
+                about.setdefault(note, {})[measure.name] = None
+    for table in study.probes.values():
         for task in table.tasks.values():
-            notes.update({f"{study.title_of(role)}, {task.title}: {n}": None for n in task.notes})
-    kept = list(notes)
-    more = [f"and {len(kept) - 40} more in the study's files"] if len(kept) > 40 else []
-    return kept[:40] + more
+            for note in task.notes:
+                about.setdefault(note, {})[task.title] = None
+    notes = [f"{', '.join(names)}: {note}" for note, names in about.items()]
+    more = [f"and {len(notes) - _NOTES} more in the study's files"] if len(notes) > _NOTES else []
+    return notes[:_NOTES] + more
 
 
 def _soft(values: Any) -> Any:

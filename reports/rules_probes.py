@@ -34,7 +34,7 @@ def advantages(study: Study) -> list[Finding]:
             better, worse, role, rest = other, one, "b", "a"
         gap = better.best().minus(worse.best())
         verdict = grade(gap, 0.0, len(pairs))
-        names = study.title_of(role), study.title_of(rest)
+        names = study.name_of(role), study.name_of(rest)
         places = digits(better.best(), worse.best())
         scores = (
             f"{number(better.best().value, places)} at {named(better.selected)} against "
@@ -93,7 +93,7 @@ def peaks(study: Study) -> list[Finding]:
             depth = task.index / (len(task.layers) - 1)
             where = "early" if depth < 1 / 3 else "late" if depth > 2 / 3 else "in the middle"
             places = digits(best)
-            title = study.title_of(role)
+            title = study.name_of(role)
             if verdict == UNSUPPORTED:
                 claim = (
                     f"{named(task.title)}: no layer of {title} stands out; the one chosen on "
@@ -146,7 +146,7 @@ def gains(study: Study) -> list[Finding]:
     out = []
     for role, task, gain in table:
         verdict = grade(gain, 0.0, len(table))
-        title = study.title_of(role)
+        title = study.name_of(role)
         text = with_interval(gain, sign=verdict == UNSUPPORTED)
         if verdict == UNSUPPORTED:
             claim = (
@@ -197,7 +197,7 @@ def baselines(study: Study) -> list[Finding]:
         best, base = task.best(), reference.best()
         gap = best.minus(base)
         behind = base.minus(best)
-        title = study.title_of(role)
+        title = study.name_of(role)
         places = digits(best, base)
         worse = grade(behind, 0.0, len(table)) != UNSUPPORTED
         verdict = grade(behind if worse else gap, 0.0, len(table))

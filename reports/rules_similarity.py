@@ -44,7 +44,7 @@ def matches(study: Study) -> list[Finding]:
     ]
     agree = all(m.above_chance[row, column] for m in others)
     verdict = grade(best, null, cells, interval=measure.interval, also=agree)
-    names = study.title_of("a"), study.title_of("b")
+    names = study.name_of("a"), study.name_of("b")
     if verdict == UNSUPPORTED:
         claim = (
             f"No layer of {names[0]} is more like a layer of {names[1]} than chance allows: the "
@@ -100,7 +100,7 @@ def resemblances(study: Study) -> list[Finding]:
         above = bool(measure.above_chance[peak, column])
         looked = len(table) * len(found.layers_x)
         verdict = grade(drop, 0.0, looked, interval=measure.interval) if above else UNSUPPORTED
-        title, places = study.title_of(role), digits(best, rest)
+        title, places = study.name_of(role), digits(best, rest)
         if verdict == UNSUPPORTED:
             claim = (
                 f"No layer of {title} resembles {named(name)} clearly more than its other end "
@@ -151,7 +151,7 @@ def informations(study: Study) -> list[Finding]:
     verdict = grade(best, null, cells, interval=measure.interval)
     unit = measure.unit or "bits"
     one, other = named(similarity.layers_x[row]), named(similarity.layers_y[column])
-    pair = f"{one} of {study.title_of('a')} and {other} of {study.title_of('b')}"
+    pair = f"{one} of {study.name_of('a')} and {other} of {study.name_of('b')}"
     level = number(null, digits(best))
     text = f"{with_interval(best, unit)} ({measure.title}; chance reaches {level})"
     claim = (
@@ -191,9 +191,9 @@ def novelties(study: Study) -> list[Finding]:
         verdict = grade(best, typical, len(steps), interval=measure.interval)
         names = similarity.layers_x
         where = f"from {named(names[at])} to {named(names[at + 1])}"
-        head = f"{study.title_of(role)} changes most {where}"
+        head = f"{study.name_of(role)} changes most {where}"
         if verdict == UNSUPPORTED:
-            head = f"{study.title_of(role)} changes by no clear leap; most {where}"
+            head = f"{study.name_of(role)} changes by no clear leap; most {where}"
         claim = (
             f"{head}: novelty (1 - {measure.title}) {with_interval(best)}, typical step "
             f"{number(typical, digits(best))}."

@@ -88,9 +88,12 @@ class Study:
             x, y, found.layers_y, found.layers_x, found.rows, found.n_rows, found.n_groups, measures
         )
 
-    def title_of(self, role: str) -> str:
-        """What a model is called in sentences and on axes."""
+    def name_of(self, role: str) -> str:
+        """What a model is called in sentences and on axes: as on the command line."""
         if role == "ref":
             return "references"
-        card = self.models.get(role)
-        return abridged(card.title, 48) if card else role
+        if role not in self.models:
+            return role
+        name = abridged(self.models[role].name, 32)
+        twice = sum(card.name == self.models[role].name for card in self.models.values()) > 1
+        return f"{name} ({role.upper()})" if twice else name

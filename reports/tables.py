@@ -131,7 +131,7 @@ def recommendations(study: Study) -> list[list[str]]:
             [
                 task.title,
                 f"{task.metric}, {task.headline}",
-                study.title_of(role),
+                study.name_of(role),
                 task.selected,
                 with_interval(task.best()),
                 "is the last" if is_last else with_interval(gain, sign=True) if gain else DASH,

@@ -225,7 +225,8 @@ def test_chords_are_heard_where_the_labels_say(few):
             if segment.value in names:
                 part = wave[int(segment.start * render.RATE) : int(segment.end * render.RATE)]
                 total += 1
-                right += names[int(np.argmax(templates @ chroma(part, render.RATE)))] == segment.value
+                found = int(np.argmax(templates @ chroma(part, render.RATE)))
+                right += names[found] == segment.value
     assert total > 40
     assert right / total > 0.5  # chance: 1/24
 

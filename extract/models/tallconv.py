@@ -10,6 +10,7 @@ frequency, and a maximum block by block. Results agree with the plain form to ab
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from functools import lru_cache
 
 import torch
@@ -52,7 +53,7 @@ def bilinear(outputs: int, taps: int) -> tuple[torch.Tensor, torch.Tensor, torch
     return post.float(), kernel.float(), data.float()
 
 
-class _Branch(nn.Module):
+class _Branch(nn.Module, ABC):
     """Convolution of one input channel, ReLU, batch norm, maximum over frequency.
 
     The norm stands after the ReLU and may turn a channel over; the maximum is taken first, over
@@ -77,9 +78,9 @@ class _Branch(nn.Module):
         values = torch.relu(largest * sign + self.bias)
         return self.norm(values.transpose(1, 2)).transpose(1, 2)
 
+    @abstractmethod
     def _largest(self, spectrogram: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """Maxima over frequency of the convolution with kernels [filters, taps, height]."""
-        raise NotImplementedError
 
 
 class TallBranch(_Branch):

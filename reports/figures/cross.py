@@ -35,10 +35,10 @@ def cross(study: Study, x: str, y: str) -> Drawing | None:
     style.label_layers(axes, similarity.layers_x, "y", most=int(6.5 * (height - 1)), limit=20)
     style.label_layers(axes, similarity.layers_y, "x", most=30, limit=18)
     axes.set_ylabel(
-        abridged(study.title_of(x), 48), color=style.role_colour(x, text=True), fontsize=9
+        abridged(study.name_of(x), 48), color=style.role_colour(x, text=True), fontsize=9
     )
     axes.set_xlabel(
-        abridged(study.title_of(y), 48), color=style.role_colour(y, text=True), fontsize=9
+        abridged(study.name_of(y), 48), color=style.role_colour(y, text=True), fontsize=9
     )
     axes.spines[:].set_visible(False)
     path = monotone_path(excess(measure))
@@ -48,7 +48,7 @@ def cross(study: Study, x: str, y: str) -> Drawing | None:
     bar.outline.set_linewidth(0.4)
     bar.set_label(measure.title)
     caption = (
-        f"Similarity of the layers of {study.title_of(x)} (rows) and {study.title_of(y)} "
+        f"Similarity of the layers of {study.name_of(x)} (rows) and {study.name_of(y)} "
         "(columns): "
         f"{measure.name}, {measure.bounds_text}, {similarity.n_rows} rows in {similarity.n_groups} "
         f"groups. Hatched: not above chance (lower end of the {percent(measure.interval)} interval "
@@ -142,9 +142,9 @@ def others(study: Study, x: str, y: str) -> Drawing | None:
     for axes in list(grid.flat)[len(measures) :]:
         axes.set_visible(False)
     for row in grid:
-        row[0].set_ylabel(abridged(study.title_of(x), 24), color=style.role_colour(x, text=True))
+        row[0].set_ylabel(abridged(study.name_of(x), 24), color=style.role_colour(x, text=True))
     for axes in grid[-1]:
-        axes.set_xlabel(abridged(study.title_of(y), 24), color=style.role_colour(y, text=True))
+        axes.set_xlabel(abridged(study.name_of(y), 24), color=style.role_colour(y, text=True))
     names = "; ".join(m.name for m in measures)
     caption = (
         f"The same layers by other measures ({names}). Scale as above, 0 to 1; hatched: not above "

@@ -204,7 +204,7 @@ def _legend(study: Study, keys: list[str]) -> list[Line2D]:
                     [],
                     color=style.role_colour(role),
                     lw=1.5,
-                    label=abridged(study.title_of(role), 28),
+                    label=abridged(study.name_of(role), 28),
                     marker=style.MARKERS.get(role, "o"),
                     ms=4.5,
                     mec="white",

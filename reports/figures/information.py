@@ -32,8 +32,8 @@ def information(study: Study, x: str, y: str) -> Drawing | None:
     left.spines[:].set_visible(False)
     style.label_layers(left, similarity.layers_x, "y", most=16, limit=14)
     style.label_layers(left, similarity.layers_y, "x", most=18, limit=14)
-    left.set_ylabel(abridged(study.title_of(x), 40), color=style.role_colour(x, text=True))
-    left.set_xlabel(abridged(study.title_of(y), 40), color=style.role_colour(y, text=True))
+    left.set_ylabel(abridged(study.name_of(x), 40), color=style.role_colour(x, text=True))
+    left.set_xlabel(abridged(study.name_of(y), 40), color=style.role_colour(y, text=True))
     bar = figure.colorbar(image, ax=left, shrink=0.7, aspect=24, pad=0.02)
     bar.outline.set_linewidth(0.4)
     bar.set_label(unit)
@@ -54,7 +54,7 @@ def information(study: Study, x: str, y: str) -> Drawing | None:
         borderaxespad=0.0,
     )
     caption = (
-        f"Information shared by the layers of {study.title_of(x)} and {study.title_of(y)} in "
+        f"Information shared by the layers of {study.name_of(x)} and {study.name_of(y)} in "
         f"{unit} "
         f"({measure.name}). Left: every pair; hatched: not above chance. Right: for each layer the "
         f"largest value over the other model's layers, with {percent(measure.interval)} intervals; "
@@ -89,4 +89,4 @@ def _partner(axes, role: str, measure: Measure) -> None:
 
 def _keys(axes, study: Study, roles: tuple[str, str]):
     lines = [line for line in axes.lines if line.get_label() in roles]
-    return lines, [abridged(study.title_of(line.get_label()), 24) for line in lines]
+    return lines, [abridged(study.name_of(line.get_label()), 24) for line in lines]

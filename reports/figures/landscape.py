@@ -126,7 +126,7 @@ def landscape(study: Study) -> Drawing | None:
             marker=style.MARKERS.get(role, "o"),
             edgecolors="white",
             linewidths=0.6,
-            label=abridged(study.title_of(role), 40),
+            label=abridged(study.name_of(role), 40),
         )
         names = [n for n, m in zip(joint.names, mine, strict=True) if m]
         for i in style.every_few(len(names), 9):

@@ -113,7 +113,7 @@ def _column(axes: Axes, study: Study, role: str, place: float, *, label_left: bo
     axes.text(
         place,
         1.035,
-        abridged(study.title_of(role), 36),
+        abridged(study.name_of(role), 36),
         ha="center",
         va="bottom",
         fontsize=9.5,

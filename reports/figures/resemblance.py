@@ -92,7 +92,7 @@ def direct_labels(axes: Axes, study: Study, curves: list[tuple[str, np.ndarray]]
         inner = np.where((usable[:, 0] >= 0.1) & (usable[:, 0] <= 0.9), np.abs(gaps), -1.0)
         spot = int(np.argmax(inner))
         above = gaps[spot] >= 0
-        name = study.title_of(role)
+        name = study.name_of(role)
         depth, value = usable[spot]
         axes.annotate(
             abridged(name, 14),

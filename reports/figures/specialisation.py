@@ -71,7 +71,7 @@ def _page(study: Study, roles: list[str], name: str) -> Drawing:
         axes.set_yticks(range(len(keys)), [probes.tasks[k].title[:24] for k in keys])
         style.label_layers(axes, layers, "x", most=30, limit=14)
         axes.set_title(
-            abridged(study.title_of(role), 60), loc="left", color=style.role_colour(role, text=True)
+            abridged(study.name_of(role), 60), loc="left", color=style.role_colour(role, text=True)
         )
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)

@@ -35,14 +35,14 @@ def _pair(study: Study, parts: list[tuple[str, Similarity, Measure]], name: str)
         top = figure.add_subplot(grid[0, column])
         image = _matrix(top, similarity, measure)
         top.set_title(
-            abridged(study.title_of(role), 48), color=style.role_colour(role, text=True), loc="left"
+            abridged(study.name_of(role), 48), color=style.role_colour(role, text=True), loc="left"
         )
         cuts = block_stability(measure)
         for cut, kept in cuts.items():
             line = "-" if kept >= 0.8 else (0, (3, 2))
             for draw in (top.axhline, top.axvline):
                 draw(cut - 0.5, color=style.INK, lw=0.9, ls=line)
-        sentences.append(_describe(study.title_of(role), similarity.layers_x, cuts))
+        sentences.append(_describe(study.name_of(role), similarity.layers_x, cuts))
         tops.append(top)
         below = figure.add_subplot(grid[1, column])
         _strip(below, role, similarity.layers_x, measure, novelty_top, first=column == 0)
