@@ -123,6 +123,8 @@ def _fit(
                 by_layer.append(answers)
                 if progress:
                     progress(depth + 1, len(layers))
+    elif progress:
+        progress(len(layers), len(layers))
     return [list(answers) for answers in zip(*by_layer, strict=True)]
 
 

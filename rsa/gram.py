@@ -113,14 +113,18 @@ def _moved(side: tuple[Sequence, Sequence], device: str) -> tuple[list, list]:
 
 
 def _tiles(left: Sequence, right: Sequence, rows: slice, columns: slice):
-    first = left[0][rows] @ right[0][columns].T
-    flat = [first.reshape(-1)]
-    flat += [(a[rows] @ b[columns].T).reshape(-1) for a, b in zip(left[1:], right[1:], strict=True)]
-    if isinstance(first, np.ndarray):
-        return np.stack(flat)
+    """One tile of each layer's kernel, as rows of a matrix."""
+    if isinstance(left[0], np.ndarray):
+        shape = (len(left), len(left[0][rows]), len(right[0][columns]))
+        out = np.empty(shape, np.result_type(left[0], right[0]))
+        for a, b, tile in zip(left, right, out, strict=True):
+            np.matmul(a[rows], b[columns].T, out=tile)
+        return out.reshape(len(out), -1)
     import torch
 
-    return torch.stack(flat)
+    return torch.stack(
+        [(a[rows] @ b[columns].T).reshape(-1) for a, b in zip(left, right, strict=True)]
+    )
 
 
 def _even(edges: tuple[int, int], layers: int) -> np.ndarray:

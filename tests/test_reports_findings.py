@@ -33,7 +33,7 @@ def test_planted_advantages(found):
     chord = one(found, "advantage", task="chord")
     assert (chord.grade, chord.numbers["better"]) == (STRONG, "b")
     assert chord.estimate.value == pytest.approx(0.48, abs=0.03)
-    assert "Chord can be read better from Model B" in chord.claim
+    assert "Chord can be read better from model-b" in chord.claim
     instrument = one(found, "advantage", task="instrument")
     assert (instrument.grade, instrument.numbers["better"]) == (STRONG, "a")
 
@@ -42,7 +42,7 @@ def test_planted_peaks(found):
     chord = one(found, "peak", task="chord", role="b")
     assert chord.grade == STRONG
     assert chord.numbers["depth"] > 0.8
-    assert "peaks late in Model B" in chord.claim
+    assert "peaks late in model-b" in chord.claim
     instrument = one(found, "peak", task="instrument", role="a")
     assert instrument.numbers["depth"] < 0.25
     assert "early" in instrument.claim
@@ -53,7 +53,7 @@ def test_planted_structure(found):
     step = one(found, "novelty", role="a")
     assert (step.numbers["from"], step.numbers["to"]) == ("block04", "block05")
     assert one(found, "resemblance", role="b", reference="chroma").claim.startswith(
-        "Resemblance to chroma grows towards the output in Model B"
+        "Resemblance to chroma grows towards the output in model-b"
     )
     assert one(found, "baseline", task="chord").claim.startswith("Chord needs the network")
 

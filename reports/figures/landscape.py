@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +15,7 @@ from reports.study import Study
 from reports.words import abridged
 
 FEWEST_FOR_UMAP = 8
+MOST_INTERPRETED = 80  # points; the work of a map grows with them, that of compiling does not
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,21 @@ def _main(study: Study, x: str, y: str) -> str | None:
     return measure.name if measure else None
 
 
+@contextmanager
+def _interpreted(yes: bool) -> Iterator[None]:
+    """Whether numba leaves functions that are imported inside as plain Python.
+
+    Compiling UMAP takes a dozen seconds, a map of thirty points in plain Python three.
+    """
+    import numba
+
+    before, numba.config.DISABLE_JIT = numba.config.DISABLE_JIT, yes
+    try:
+        yield
+    finally:
+        numba.config.DISABLE_JIT = before
+
+
 def embed(matrix: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, str, float]:
     """Points in the plane whose distances follow a matrix.
 
@@ -77,7 +95,8 @@ def embed(matrix: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, str, float]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if count >= FEWEST_FOR_UMAP:
-            from umap import UMAP
+            with _interpreted(count <= MOST_INTERPRETED):
+                from umap import UMAP
 
             near = min(10, max(3, count // 3))
             model = UMAP(

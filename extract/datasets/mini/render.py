@@ -46,12 +46,13 @@ def render(sound: Sound, duration: float, clip: str) -> np.ndarray:
     data = midi.write(sound.notes, sound.program, sound.velocity, duration)
     try:
         wave = midirenderer.render_wave_from(_font(), data)
-        values, rate = soundfile.read(io.BytesIO(wave), dtype="float64", always_2d=True)
+        values, rate = soundfile.read(io.BytesIO(wave), dtype="float32", always_2d=True)
     except (ValueError, RuntimeError) as error:
         raise AudioError(f"{clip}: the renderer failed ({error}); reinstall midirenderer") from None
     if rate != RENDERED:
         raise AudioError(f"{clip}: the renderer gave {rate} Hz, not {RENDERED}; {sources.CURE}")
-    mono = soxr.resample(values.mean(axis=1), RENDERED, RATE, quality="HQ")
+    middle = (values[:, 0] + values[:, -1]) / 2
+    mono = soxr.resample(middle, RENDERED, RATE, quality="HQ")
     samples = round(duration * RATE)
     mono = np.pad(mono[:samples], (0, max(0, samples - len(mono))))
     power = float(np.sqrt(np.mean(mono**2)))
