@@ -82,6 +82,8 @@ def _panel(axes: Axes, study: Study, key: str) -> None:
         _curve(axes, role, task, table)
         lows.append(np.nanmin(np.append(table[:, 1:].ravel(), np.inf)))
         highs.append(np.nanmax(np.append(table[:, 1:].ravel(), -np.inf)))
+        if split := _other_split(task):
+            highs.append(np.nanmax(np.append(task.curve(split)[:, 0], -np.inf)))
     task = heads[0]
     levels = _baselines(study, key)
     lows += [task.chance, *levels.values()]
@@ -113,11 +115,16 @@ def _curve(axes: Axes, role: str, task: Task, table: np.ndarray) -> None:
     colour = style.role_colour(role)
     axes.fill_between(depth, table[:, 1], table[:, 2], color=colour, alpha=0.22, lw=0)
     axes.plot(depth, table[:, 0], color=colour, lw=1.5, zorder=3)
-    others = sorted({s for layer in task.layers for s in layer.splits} - {task.headline, "valid"})
-    for split in others[:1]:
+    if split := _other_split(task):
         axes.plot(depth, task.curve(split)[:, 0], color=colour, lw=0.8, ls=(0, (1, 1.6)), zorder=2)
     if math.isfinite(table[-1, 0]):
         axes.plot(depth[-1], table[-1, 0], "x", ms=4.5, mew=1.1, color=colour, zorder=4)
+
+
+def _other_split(task: Task) -> str | None:
+    """The evaluated split that is not the quoted one."""
+    splits = {split for layer in task.layers for split in layer.splits}
+    return min(splits - {task.headline, "valid"}, default=None)
 
 
 def _depth(task: Task) -> float:
