@@ -117,13 +117,15 @@ def _matches(axes: Axes, measure: Measure, x: str, y: str) -> None:
 
 
 def others(study: Study, x: str, y: str) -> Drawing | None:
-    """Small multiples of every other measure of similarity, on the same scale."""
+    """Small multiples of every other measure of similarity that has values, on the same scale."""
     similarity = study.between(x, y)
     main = similarity.main() if similarity else None
     if main is None:
         return None
     measures = [
-        m for m in similarity.measures.values() if m.family != "information" and m is not main
+        m
+        for m in similarity.measures.values()
+        if m.family != "information" and m is not main and np.isfinite(m.value).any()
     ][:6]
     if not measures:
         return None
