@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
@@ -119,7 +120,9 @@ class Mini(Dataset):
 
         with self._lock:
             if self._pool is None:  # not before something has to be rendered
-                self._pool = ProcessPoolExecutor(self._processes)
+                self._pool = ProcessPoolExecutor(
+                    self._processes, initializer=render.end_with, initargs=(os.getpid(),)
+                )
         return self._pool.submit(render.rendered, *job).result()
 
     def _samples(self, clip: Clip) -> np.ndarray:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+import time
 from functools import cache
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import soundfile
@@ -60,6 +62,17 @@ def render(sound: Sound, duration: float, clip: str) -> np.ndarray:
         raise AudioError(f"{clip}: program {sound.program} renders silence; reinstall pretty_midi")
     mono *= min(LEVEL / power, PEAK / float(np.abs(mono).max()))
     return np.round(mono * 32767.0).astype(np.int16)
+
+
+def end_with(parent: int) -> None:
+    """Lets this process end soon after its parent, also one that was killed and told nobody."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(0)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def rendered(sound: Sound, duration: float, clip: str, path: Path | None) -> np.ndarray:
