@@ -110,13 +110,19 @@ def test_a_command_killed_in_extraction_goes_on_where_it_stopped(tmp_path):
     arguments = [sys.executable, "-m", "cli.main", "extract", "--model", "vgg-mtt", "--untrained",
                  "--data", "mini:note", "--limit", "160", "--json"]  # fmt: skip
     environment = {**os.environ, "RSA_CACHE": str(tmp_path)}
-    process = subprocess.Popen(arguments, cwd=ROOT, env=environment, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        arguments, cwd=ROOT, env=environment, stdout=subprocess.PIPE, start_new_session=True
+    )
     deadline = time.monotonic() + 120
     while not (kept := list(tmp_path.rglob("shard-*.safetensors"))):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    with pytest.raises(ProcessLookupError):  # the processes it had started end by themselves
+        while time.monotonic() < deadline:
+            os.killpg(process.pid, 0)
+            time.sleep(0.1)
     before = {path: path.stat().st_mtime_ns for path in kept}
     done = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, check=True)
     shards = list(Path(json.loads(done.stdout)["folder"]).glob("shard-*"))
