@@ -16,7 +16,8 @@ from cli import options
 @options.data
 @options.tasks
 @click.option("--measures", default="default", show_default=True, metavar="LIST",
-              help="Similarity measures, separated by commas.")
+              help="Similarity measures: `default`, or names and families separated by commas "
+              "(cka, svcca, pwcca, mi).")
 @options.rows
 @click.option("--weights-a", type=options.PATH, metavar="FILE|FOLDER", help="Weights of A.")
 @click.option("--weights-b", type=options.PATH, metavar="FILE|FOLDER", help="Weights of B.")
@@ -41,6 +42,7 @@ def command(
     from cli.steps import (
         Run,
         check_model,
+        data_name,
         extract_rows,
         gather_failures,
         load_model,
@@ -76,9 +78,10 @@ def command(
         {role: found[kind] for role, found in activations.items()}, chosen, run, folder, screen
     )
     probe_models(activations, chosen_tasks, run, folder, screen)
+    titles = " and ".join(model.card.title for model in models.values())
     write_study(
         folder,
-        title=f"{models['a'].card.title} and {models['b'].card.title} on {dataset.card.name}",
+        title=f"{titles} on {data_name(data, dataset)}",
         models=models,
         references=everyone["ref"],
         dataset=dataset,

@@ -67,7 +67,8 @@ tasks = click.option(
 )
 
 out = click.option(
-    "--out", type=PATH, metavar="FOLDER", help="Study folder [default: study-A-B]."
+    "--out", type=PATH, metavar="FOLDER",
+    help="Study folder [default: study- and the names of the models].",
 )
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for a script.")

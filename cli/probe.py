@@ -39,6 +39,7 @@ def command(
     from cli.steps import (
         Run,
         check_model,
+        data_name,
         extract_rows,
         gather_failures,
         load_model,
@@ -78,9 +79,10 @@ def command(
     failures = gather_failures(activations, screen)
     begin_study(folder)
     results = probe_models(activations, chosen, run, folder, screen)
+    titles = ", ".join(model.card.title for model in models.values())
     write_study(
         folder,
-        title=f"{', '.join(m.card.title for m in models.values())} probed on {dataset.card.name}",
+        title=f"{titles} probed on {data_name(data, dataset)}",
         models=models,
         references=everyone["ref"],
         dataset=dataset,

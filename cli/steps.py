@@ -56,6 +56,14 @@ def open_data(text: str, manifest: Path | None, limit: int | None) -> tuple[Data
     """The data set and the clips to use, spread evenly over it when limited."""
     from extract import datasets
 
+    name, _, detail = text.partition(":")
+    if name in datasets.REGISTRY:
+        if manifest:
+            raise click.UsageError(f"--manifest goes with a folder; {name} has its own labels")
+        for subset in filter(None, detail.split(",")):
+            if subset not in datasets.SUBSETS[name]:
+                hint = suggestion(subset, datasets.SUBSETS[name])
+                raise click.UsageError(f"--data {text}: no subset {subset!r} in {name}{hint}")
     try:
         dataset = datasets.open_dataset(text, manifest)
     except KeyError:
@@ -65,6 +73,13 @@ def open_data(text: str, manifest: Path | None, limit: int | None) -> tuple[Data
     if limit and limit < len(clips):
         clips = [clips[i * len(clips) // limit] for i in range(limit)]
     return dataset, clips
+
+
+def data_name(text: str, dataset: Dataset) -> str:
+    """What a title calls the data: as asked for, or a folder's own name."""
+    from extract import datasets
+
+    return text if text.partition(":")[0] in datasets.REGISTRY else dataset.card.name
 
 
 def check_model(name: str) -> None:

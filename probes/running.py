@@ -157,7 +157,10 @@ def _result(
     gains = {}
     for split in target.evaluated if ordered else ():
         difference = draws[split][best] - draws[split][-1]
-        low, high = inference.interval(difference, groups[split])
+        least, most = metric.range
+        reach = None if None in (least, most) else most - least
+        bounds = (None, None) if reach is None else (-reach, reach)
+        low, high = inference.interval(difference, groups[split], bounds=bounds)
         value = tables[split][best].value - tables[split][-1].value
         gains[split] = Score(value, float(low), float(high))
     rows = tuple(

@@ -13,6 +13,7 @@ GRADES = (STRONG, SUGGESTIVE, UNSUPPORTED)
 # The order in which kinds are offered to the first page.
 KINDS = ("advantage", "peak", "match", "gain", "resemblance", "baseline", "information", "novelty")
 CLEAR_WIN = 0.8
+ENOUGH = 10  # groups without which no score is strong evidence
 
 
 @dataclass(frozen=True)

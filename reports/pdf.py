@@ -28,6 +28,7 @@ from reports.figures import (
 )
 from reports.figures.drawing import Drawing
 from reports.findings import UNSUPPORTED, Finding, find, first_page
+from reports.numbers import count
 from reports.study import Study
 from reports.words import clean
 
@@ -287,8 +288,10 @@ def _data(study: Study, top: Drawing, sections: list[_Section]) -> dict:
     anchors = {s.anchor for s in sections}
     found = [f for f in find(study) if f.anchor in anchors]
     data = study.raw.get("data") if isinstance(study.raw.get("data"), dict) else {}
-    names = [clean(data.get("title") or data.get("name"), 120), _date(study)]
+    size = f"{count(data['clips'])} clips" if data.get("clips") else ""
+    names = [clean(data.get("title") or data.get("name"), 120), size, _date(study)]
     caveats = [*study.caveats, *(clean(c, 600) for c in data.get("caveats") or [])]
+    caveats += tables.reservations(study)
     shown = first_page(found)
     return {
         "title": _soft(study.title),

@@ -203,7 +203,12 @@ def probes(path: Path) -> Probes:
         tasks[found.key] = found
     role = clean(place.values.get("role") or path.stem, 20)
     model = clean(place.values.get("model"), 120)
-    return Probes(role, model, clean(place.values.get("protocol"), 80) or "linear", tasks)
+    skipped = {
+        clean(one.get("task"), 80): clean(one.get("why"), 200)
+        for one in place.sequence("skipped")
+        if isinstance(one, dict)
+    }
+    return Probes(role, model, clean(place.values.get("protocol"), 80) or "linear", tasks, skipped)
 
 
 def _task(place: Place) -> Task:

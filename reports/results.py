@@ -176,3 +176,4 @@ class Probes:
     model: str
     protocol: str
     tasks: Mapping[str, Task]
+    skipped: Mapping[str, str]

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from reports.grades import CLEAR_WIN, SUGGESTIVE, UNSUPPORTED, Finding, grade, named
+from reports.grades import CLEAR_WIN, ENOUGH, SUGGESTIVE, UNSUPPORTED, Finding, grade, named
 from reports.numbers import digits, number, with_interval
 from reports.results import Task
 from reports.study import Study
@@ -24,6 +24,11 @@ def _shared(study: Study) -> list[tuple[str, Task, Task]]:
     ]
 
 
+def _enough(*tasks: Task) -> bool:
+    """Whether the quoted split has groups enough for a strong claim."""
+    return all(task.groups.get(task.headline, 0) >= ENOUGH for task in tasks)
+
+
 def advantages(study: Study) -> list[Finding]:
     """Best layer of one model against best layer of the other, task by task."""
     pairs = [p for p in _shared(study) if p[1].best().bounded and p[2].best().bounded]
@@ -33,7 +38,7 @@ def advantages(study: Study) -> list[Finding]:
         if other.best().value > one.best().value:
             better, worse, role, rest = other, one, "b", "a"
         gap = better.best().minus(worse.best())
-        verdict = grade(gap, 0.0, len(pairs))
+        verdict = grade(gap, 0.0, len(pairs), also=_enough(one, other))
         names = study.name_of(role), study.name_of(rest)
         places = digits(better.best(), worse.best())
         scores = (
@@ -87,7 +92,7 @@ def peaks(study: Study) -> list[Finding]:
             near = float(wins[max(task.index - 1, 0) : task.index + 2].sum())
             best = task.best()
             floor = max(typical, task.chance) if math.isfinite(task.chance) else typical
-            verdict = grade(best, floor, len(tasks), also=near >= CLEAR_WIN)
+            verdict = grade(best, floor, len(tasks), also=near >= CLEAR_WIN and _enough(task))
             if verdict == SUGGESTIVE and near < 0.5:
                 verdict = UNSUPPORTED
             depth = task.index / (len(task.layers) - 1)
@@ -145,7 +150,7 @@ def gains(study: Study) -> list[Finding]:
                 table.append((role, task, gain))
     out = []
     for role, task, gain in table:
-        verdict = grade(gain, 0.0, len(table))
+        verdict = grade(gain, 0.0, len(table), also=_enough(task))
         title = study.name_of(role)
         text = with_interval(gain, sign=verdict == UNSUPPORTED)
         if verdict == UNSUPPORTED:
@@ -200,7 +205,7 @@ def baselines(study: Study) -> list[Finding]:
         title = study.name_of(role)
         places = digits(best, base)
         worse = grade(behind, 0.0, len(table)) != UNSUPPORTED
-        verdict = grade(behind if worse else gap, 0.0, len(table))
+        verdict = grade(behind if worse else gap, 0.0, len(table), also=_enough(task))
         scores = (
             f"{number(best.value, places)} at {named(task.selected)} of {title}, "
             f"{number(base.value, places)} from {named(reference.selected)} ({task.metric}); "

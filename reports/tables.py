@@ -16,6 +16,8 @@ from reports.words import clean
 Rows = list[tuple[str, str]]
 DASH = "\N{EN DASH}"
 MOST_FAILURES = 12
+MOST_SKIPPED = 4
+FEW_GROUPS = 30  # for similarity
 
 
 def _plain(value: Any) -> str:
@@ -109,6 +111,28 @@ def data_card(study: Study) -> Rows:
             ("Identity", clean(data.get("identity"), 64)[:16]),
         ]
     )
+
+
+def reservations(study: Study) -> list[str]:
+    """What the numbers of this study make a reader doubt: little data, and data left out."""
+    out = []
+    groups = max((s.n_groups for s in study.similarity.values()), default=FEW_GROUPS)
+    if groups < FEW_GROUPS:
+        out.append(
+            f"similarity rests on {groups} groups: intervals and chance levels are rough, and "
+            "measures that need many rows are missing"
+        )
+    failed = study.raw.get("failures")
+    if isinstance(failed, list) and failed:
+        out.append(f"{len(failed)} clips could not be used; they are listed at the end")
+    skipped: dict[str, str] = {}
+    for probes in study.probes.values():
+        skipped |= probes.skipped
+    why = "; ".join(f"{task} ({reason})" for task, reason in list(skipped.items())[:MOST_SKIPPED])
+    if skipped:
+        more = len(skipped) - MOST_SKIPPED
+        out.append(f"not probed: {why}" + (f"; and {more} more" if more > 0 else ""))
+    return out
 
 
 def recommendations(study: Study) -> list[list[str]]:

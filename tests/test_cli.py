@@ -96,6 +96,14 @@ def test_an_interrupted_study_goes_on_without_numbers_of_an_earlier_one(tmp_path
         study_folder(folder, "unused")
 
 
+def test_a_misspelt_subset_and_a_manifest_that_belongs_nowhere_are_usage_errors(tmp_path):
+    command = ("compare", "--a", "vgg-mtt", "--b", "vgg-mtt", "--untrained")
+    code, _, error = rsa(*command, "--data", "mini:choral")
+    assert code == 2 and "chorale" in error
+    code, _, error = rsa(*command, "--data", "mini:note", "--manifest", tmp_path / "m.csv")
+    assert code == 2 and "--manifest goes with a folder" in error
+
+
 def test_a_report_of_nothing_is_one_line(tmp_path):
     code, _, error = rsa("report", tmp_path / "nowhere")
     assert code == 5 and "nowhere" in error and error.count("\n") == 1

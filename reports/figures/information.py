@@ -84,7 +84,8 @@ def _partner(axes, role: str, measure: Measure) -> None:
     )
     level = np.nanmedian(measure.chance_high) if np.isfinite(measure.chance_high).any() else np.nan
     if np.isfinite(level) and role == "a":
-        axes.axhline(level, color=style.GREY, ls=(0, (4, 3)), lw=0.8)
+        # held out, the null may lie below zero bits, where there is nothing to share
+        axes.axhline(max(level, 0.0), color=style.GREY, ls=(0, (4, 3)), lw=0.8)
 
 
 def _keys(axes, study: Study, roles: tuple[str, str]):
