@@ -124,7 +124,7 @@ def reservations(study: Study) -> list[str]:
         )
     failed = study.raw.get("failures")
     if isinstance(failed, list) and failed:
-        out.append(f"{len(failed)} clips could not be used; they are listed at the end")
+        out.append(f"clips that could not be used: {len(failed)}, listed at the end")
     skipped: dict[str, str] = {}
     for probes in study.probes.values():
         skipped |= probes.skipped

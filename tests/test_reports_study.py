@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from study_fixture import HOSTILE, make_study
 
-from reports import ReportError, Study
+from reports import ReportError, Study, tables
 from reports.words import clean
 
 
@@ -131,3 +131,19 @@ def test_text_is_cleaned():
     assert clean(None) == ""
     assert "\x00" not in clean(HOSTILE)
     assert "\u202e" not in clean(HOSTILE)
+
+
+def test_a_reader_is_told_what_is_missing_and_what_rests_on_little(folder):
+    before = tables.reservations(Study.read(folder))
+    assert not any("not probed" in line for line in before)
+    why = [{"task": "key", "why": "8 labelled rows in train; needs 20"}]
+    change(folder / "probes" / "a.json", lambda v: v.update(skipped=why))
+    change(
+        folder / "study.json",
+        lambda v: v.update(failures=[{"clip": "x", "file": "x.mp3", "reason": "broken"}]),
+    )
+    for file in (folder / "similarity").glob("*.json"):
+        change(file, lambda v: v.update(n_groups=4))
+    text = "\n".join(tables.reservations(Study.read(folder)))
+    assert "not probed: key (8 labelled rows in train; needs 20)" in text
+    assert "clips that could not be used: 1" in text and "rests on 4 groups" in text
