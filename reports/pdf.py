@@ -366,7 +366,13 @@ def _notes(study: Study) -> list[str]:
         for task in table.tasks.values():
             for note in task.notes:
                 about.setdefault(note, {})[task.title] = None
-    notes = [f"{', '.join(names)}: {note}" for note, names in about.items()]
+    alike: dict[str, list[str]] = {}
+    for note, names in about.items():
+        alike.setdefault(note.rpartition(": ")[2], []).append(f"{', '.join(names)}: {note}")
+    notes = [
+        some[0] + (f" (and {len(some) - 1} notes like it)" if some[1:] else "")
+        for some in alike.values()
+    ]
     more = [f"and {len(notes) - _NOTES} more in the study's files"] if len(notes) > _NOTES else []
     return notes[:_NOTES] + more
 
