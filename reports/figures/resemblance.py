@@ -39,7 +39,9 @@ def resemblance(study: Study) -> Drawing | None:
                 continue
             column = found.layers_y.index(name)
             ends.append((role, _curve(axes, role, measure, column)))
-            top = max(top, float(np.nanmax(np.append(measure.high[:, column], 0.0))))
+            # a few groups have values and no intervals
+            drawn = np.concatenate([measure.high[:, column], measure.value[:, column], [0.0]])
+            top = max(top, float(np.nanmax(drawn)))
         direct_labels(axes, study, ends)
     for axes in list(grid.flat)[len(references) :]:
         axes.set_visible(False)

@@ -29,7 +29,7 @@ def _pair(study: Study, parts: list[tuple[str, Similarity, Measure]], name: str)
     widths = [1.0] * len(parts)
     grid = figure.add_gridspec(2, len(parts), height_ratios=[1.0, 0.27], width_ratios=widths)
     tops, sentences = [], []
-    novelty_top = max(np.nanmax(np.append(novelty(m)[:, 2], 0.05)) for _, _, m in parts)
+    novelty_top = max(np.nanmax(np.append(novelty(m), 0.05)) for _, _, m in parts)
     image = None
     for column, (role, similarity, measure) in enumerate(parts):
         top = figure.add_subplot(grid[0, column])
