@@ -88,6 +88,18 @@ def _halve(signal: np.ndarray) -> np.ndarray:
     return librosa.resample(signal, orig_sr=2, target_sr=1, res_type="soxr_hq", scale=True)
 
 
+def _magnitudes(signal: np.ndarray, n_fft: int) -> torch.Tensor:
+    """Short-time magnitudes [1 + n_fft // 2, 1 + samples // 512] under a Hann window."""
+    return torch.stft(
+        torch.from_numpy(signal),
+        n_fft,
+        HOP,
+        window=torch.hann_window(n_fft),
+        pad_mode="constant",
+        return_complex=True,
+    ).abs()
+
+
 def tuning_of(waveform: np.ndarray) -> float:
     """Deviation from 440 Hz in thirds of a semitone, [-0.5, 0.5), in steps of 0.01.
 
@@ -96,16 +108,8 @@ def tuning_of(waveform: np.ndarray) -> float:
     """
     import librosa
 
-    spectrum = torch.stft(
-        torch.from_numpy(waveform),
-        PEAK_FFT,
-        HOP,
-        window=torch.hann_window(PEAK_FFT),
-        pad_mode="constant",
-        return_complex=True,
-    )
     first, last = (math.ceil(f * PEAK_FFT / RATE) for f in PEAK_RANGE)
-    magnitude = spectrum.abs()
+    magnitude = _magnitudes(waveform, PEAK_FFT)
     some = magnitude[first - 1 : last + 1]
     some = torch.where(some > 0.1 * magnitude.amax(0), some, 0.0)
     below, here, above = some[:-2], some[1:-1], some[2:]
@@ -133,16 +137,7 @@ def hybrid_cqt(waveform: torch.Tensor, tuning: float | None = None) -> torch.Ten
     """
     signal = waveform.detach().cpu().numpy().astype(np.float32, copy=False)
     filters = _filters(tuning_of(signal) if tuning is None else tuning)
-    n_high = 2 * HOP
-    spectrum = torch.stft(
-        torch.from_numpy(signal),
-        n_high,
-        HOP,
-        window=torch.hann_window(n_high),
-        pad_mode="constant",
-        return_complex=True,
-    )
-    parts = [(filters.high @ spectrum.abs()).T]
+    parts = [(filters.high @ _magnitudes(signal, 2 * HOP)).T]
     left, hop, n_fft = len(filters.scale), HOP >> filters.halvings, len(filters.kernel)
     for _ in range(filters.halvings):
         signal = _halve(signal)
