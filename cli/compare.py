@@ -36,7 +36,7 @@ def command(
     probes on every layer; everything as JSON and CSV in the study folder, with report.pdf.
     """
     from cli.probing import probe_models, resolve_tasks, task_kinds
-    from cli.record import begin_study, study_folder, write_study
+    from cli.record import begin_study, default_folder, study_folder, write_study
     from cli.screen import Screen
     from cli.similarity import compare_models, resolve_measures
     from cli.steps import (
@@ -56,7 +56,7 @@ def command(
     chosen = resolve_measures(measures)
     running["device"] = resolve_device(running["device"])
     run = Run(**running)
-    folder = study_folder(out, f"study-{a}-{b}")
+    folder = study_folder(out, default_folder(a, b))
     models = {"a": load_model(a, weights_a, run), "b": load_model(b, weights_b, run)}
     with screen.stage(f"data set {data}"):
         dataset, clips = open_data(data, manifest, limit)

@@ -34,7 +34,7 @@ def command(
     groups, beside chance and the references.
     """
     from cli.probing import probe_models, resolve_tasks, show_probes, task_kinds
-    from cli.record import begin_study, study_folder, write_study
+    from cli.record import begin_study, default_folder, study_folder, write_study
     from cli.screen import Screen
     from cli.steps import (
         Run,
@@ -58,7 +58,7 @@ def command(
         check_model(name)
     running["device"] = resolve_device(running["device"])
     run = Run(**running)
-    folder = study_folder(out, "study-" + "-".join(names))
+    folder = study_folder(out, default_folder(*names))
     roles = zip(ROLES, names, strict=False)
     models = {role: load_model(name, weights, run) for role, name in roles}
     with screen.stage(f"data set {data}"):

@@ -31,9 +31,16 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def study_folder(out: Path | None, default: str) -> Path:
+def default_folder(*names: str) -> Path:
+    """Where a study of these models goes when the user does not say."""
+    from extract.models.base import file_name
+
+    return Path("-".join(["study", *map(file_name, names)]))
+
+
+def study_folder(out: Path | None, default: Path) -> Path:
     """The folder to write to; one that holds something else is refused."""
-    folder = out or Path(default)
+    folder = out or default
     if folder.is_dir():
         ours = any((folder / name).exists() for name in ("study.json", UNFINISHED))
         if any(folder.iterdir()) and not ours:

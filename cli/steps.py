@@ -86,8 +86,10 @@ def check_model(name: str) -> None:
     """A usage error with the nearest name for an unknown model."""
     from extract import models
 
-    if name not in models.REGISTRY and name not in models.ALIASES:
-        raise click.UsageError(f"no model {name!r}{suggestion(name, models.names())}")
+    try:
+        models.spec(name)
+    except KeyError:
+        raise click.UsageError(f"no model {name!r}{suggestion(name, models.names())}") from None
 
 
 def load_model(name: str, weights: Path | None, run: Run) -> Model:

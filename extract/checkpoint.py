@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -31,11 +31,38 @@ def locate(given: Path, filenames: tuple[str, ...]) -> Path:
     raise WeightsMissing(f"{given}: none of {', '.join(filenames)} in it; give the file itself")
 
 
-def read(path: Path) -> dict[str, torch.Tensor]:
+class Inert:
+    """Stands in for a class that a training program pickled beside its weights.
+
+    Takes whatever it is built with and does nothing: the class itself is neither needed nor run.
+    """
+
+    def __new__(cls, *args, **kwargs):
+        return object.__new__(cls)
+
+    def __init__(self, *args, **kwargs):
+        pass
+
+    def __setstate__(self, state):
+        pass
+
+    def __setitem__(self, key, value):
+        pass
+
+
+def read(
+    path: Path, *, under: tuple[str, ...] = ("state_dict",), inert: Iterable[str] = ()
+) -> dict[str, torch.Tensor]:
     """Tensors of a `.safetensors` file or of a PyTorch checkpoint, on the CPU, mapped if possible.
 
-    A checkpoint that keeps its tensors under `state_dict` is unwrapped; whatever is not a tensor is
-    left out.
+    Whatever is not a tensor is left out.
+
+    Parameters
+    ----------
+    under : keys under which checkpoints of this kind keep their tensors; the first that is there
+        is unwrapped.
+    inert : full names of classes that checkpoints of this kind are known to hold beside the
+        tensors. Each becomes an `Inert`; a pickle that asks for anything else is refused.
 
     Raises
     ------
@@ -44,15 +71,17 @@ def read(path: Path) -> dict[str, torch.Tensor]:
     try:
         if reason := _not_weights(path):
             raise WeightsInvalid(f"{path}: {reason}; download it again")
-        content = _load(path)
+        content = _load(path, inert)
     except (WeightsInvalid, MemoryError):
         raise
     except PermissionError:
         raise WeightsInvalid(f"{path}: may not be read; change its permissions") from None
     except Exception as error:  # the readers raise many kinds for damaged files
         raise WeightsInvalid(f"{path}: {_unreadable(error)}") from None
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
+    for key in under:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+            break
     if not isinstance(content, Mapping):
         raise WeightsInvalid(f"{path}: holds a {type(content).__name__}, not named tensors")
     tensors = {str(k): v for k, v in content.items() if isinstance(v, torch.Tensor)}
@@ -61,13 +90,17 @@ def read(path: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def _load(path: Path) -> object:
+def _load(path: Path, inert: Iterable[str]) -> object:
     if path.suffix == SAFE:
         from safetensors.torch import load_file
 
         return load_file(path)
-    # only the zip form can be mapped instead of read
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    # a class of its own for each name: torch looks the names up by class
+    stands = [(type(name.rpartition(".")[2], (Inert,), {}), name) for name in inert]
+    with torch.serialization.safe_globals(stands):
+        # only the zip form can be mapped instead of read
+        mapped = zipfile.is_zipfile(path)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
 
 
 def _unreadable(error: Exception) -> str:

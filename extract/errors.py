@@ -30,6 +30,12 @@ class WeightsInvalid(ExtractError):
     exit_code = 3
 
 
+class OptionUnsuitable(ExtractError):
+    """An option that the model at hand cannot follow."""
+
+    exit_code = 2
+
+
 class StoreError(ExtractError):
     """Activations on disk that are damaged, or belong to something else."""
 

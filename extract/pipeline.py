@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from extract.datasets.base import Clip, Dataset
 from extract.errors import ActivationsInvalid, AudioError, DataError
-from extract.models.base import Layer, Model
+from extract.models.base import Layer, Model, file_name
 from extract.rows import stretches
 from extract.store import Activations, Failure, Plan, Store, plan_rows
 from extract.windows import Window, frame_weights
@@ -122,6 +122,7 @@ def open_store(
         identity=dataset.card.identity,
         rows=kind,
         window=model.window,
+        hop=model.hop,
         layers=tuple((layer.name, layer.width) for layer in model.layers),
         clips=plan_rows(clips, kind),
         shard_clips=SHARD_CLIPS,
@@ -129,7 +130,7 @@ def open_store(
         version=VERSION,
     )
     name = f"{kind.replace(':', '-')}-{plan.digest[:12]}"
-    return Store(Path(folder) / model.name / name, plan)
+    return Store(Path(folder) / file_name(model.name) / name, plan)
 
 
 class _decoded:
@@ -246,7 +247,7 @@ def _batches(model: Model, good: Sequence[_Cut], device: str) -> Iterator[list[t
     for members in by_shape.values():
         i, j = members[0]
         window = good[i].windows[j]
-        seconds = model.window if model.fixed else window.owns[1] - window.start
+        seconds = model.window if model.card.fixed else window.owns[1] - window.start
         size = max(1, int(BATCH_SECONDS[device.split(":")[0]] / max(seconds, 0.01)))
         for first in range(0, len(members), size):
             yield members[first : first + size]

@@ -47,6 +47,7 @@ class Plan:
     identity: str
     rows: str
     window: float
+    hop: float
     layers: tuple[tuple[str, int], ...]
     clips: tuple[tuple[str, int], ...]
     shard_clips: int

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
@@ -37,6 +38,22 @@ def sha256_of_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
         digest.update(f"{name}|{tuple(tensor.shape)}|{tensor.dtype}|".encode())
         digest.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
     return digest.hexdigest()
+
+
+@contextmanager
+def drawing(name: str, seed: int) -> Iterator[None]:
+    """Untrained weights made inside are drawn from `seed` and the model's name.
+
+    Twins of two models of one architecture are as independent as the models are. The global random
+    state is left as it was.
+    """
+    mixed = hashlib.sha256(f"{name}|{seed}".encode()).digest()
+    state = torch.get_rng_state()
+    try:
+        torch.default_generator.manual_seed(int.from_bytes(mixed[:8], "big") >> 1)
+        yield
+    finally:
+        torch.set_rng_state(state)
 
 
 def load_strict(

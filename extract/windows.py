@@ -2,7 +2,8 @@
 
 A window owns a stretch of the clip; the stretches of one clip's windows follow each other
 without gap or overlap, so that no moment is counted twice. The last window of a long clip is
-moved back to end with the clip and owns only what is new.
+moved back to end with the clip. Where two windows overlap, each owns the half that is farther from
+its own edge: a network knows least at the ends of what it sees.
 """
 
 from __future__ import annotations
@@ -32,39 +33,66 @@ class Window:
 
 
 def spans(
-    samples: int, length: int, *, fixed: bool = False, minimum: int = 1
+    samples: int,
+    length: int,
+    *,
+    hop: int | None = None,
+    fixed: bool = False,
+    minimum: int = 1,
 ) -> list[tuple[int, int, int]]:
     """Start, first owned and last owned sample of each window over a clip.
 
-    Windows of `length` follow each other; what remains at the end is covered by a window moved
-    back to end with the clip. A clip shorter than `length` is one window.
+    Windows of `length` start every `hop` samples (`length` if None); what remains at the end is
+    covered by a window moved back to end with the clip. A clip shorter than `length` is one window.
 
     Returns
     -------
     list of (start, owned from, owned to), in samples; owned stretches partition [0, samples).
+
+    Raises
+    ------
+    AudioError : fewer than `minimum` samples, unless windows are padded to a `fixed` length.
     """
     if samples < minimum and not fixed:
         raise AudioError(f"{samples} samples are too short: the model needs at least {minimum}")
     if samples <= length:
         return [(0, 0, samples)]
-    starts = list(range(0, samples - length + 1, length))
-    table = [(start, start, start + length) for start in starts]
-    if table[-1][2] < samples:
-        table.append((samples - length, table[-1][2], samples))
-    return table
+    starts = list(range(0, samples - length + 1, hop or length))
+    if starts[-1] + length < samples:
+        starts.append(samples - length)
+    return owned(starts, length, samples)
+
+
+def owned(starts: list[int], length: int, samples: int) -> list[tuple[int, int, int]]:
+    """The same windows with the stretch that each owns: overlaps are shared at their middle."""
+    pairs = zip(starts, starts[1:], strict=False)
+    edges = [0, *((before + length + after) // 2 for before, after in pairs), samples]
+    return list(zip(starts, edges, edges[1:], strict=False))
 
 
 def cut(
-    waveform: torch.Tensor, rate: int, seconds: float, *, fixed: bool = False, minimum: int = 1
+    waveform: torch.Tensor,
+    rate: int,
+    seconds: float,
+    *,
+    hop: float | None = None,
+    fixed: bool = False,
+    minimum: int = 1,
 ) -> list[Window]:
     """Windows of a mono waveform [samples]; see `spans` for the policy.
 
     With `fixed`, a clip shorter than the window is padded with silence at its end; the padding is
     owned by nobody.
+
+    Parameters
+    ----------
+    seconds, hop : length of a window, and from the start of one to the next.
     """
     length = round(seconds * rate)
+    step = length if hop is None else max(1, round(hop * rate))
+    table = spans(waveform.shape[-1], length, hop=step, fixed=fixed, minimum=minimum)
     windows = []
-    for start, first, last in spans(waveform.shape[-1], length, fixed=fixed, minimum=minimum):
+    for start, first, last in table:
         values = waveform[start : start + length]
         if fixed and values.shape[-1] < length:
             values = torch.nn.functional.pad(values, (0, length - values.shape[-1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 
@@ -16,12 +17,11 @@ RATE = 1000
 class SmallModel(Model):
     """Frames of 10 samples: their mean (`mean`), doubled (`double`), and the window's mean."""
 
-    window = 2.0
     network = torch.nn.Identity()
     weights = WeightsRecord("0" * 64, "made for tests", trained=True)
     card = ModelCard(
-        name="small", title="Small", paper="none", url="", training_data="none", licence="MIT",
-        parameters=0, sample_rate=RATE, weights_from="none",
+        name="small", title="Small", cite="none", paper="none", url="", training_data="none",
+        licence="MIT", parameters=0, sample_rate=RATE, weights_from="none", window=2.0,
         layers=(
             Layer("mean", 2, 100.0, 0, center=0.005),
             Layer("double", 2, 100.0, 1, center=0.005),
@@ -30,10 +30,10 @@ class SmallModel(Model):
     )  # fmt: skip
 
     def __init__(self, fixed: bool = False):
-        self.fixed = fixed
+        self.card = replace(self.card, fixed=fixed)
         self.calls = 0
 
-    def forward(self, values):
+    def forward(self, values, until=None):
         self.calls += 1
         mean = values.unfold(-1, 10, 10).mean(-1)
         frames = torch.stack([mean, mean**2], -1)

@@ -72,7 +72,7 @@ def test_every_tap_is_the_originals(name, wheel, golden, patches):
     network = load(name, Request()).network
     for case, values in patches.items():
         with torch.inference_mode():
-            taps = network(values)
+            taps = dict(network(values))
         for tap, ours in taps.items():
             key = f"{case}.{NAMES[name]}.{tap}"
             if ours.ndim == 4:
@@ -253,7 +253,7 @@ def test_a_moved_back_patch_is_the_end_of_the_clip():
     first, last = model.windows(waveform)
     assert torch.equal(last.values, values[-187:])
     assert last.start == pytest.approx((len(values) - 187) / 62.5)
-    assert first.owns[1] == last.owns[0] == pytest.approx(2.992)
+    assert first.owns[1] == last.owns[0] == pytest.approx((2.992 + last.start) / 2, abs=1 / 62.5)
 
 
 def test_a_short_clip_is_followed_by_silence():

@@ -21,10 +21,21 @@ def test_owned_stretches_partition_the_clip(samples, length):
         assert start + length <= samples or len(table) == 1
 
 
-def test_the_last_window_is_moved_back_and_owns_only_what_is_new():
+@given(st.integers(1, 5000), st.integers(2, 700), st.floats(0.05, 1))
+def test_overlapping_windows_share_the_clip_at_the_middle_of_each_overlap(samples, length, part):
+    hop = max(1, round(part * length))
+    table = spans(samples, length, hop=hop)
+    assert table[0][1] == 0 and table[-1][2] == samples
+    for (start, first, last), (later, begins, _) in zip(table, table[1:], strict=False):
+        assert start < later <= start + hop and first < last == begins
+        # as far from the end of the one window as from the start of the other
+        assert abs((start + length - last) - (last - later)) <= 1
+
+
+def test_the_last_window_is_moved_back_and_shares_the_overlap():
     windows = cut(torch.arange(25.0), 10, 1.0)
     assert [w.start for w in windows] == [0.0, 1.0, 1.5]
-    assert [w.owns for w in windows] == [(0.0, 1.0), (1.0, 2.0), (2.0, 2.5)]
+    assert [w.owns for w in windows] == [(0.0, 1.0), (1.0, 1.7), (1.7, 2.5)]
     assert windows[-1].values.tolist() == list(range(15, 25))
 
 

@@ -1,4 +1,8 @@
-"""Models by name. A new model is one module with a `ModelSpec` and one line here."""
+"""Models by name. A new model is one module with a `ModelSpec` and one line here.
+
+Besides the names of the registry there are families, `hf:ID_OR_FOLDER` or `tune:VARIANT`, whose
+members are too many to list, and a user's own models (see `extract.models.own`).
+"""
 
 from __future__ import annotations
 
@@ -23,19 +27,33 @@ REGISTRY = {
     "chordnet-s3": "extract.models.chordnet:S3",
     "chordnet-s4": "extract.models.chordnet:S4",
 }
+# family -> (module:function of what stands after the colon, what that is)
+FAMILIES: dict[str, tuple[str, str]] = {}
 # not a module named `references`: importing it would hide the function below
 REFERENCES = "extract.models.descriptors:SPEC"
 ALIASES = {"musicfm-msd": "musicfm", "chordnet-s0": "chordnet"}
 
 
 def names() -> list[str]:
-    """Names of all models, in the order of the registry."""
+    """Names of all models of the registry, in its order."""
     return list(REGISTRY)
 
 
 def spec(name: str) -> ModelSpec:
-    """The registry entry of a model; KeyError for an unknown name."""
-    return _resolve(REGISTRY[ALIASES.get(name, name)])
+    """The entry of a model.
+
+    Raises
+    ------
+    KeyError : no such model.
+    ExtractError : a member of a family that cannot be described; the message says why.
+    """
+    name = ALIASES.get(name, name)
+    if name in REGISTRY:
+        return _resolve(REGISTRY[name])
+    family, colon, detail = name.partition(":")
+    if colon and family in FAMILIES:
+        return _resolve(FAMILIES[family][0])(detail)
+    raise KeyError(name)
 
 
 def load(name: str, request: Request) -> Model:
@@ -50,6 +68,6 @@ def references() -> Model:
     return _resolve(REFERENCES).load(Request())
 
 
-def _resolve(place: str) -> ModelSpec:
+def _resolve(place: str):
     module, _, attribute = place.partition(":")
     return getattr(import_module(module), attribute)

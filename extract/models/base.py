@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 
+from extract.errors import OptionUnsuitable
 from extract.windows import Window, cut
 
 
@@ -34,10 +36,23 @@ class Layer:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a reader must know of a model before believing a number about it."""
+    """What a reader must know of a model before believing a number about it.
+
+    Attributes
+    ----------
+    cite : authors and year, as short as a table wants them; `paper` is the whole reference.
+    licence : of the weights.
+    parameters : numbers that the layers are computed from; heads that are never run do not count.
+    window : seconds of audio the network sees at once (longer audio is cut).
+    hop : seconds from one window to the next; `window` itself if None.
+    fixed : True when a window must be exactly that long (shorter audio is padded with silence),
+        False when shorter audio goes in as it is.
+    minimum : the fewest samples the network accepts.
+    """
 
     name: str
     title: str
+    cite: str
     paper: str
     url: str
     training_data: str
@@ -46,6 +61,10 @@ class ModelCard:
     sample_rate: int
     layers: tuple[Layer, ...]
     weights_from: str
+    window: float
+    hop: float | None = None
+    fixed: bool = False
+    minimum: int = 1
     notes: str = ""
 
     def as_json(self) -> dict:
@@ -67,22 +86,23 @@ class WeightsRecord:
 class Model(ABC):
     """A network with its weights, ready to be run over windows.
 
+    `forward` is called from several threads at once, on one network: what it computes on the way
+    belongs into local variables.
+
     Attributes
     ----------
     card, weights : see `ModelCard`, `WeightsRecord`.
     network : the module; in evaluation mode, float32.
-    window : seconds of audio the network sees at once (longer audio is cut).
-    fixed : True when a window must be exactly that long (shorter audio is padded with silence),
-        False when shorter audio goes in as it is.
-    minimum : the fewest samples the network accepts.
+    layers : those that are kept, in order of depth; all of the card's unless `keep` was called.
+    window, hop : seconds; the card's unless `recut` was called.
     """
 
     card: ModelCard
     weights: WeightsRecord
     network: torch.nn.Module
-    window: float
-    fixed: bool = False
-    minimum: int = 1
+    _kept: tuple[str, ...] | None = None
+    _window: float | None = None
+    _hop: float | None = None
 
     @property
     def name(self) -> str:
@@ -94,7 +114,52 @@ class Model(ABC):
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        return self.card.layers
+        layers = self.card.layers
+        return layers if self._kept is None else tuple(x for x in layers if x.name in self._kept)
+
+    @property
+    def window(self) -> float:
+        return self._window or self.card.window
+
+    @property
+    def hop(self) -> float:
+        return self._hop or self._window or self.card.hop or self.card.window
+
+    def keep(self, names: Sequence[str]) -> None:
+        """Keeps these layers only; the network is run no deeper than the deepest of them.
+
+        Raises OptionUnsuitable for a name the model has not.
+        """
+        known = [layer.name for layer in self.card.layers]
+        for name in names:
+            if name not in known:
+                raise OptionUnsuitable(
+                    f"{self.name} has no layer {name!r}; there are {', '.join(known)}"
+                )
+        self._kept = tuple(names)
+
+    def recut(self, window: float | None, hop: float | None) -> None:
+        """Sets the seconds of a window, and those from one to the next, where the model lets one.
+
+        Raises OptionUnsuitable for a network with windows of its own, or values that make no cut.
+        """
+        fixed = self.card.fixed or type(self).windows is not Model.windows
+        if fixed and (window or hop):
+            raise OptionUnsuitable(
+                f"{self.name} cuts its windows itself ({self.card.window:g} s): leave out --window "
+                "and --hop"
+            )
+        length = window or self.card.window
+        if window and round(window * self.sample_rate) < self.card.minimum:
+            least = self.card.minimum / self.sample_rate
+            raise OptionUnsuitable(
+                f"--window {window:g}: {self.name} needs at least {least:.3g} s"
+            )
+        if hop and hop > length:
+            raise OptionUnsuitable(
+                f"--hop {hop:g} is longer than the window ({length:g} s): audio would be left out"
+            )
+        self._window, self._hop = window, hop
 
     def windows(self, waveform: torch.Tensor) -> list[Window]:
         """Cuts a mono waveform [samples] at `sample_rate` into what `forward` takes.
@@ -102,23 +167,60 @@ class Model(ABC):
         A model whose input is not the waveform (patches of a spectrogram, say) overrides this.
         Runs in a worker thread on the CPU.
         """
-        return cut(waveform, self.sample_rate, self.window, fixed=self.fixed, minimum=self.minimum)
+        return cut(
+            waveform,
+            self.sample_rate,
+            self.window,
+            hop=self.hop,
+            fixed=self.card.fixed,
+            minimum=self.card.minimum,
+        )
 
     @abstractmethod
-    def forward(self, values: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        """values [batch, ...] (windows' values, stacked) -> layer name: [batch, frames, width]."""
+    def forward(self, values: torch.Tensor, until: str | None = None) -> Mapping[str, torch.Tensor]:
+        """Every layer, or those up to and including `until`.
+
+        Parameters
+        ----------
+        values : [batch, ...], the values of windows, stacked.
+        until : name of the deepest layer that is wanted.
+
+        Returns
+        -------
+        layer name -> [batch, frames, width]
+        """
 
     def to(self, device: str | torch.device) -> Model:
         self.network.to(device)
         return self
 
 
+def file_name(name: str) -> str:
+    """A model's name fit for a file or folder: `hf:org/name` has a colon and a slash."""
+    return re.sub(r"[^\w.+-]+", "-", name).strip("-.") or "model"
+
+
+def collect(
+    taps: Iterable[tuple[str, torch.Tensor]], until: str | None = None
+) -> dict[str, torch.Tensor]:
+    """(layer name, output) pairs as they are computed, up to and including `until`.
+
+    A network whose forward pass is a generator of its layers stops where nobody asks it to go on.
+    """
+    outputs = {}
+    for name, output in taps:
+        outputs[name] = output
+        if name == until:
+            break
+    return outputs
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """A registry entry: the card, and how to make the model.
 
-    `load` takes the keyword arguments of `Request` and returns a `Model`; it raises
-    `WeightsMissing` or `WeightsInvalid`.
+    `load` returns a `Model`; it raises `WeightsMissing` or `WeightsInvalid`. `present` says
+    whether the weights are on this machine, without asking the network.
     """
 
     card: ModelCard

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial, reduce
 from pathlib import Path
@@ -21,9 +22,17 @@ from torch import nn
 from torch.nn import functional as F
 
 from extract.errors import WeightsInvalid, WeightsMissing
-from extract.models.base import Layer, Model, ModelCard, ModelSpec, Request, WeightsRecord
+from extract.models.base import (
+    Layer,
+    Model,
+    ModelCard,
+    ModelSpec,
+    Request,
+    WeightsRecord,
+    collect,
+)
 from extract.models.hybridcqt import HOP, RATE, hybrid_cqt
-from extract.weights import load_strict, sha256_of_tensors
+from extract.weights import drawing, load_strict, sha256_of_tensors
 from extract.wheels import Wheel, check, member
 from extract.windows import Window
 
@@ -90,9 +99,8 @@ class ChordNet(nn.Module):
         self.lstm = nn.LSTM(3 * channels, 96, batch_first=True, bidirectional=True)
         self.heads = nn.Linear(192, sum(HEADS.values()))
 
-    def forward(self, spectrogram: torch.Tensor) -> dict[str, torch.Tensor]:
+    def forward(self, spectrogram: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
         x = spectrogram[:, None].contiguous(memory_format=torch.channels_last)
-        taps = {}
         for i, (conv, (_, _, pool)) in enumerate(zip(self.convs, CONVS.values(), strict=True)):
             # without the bias, which the norm would take away again, at a cost in precision
             x = F.conv2d(x, conv.weight, padding=conv.padding)
@@ -101,18 +109,16 @@ class ChordNet(nn.Module):
                 # norm and SELU keep the order of values, so the maximum may come before them
                 x = reduce(torch.maximum, (x[..., k::pool] for k in range(pool)))
             x = F.selu_(torch.addcmul(shift, x, scale))
-            taps[f"conv{i + 1:02d}"] = x.permute(0, 2, 3, 1).mean(2)
-        taps["feature"] = x.transpose(1, 2).flatten(2)
-        taps["lstm"] = self.lstm(taps["feature"])[0]
-        taps["heads"] = self.heads(taps["lstm"])
-        return taps
+            yield f"conv{i + 1:02d}", x.permute(0, 2, 3, 1).mean(2)
+        feature = x.transpose(1, 2).flatten(2)
+        yield "feature", feature
+        states = self.lstm(feature)[0]
+        yield "lstm", states
+        yield "heads", self.heads(states)
 
 
 class ChordModel(Model):
     """One of the five networks behind the common interface."""
-
-    window = LONGEST
-    minimum = 2048
 
     def __init__(self, card: ModelCard, network: ChordNet, weights: WeightsRecord):
         self.card, self.weights = card, weights
@@ -126,8 +132,8 @@ class ChordModel(Model):
             for window in super().windows(waveform)
         ]
 
-    def forward(self, values: torch.Tensor) -> dict[str, torch.Tensor]:
-        return self.network(values)
+    def forward(self, values: torch.Tensor, until: str | None = None) -> dict[str, torch.Tensor]:
+        return collect(self.network(values), until)
 
 
 def features(waveform: torch.Tensor) -> torch.Tensor:
@@ -166,8 +172,7 @@ def _read(path: Path, sibling: int) -> dict[str, torch.Tensor]:
 
 
 def _load(card: ModelCard, sibling: int, request: Request) -> ChordModel:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(request.seed)
+    with drawing(card.name, request.seed):
         network = ChordNet()
     source = f"untrained, seed {request.seed}"
     if not request.untrained:
@@ -190,6 +195,7 @@ def _spec(sibling: int) -> ModelSpec:
     card = ModelCard(
         name=f"chordnet-s{sibling}" if sibling else "chordnet",
         title=f"ChordNet (sibling {sibling})",
+        cite="Jiang et al. 2019",
         paper="Jiang, Chen, Li & Xia 2019, Large-vocabulary chord transcription via chord "
         "structure decomposition, ISMIR 2019",
         url="https://github.com/music-x-lab/ISMIR2019-Large-Vocabulary-Chord-Recognition",
@@ -200,6 +206,8 @@ def _spec(sibling: int) -> ModelSpec:
         sample_rate=RATE,
         layers=_layers(),
         weights_from=f"{WHEEL}, sibling {sibling}",
+        window=LONGEST,
+        minimum=2048,
         notes="Input: constant-Q magnitudes, tuned to the clip, C1 to B7. conv01 to conv10: means "
         "over frequency, after instance norm, SELU and (03, 06, 08) max pooling; feature: conv10 "
         "with its 3 bands kept; heads: logits of triad (73), bass (13), seventh (4), ninth (4), "

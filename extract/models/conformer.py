@@ -252,9 +252,6 @@ class Network(nn.Module):
 class ConformerModel(Model):
     """MusicFM, MuQ, and whatever else is this network with other weights."""
 
-    window = WINDOW
-    minimum = MINIMUM
-
     def __init__(self, card: ModelCard, network: Network, weights: WeightsRecord) -> None:
         self.card, self.network, self.weights = card, network.eval(), weights
 

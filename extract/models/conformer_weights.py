@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -11,7 +10,7 @@ import torch
 from extract.errors import WeightsInvalid
 from extract.models.base import ModelCard, WeightsRecord
 from extract.models.conformer import ConformerModel, Network, Sizes
-from extract.weights import load_strict, sha256_of_tensors
+from extract.weights import drawing, load_strict, sha256_of_tensors
 
 # statistics of the log-mel (dB) over the Million Song Dataset: 14,282,760,192 values
 MSD_MEAN, MSD_STD = 6.768444971712967, 18.417922652295623
@@ -105,24 +104,15 @@ def trained(
 def untrained(card: ModelCard, seed: int, sizes: Sizes = PUBLISHED) -> ConformerModel:
     """The same architecture with PyTorch's usual random initial weights, drawn from `seed`.
 
-    Models of this one architecture get different draws from one seed: twins of two models are
-    as independent as the models are. The global random state is left as it was. The log-mel keeps
-    the statistics of real music, so that a twin differs from its model by the weights alone.
+    The log-mel keeps the statistics of real music, so that a twin differs from its model by the
+    weights alone.
     """
-    state = torch.get_rng_state()
-    try:
-        torch.default_generator.manual_seed(_mixed(seed, card.name))
+    with drawing(card.name, seed):
         network = Network(sizes, MSD_MEAN, MSD_STD)
-    finally:
-        torch.set_rng_state(state)
     record = WeightsRecord(
         sha256_of_tensors(network.state_dict()), f"untrained, seed {seed}", trained=False
     )
     return ConformerModel(_card_of(card, network), network, record)
-
-
-def _mixed(seed: int, name: str) -> int:
-    return int.from_bytes(hashlib.sha256(f"{name}|{seed}".encode()).digest()[:8], "big") >> 1
 
 
 def _card_of(card: ModelCard, network: Network) -> ModelCard:

@@ -32,7 +32,15 @@ import soxr
 import torch
 
 from extract.errors import WeightsInvalid
-from extract.models.base import Layer, Model, ModelCard, ModelSpec, Request, WeightsRecord
+from extract.models.base import (
+    Layer,
+    Model,
+    ModelCard,
+    ModelSpec,
+    Request,
+    WeightsRecord,
+    collect,
+)
 from extract.windows import Window, cut
 
 RATE = 22050
@@ -65,8 +73,6 @@ class References(Model):
     Audio longer than a minute is described a minute at a time.
     """
 
-    window = 60.0
-
     def __init__(self, card: ModelCard):
         self.card = card
         recipe = f"references {VERSION}, librosa {version('librosa')}, {sorted(WIDTHS.items())}"
@@ -88,10 +94,10 @@ class References(Model):
             for piece in pieces
         ]
 
-    def forward(self, values: torch.Tensor) -> Mapping[str, torch.Tensor]:
+    def forward(self, values: torch.Tensor, until: str | None = None) -> Mapping[str, torch.Tensor]:
         """values [batch, frames, widths] -> layer name: [batch, frames, width]."""
         parts = self.network(values).split(list(WIDTHS.values()), dim=-1)
-        return dict(zip(WIDTHS, parts, strict=True))
+        return collect(zip(WIDTHS, parts, strict=True), until)
 
 
 def describe(samples: np.ndarray) -> np.ndarray:
@@ -219,6 +225,7 @@ def _load(request: Request) -> References:
 CARD = ModelCard(
     name="references",
     title="Signal descriptors",
+    cite="McFee et al. 2015",
     paper="McFee et al. 2015, librosa: audio and music signal analysis in Python",
     url="https://librosa.org",
     training_data="none",
@@ -227,6 +234,7 @@ CARD = ModelCard(
     sample_rate=RATE,
     layers=_layers(),
     weights_from="computed by librosa",
+    window=60.0,
     notes="not a network: log-mel, MFCC, chroma, onset strength, tempogram and loudness",
 )
 SPEC = ModelSpec(card=CARD, load=_load, present=lambda: True)

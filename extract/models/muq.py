@@ -14,7 +14,15 @@ from extract import checkpoint, hub
 from extract.errors import WeightsInvalid
 from extract.models import conformer_weights as weights
 from extract.models.base import ModelCard, ModelSpec, Request
-from extract.models.conformer import BANDS, HOP, SAMPLE_RATE, ConformerModel, Sizes
+from extract.models.conformer import (
+    BANDS,
+    HOP,
+    MINIMUM,
+    SAMPLE_RATE,
+    WINDOW,
+    ConformerModel,
+    Sizes,
+)
 
 REPO = "OpenMuQ/MuQ-large-msd-iter"
 REVISION = "0562a57814f6f8bbd9fdea0a25921a2fce1a841a"
@@ -27,7 +35,9 @@ UNUSED = ("rvq.", "recon_proj.")
 CARD = ModelCard(
     name="muq",
     title="MuQ (MSD, iterated)",
-    paper="Zhu et al. 2025, arXiv 2501.01108",
+    cite="Zhu et al. 2025",
+    paper="Zhu et al. 2025, MuQ: Self-Supervised Music Representation Learning with Mel Residual "
+    "Vector Quantization, arXiv 2501.01108",
     url="https://github.com/tencent-ailab/MuQ",
     training_data="Million Song Dataset, audio previews",
     licence=LICENCE,
@@ -35,6 +45,8 @@ CARD = ModelCard(
     sample_rate=SAMPLE_RATE,
     layers=Sizes().layers(),
     weights_from=f"Hugging Face {REPO}, {FILES[0]}, revision {REVISION}",
+    window=WINDOW,
+    minimum=MINIMUM,
     notes=(
         "The open weights; the paper's best numbers are of weights trained on 160,000 hours that "
         "are not public. block12 is the output of the last block, final is the same after the "

@@ -15,7 +15,7 @@ from extract import checkpoint, hub
 from extract.errors import WeightsInvalid, WeightsMissing
 from extract.models import conformer_weights as weights
 from extract.models.base import ModelCard, ModelSpec, Request
-from extract.models.conformer import SAMPLE_RATE, ConformerModel, Sizes
+from extract.models.conformer import MINIMUM, SAMPLE_RATE, WINDOW, ConformerModel, Sizes
 
 REPO = "minzwon/MusicFM"
 REVISION = "4513b38bc25ad1d227b1980819b9691ba97f4d87"
@@ -52,7 +52,8 @@ class Variant:
         return ModelCard(
             name=self.name,
             title=self.title,
-            paper="Won, Hung, Le 2023, arXiv 2311.03318",
+            cite="Won et al. 2023",
+            paper="Won, Hung, Le 2023, A Foundation Model for Music Informatics, arXiv 2311.03318",
             url="https://github.com/minzwon/musicfm",
             training_data=self.data,
             licence=LICENCE,
@@ -60,6 +61,8 @@ class Variant:
             sample_rate=SAMPLE_RATE,
             layers=Sizes().layers(),
             weights_from=f"Hugging Face {REPO}, {self.file}, revision {REVISION}",
+            window=WINDOW,
+            minimum=MINIMUM,
             notes=self.notes,
         )
 

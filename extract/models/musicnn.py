@@ -10,6 +10,7 @@ Every learned layer is followed by a ReLU and then by a batch norm, in this orde
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache, partial, reduce
 from pathlib import Path
 
@@ -19,9 +20,17 @@ from torch.nn import functional as F
 
 from extract import tfbundle
 from extract.errors import AudioError, WeightsMissing
-from extract.models.base import Layer, Model, ModelCard, ModelSpec, Request, WeightsRecord
+from extract.models.base import (
+    Layer,
+    Model,
+    ModelCard,
+    ModelSpec,
+    Request,
+    WeightsRecord,
+    collect,
+)
 from extract.models.tallconv import LongBranch, TallBranch
-from extract.weights import load_strict, sha256_of_tensors
+from extract.weights import drawing, load_strict, sha256_of_tensors
 from extract.wheels import Wheel, check, member
 from extract.windows import Window, spans
 
@@ -96,30 +105,28 @@ class MusiCNN(nn.Module):
         self.dense_norm = nn.BatchNorm1d(200, eps=EPS)
         self.output = _dense(200, TAGS)
 
-    def forward(self, patches: torch.Tensor) -> dict[str, torch.Tensor]:
+    def forward(self, patches: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
         x = self.norm(patches[:, None])[:, 0]
         timbral = torch.cat([branch(x) for branch in self.tall], 2)
+        yield "timbral", timbral
         temporal = torch.cat([branch(x) for branch in self.long], 2)
+        yield "temporal", temporal
         front = torch.cat([timbral, temporal], 2).transpose(1, 2)
         cnn1 = self.mid[0](front)
+        yield "cnn1", cnn1.transpose(1, 2)
         cnn2 = self.mid[1](cnn1) + cnn1
+        yield "cnn2", cnn2.transpose(1, 2)
         cnn3 = self.mid[2](cnn2) + cnn2
+        yield "cnn3", cnn3.transpose(1, 2)
         features = torch.cat([front, cnn1, cnn2, cnn3], 1)
         largest, mean = features.amax(2), features.mean(2)
+        yield "mean_pool", mean[:, None]
+        yield "max_pool", largest[:, None]
         # the trained weights want maximum and mean of each feature side by side
         pooled = self.pool_norm(torch.stack([largest, mean], 2).flatten(1))
         penultimate = self.dense_norm(torch.relu(self.dense(pooled)))
-        return {
-            "timbral": timbral,
-            "temporal": temporal,
-            "cnn1": cnn1.transpose(1, 2),
-            "cnn2": cnn2.transpose(1, 2),
-            "cnn3": cnn3.transpose(1, 2),
-            "mean_pool": mean[:, None],
-            "max_pool": largest[:, None],
-            "penultimate": penultimate[:, None],
-            "logits": self.output(penultimate)[:, None],
-        }
+        yield "penultimate", penultimate[:, None]
+        yield "logits", self.output(penultimate)[:, None]
 
 
 def _largest(x: torch.Tensor, axis: int, size: int, stride: int) -> torch.Tensor:
@@ -146,9 +153,8 @@ class VGG(nn.Module):
             nn.init.xavier_uniform_(conv.weight)
             nn.init.zeros_(conv.bias)
 
-    def forward(self, patches: torch.Tensor) -> dict[str, torch.Tensor]:
+    def forward(self, patches: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
         x = self.norm(patches[:, None]).contiguous(memory_format=torch.channels_last)
-        taps = {}
         for i, (size, stride) in enumerate(self.POOLS):
             conv, norm = self.convs[i], self.norms[i]
             # the pooling comes first, over the convolution times the sign of the norm's scale:
@@ -160,17 +166,13 @@ class VGG(nn.Module):
             x = F.conv2d(x, weight, bias, stride=(1, skip), padding=1)
             x = _largest(_largest(x, 2, size[0], stride[0]), 3, size[1], stride[1] // skip)
             x = norm(torch.relu(x * sign))
-            taps[f"pool{i + 1}"] = x
+            yield f"pool{i + 1}", x
         flat = x.permute(0, 2, 3, 1).flatten(1)  # channels last, as the dense weights want
-        taps["logits"] = self.output(flat)[:, None]
-        return taps
+        yield "logits", self.output(flat)[:, None]
 
 
 class Tagger(Model):
     """One of the four networks behind the common interface."""
-
-    window = PATCH
-    fixed = True
 
     def __init__(self, card: ModelCard, network: nn.Module, weights: WeightsRecord):
         self.card, self.weights = card, weights
@@ -185,8 +187,8 @@ class Tagger(Model):
         with silence. Nobody owns what is outside the clip.
         """
         samples = waveform.shape[-1]
-        if samples < self.minimum:
-            raise AudioError(f"{samples} samples: the model needs at least {self.minimum}")
+        if samples < self.card.minimum:
+            raise AudioError(f"{samples} samples: the model needs at least {self.card.minimum}")
         end = samples / RATE
         values = logmel(F.pad(waveform, (0, max(0, (FRAMES - 1) * HOP - samples))))
         windows = []
@@ -197,8 +199,8 @@ class Tagger(Model):
                 windows.append(Window(values[start : start + FRAMES], start / HERTZ, owns))
         return windows
 
-    def forward(self, values: torch.Tensor) -> dict[str, torch.Tensor]:
-        taps = self.network(values)
+    def forward(self, values: torch.Tensor, until: str | None = None) -> dict[str, torch.Tensor]:
+        taps = collect(self.network(values), until)
         return {
             name: tap.permute(0, 2, 3, 1).mean(2) if tap.ndim == 4 else tap
             for name, tap in taps.items()
@@ -273,8 +275,7 @@ def _read(path: Path, folder: str) -> dict[str, torch.Tensor]:
 
 
 def _load(card: ModelCard, folder: str, request: Request) -> Tagger:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(request.seed)
+    with drawing(card.name, request.seed):
         network = (MusiCNN if folder.endswith("musicnn") else VGG)()
     source = f"untrained, seed {request.seed}"
     if not request.untrained:
@@ -323,6 +324,7 @@ def _spec(name: str, kind: str, folder: str, data: str) -> ModelSpec:
     card = ModelCard(
         name=name,
         title=f"{kind} ({data})",
+        cite="Pons & Serra 2019",
         paper="Pons & Serra 2019, musicnn: Pre-trained convolutional neural networks for music "
         "audio tagging, arXiv 1909.06654",
         url="https://github.com/jordipons/musicnn",
@@ -332,6 +334,8 @@ def _spec(name: str, kind: str, folder: str, data: str) -> ModelSpec:
         sample_rate=RATE,
         layers=_musicnn_layers() if musicnn else _vgg_layers(),
         weights_from=f"{WHEEL}, {folder}",
+        window=PATCH,
+        fixed=True,
         notes=notes,
     )
     return ModelSpec(card, partial(_load, card, folder), WHEEL.present)
