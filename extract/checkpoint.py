@@ -61,6 +61,20 @@ def read(
     ----------
     under : keys under which checkpoints of this kind keep their tensors; the first that is there
         is unwrapped.
+    inert : see `content`.
+
+    Raises
+    ------
+    WeightsInvalid : damaged, not weights at all, or a pickle that would run code.
+    """
+    return tensors_in(content(path, inert=inert), path, under=under)
+
+
+def content(path: Path, *, inert: Iterable[str] = ()) -> object:
+    """Everything that a weights file holds, tensors and what a training program put beside them.
+
+    Parameters
+    ----------
     inert : full names of classes that checkpoints of this kind are known to hold beside the
         tensors. Each becomes an `Inert`; a pickle that asks for anything else is refused.
 
@@ -71,13 +85,19 @@ def read(
     try:
         if reason := _not_weights(path):
             raise WeightsInvalid(f"{path}: {reason}; download it again")
-        content = _load(path, inert)
+        return _load(path, inert)
     except (WeightsInvalid, MemoryError):
         raise
     except PermissionError:
         raise WeightsInvalid(f"{path}: may not be read; change its permissions") from None
     except Exception as error:  # the readers raise many kinds for damaged files
         raise WeightsInvalid(f"{path}: {_unreadable(error)}") from None
+
+
+def tensors_in(
+    content: object, path: Path, *, under: tuple[str, ...] = ("state_dict",)
+) -> dict[str, torch.Tensor]:
+    """The named tensors in the content of a file; see `read`."""
     for key in under:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
