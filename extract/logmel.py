@@ -53,7 +53,11 @@ class LogMel(torch.nn.Module):
             }
 
     def forward(self, waveform: torch.Tensor) -> torch.Tensor:
-        """[batch, samples] -> [batch, bands, floor(samples / hop)] in dB."""
+        """[batch, samples] -> [batch, bands, floor(samples / hop)] in dB, always in float32."""
+        with torch.autocast(waveform.device.type, enabled=False):
+            return self._decibels(waveform)
+
+    def _decibels(self, waveform: torch.Tensor) -> torch.Tensor:
         spectrum = torch.stft(
             waveform,
             self.n_fft,

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from threadpoolctl import threadpool_limits
 
 from extract.datasets.base import Clip, Dataset
-from extract.errors import ActivationsInvalid, AudioError, DataError
-from extract.models.base import Layer, Model, file_name
-from extract.rows import stretches
+from extract.errors import AudioError, DataError
+from extract.forward import Forward, Say
+from extract.models.base import Model, file_name
+from extract.pooling import ClipRows, Part, pool
+from extract.precision import WINDOWS, deviations
 from extract.store import Activations, Failure, Plan, Store, plan_rows
-from extract.windows import Window, frame_weights
+from extract.windows import Window
 
-VERSION = "1"  # of what extraction computes; a change makes new stores
+VERSION = "2"  # of what extraction computes; a change makes new stores
 SHARD_CLIPS = 32
-# seconds of audio in a batch; on a CPU few, so that what a layer puts out stays in the cache
-BATCH_SECONDS = {"cpu": 9.0, "cuda": 480.0, "mps": 96.0}
 AHEAD = 48  # clips decoded before they are needed
+AHEAD_SECONDS = 3600.0  # and how much audio at most
+IN_WORK = 2  # shards: while one is written the next is computed
 
 Progress = Callable[[int, int], None]
 
@@ -37,12 +38,16 @@ class Options:
     workers : threads that decode and cut.
     dtype : of the store, `float32` or `float16`.
     max_bad : the share of clips that may fail before the run is called off.
+    precision : of the network's arithmetic, see `extract.forward`.
+    compiled : whether the network's blocks go through `torch.compile`.
     """
 
     device: str = "cpu"
     workers: int = 2
     dtype: str = "float32"
     max_bad: float = 0.5
+    precision: str = "float32"
+    compiled: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,23 @@ class _Cut:
     clip: Clip
     windows: list[Window] | None
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """A shard in work.
+
+    Attributes
+    ----------
+    good : clips with audio.
+    rows : kind -> rows of each of them, being filled by `parts`.
+    """
+
+    index: int
+    good: list[_Cut]
+    failures: list[Failure]
+    rows: dict[str, list[ClipRows]]
+    parts: list[Future[list[Part]]]
 
 
 def extract(
@@ -60,6 +82,7 @@ def extract(
     folder: Path,
     options: Options = Options(),
     progress: Progress | None = None,
+    say: Say | None = None,
 ) -> dict[str, Activations]:
     """Runs a model over clips once and keeps the rows of each kind.
 
@@ -70,6 +93,7 @@ def extract(
     kinds : kinds of rows (see `extract.rows`); each gets a store of its own.
     folder : where stores live.
     progress : called with (clips done, clips to do).
+    say : called with what a user should know, a line each.
 
     Returns
     -------
@@ -77,30 +101,45 @@ def extract(
 
     Raises
     ------
-    ActivationsInvalid : a layer put out values that are not finite.
+    ActivationsInvalid : a layer put out values that are not finite, or memory ran out.
     DataError : more than `options.max_bad` of the clips failed.
+    OptionUnsuitable : a precision that the device has not, or a model that cannot be compiled.
     """
     stores = {kind: open_store(model, dataset, clips, kind, folder, options) for kind in kinds}
     wanted = {kind: set(store.missing()) for kind, store in stores.items()}
     shards = sorted(set().union(*wanted.values()))
     plan = next(iter(stores.values())).plan
     todo = [clips[i] for shard in shards for i in plan.shard(shard)]
-    done = 0
+    done, in_work = 0, deque()
+
+    def finish() -> None:
+        nonlocal done
+        shard = in_work.popleft()
+        _finish(model, shard, stores)
+        done += len(shard.good) + len(shard.failures)
+        if progress:
+            progress(done, len(todo))
+
     if progress:
         progress(0, len(todo))
     if todo:
-        # torch leaves TF32 on for convolutions; nothing compared with a reference may use it
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cuda.matmul.allow_tf32 = False
-        model.to(options.device)
-    with _decoded(model, dataset, todo, options.workers) as stream, _Forward(options) as forward:
-        for shard in shards:
-            batch = [next(stream) for _ in plan.shard(shard)]
-            here = {kind: stores[kind] for kind in kinds if shard in wanted[kind]}
-            _extract_shard(model, batch, here, shard, forward, dataset)
-            done += len(batch)
-            if progress:
-                progress(done, len(todo))
+        _measure_precision(model, dataset, todo, list(stores.values()), options)
+        forward = Forward(
+            model,
+            options.device,
+            precision=options.precision,
+            compiled=options.compiled,
+            say=say,
+        )
+        with _decoded(model, dataset, todo, options.workers) as stream, forward:
+            for shard in shards:
+                if len(in_work) == IN_WORK:
+                    finish()
+                batch = [next(stream) for _ in plan.shard(shard)]
+                here = [kind for kind in kinds if shard in wanted[kind]]
+                in_work.append(_begin(model, batch, here, shard, forward, dataset))
+            while in_work:
+                finish()
     out = {kind: Activations(model.name, store, clips) for kind, store in stores.items()}
     _check_failures(next(iter(out.values())), len(clips), options.max_bad)
     return out
@@ -127,6 +166,7 @@ def open_store(
         clips=plan_rows(clips, kind),
         shard_clips=SHARD_CLIPS,
         dtype=options.dtype,
+        precision=options.precision,
         version=VERSION,
     )
     name = f"{kind.replace(':', '-')}-{plan.digest[:12]}"
@@ -150,10 +190,13 @@ class _decoded:
         self._reading.__exit__(*error)
 
     def _stream(self) -> Iterator[_Cut]:
-        waiting, clips = deque(), iter(self._clips)
-        for clip in clips:
+        waiting: deque[Future[_Cut]] = deque()
+        seconds: deque[float] = deque()
+        for clip in self._clips:
             waiting.append(self._pool.submit(self._cut, clip))
-            if len(waiting) >= AHEAD:
+            seconds.append(clip.duration)
+            while waiting and (len(waiting) >= AHEAD or sum(seconds) > AHEAD_SECONDS):
+                seconds.popleft()
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
@@ -166,80 +209,76 @@ class _decoded:
             return _Cut(clip, None, str(error))
 
 
-class _Forward:
-    """Runs batches: on a GPU one after the other, on a CPU one a core, each on one thread.
-
-    Whole batches side by side share a CPU better than the parts of one operation do: nothing waits
-    for a core that decoding, or another program, has taken. Numbers below 1e-38 count as zero:
-    trained networks hold dead filters with weights of about 1e-35, and a CPU takes six times as
-    long over products that small.
-    """
-
-    def __init__(self, options: Options):
-        self.device = options.device
-        self._cores = torch.get_num_threads() if options.device == "cpu" else 1
-
-    def __enter__(self) -> _Forward:
-        if self.device == "cpu":
-            torch.set_num_threads(1)
-        # NumPy's products in the threads that decode: they, too, are one a core already
-        self._limits = threadpool_limits(1, user_api="blas")
-        self._pool = ThreadPoolExecutor(
-            self._cores, initializer=torch.set_flush_denormal, initargs=(True,)
-        )
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._limits.restore_original_limits()
-        if self.device == "cpu":
-            torch.set_num_threads(self._cores)
-
-    def map(self, function: Callable, items: Iterable) -> Iterator:
-        """Results in the order of the items: sums come out the same however threads run."""
-        return self._pool.map(function, items)
+def _measure_precision(
+    model: Model,
+    dataset: Dataset,
+    clips: Sequence[Clip],
+    stores: Sequence[Store],
+    options: Options,
+) -> None:
+    """Puts into each store how far a reduced precision is from float32 on the first windows."""
+    if options.precision == "float32" or all(store.deviations() for store in stores):
+        return
+    windows: list[Window] = []
+    for clip in clips:
+        try:
+            windows += model.windows(dataset.audio(clip, model.sample_rate))
+        except AudioError:
+            continue
+        if len(windows) >= WINDOWS:
+            break
+    shape = windows[0].values.shape if windows else ()
+    values = [window.values for window in windows if window.values.shape == shape][:WINDOWS]
+    if not values:
+        return
+    found = deviations(model, options.device, options.precision, values)
+    for store in stores:
+        store.keep_deviations(found)
 
 
-def _extract_shard(
+def _begin(
     model: Model,
     batch: Sequence[_Cut],
-    stores: dict[str, Store],
+    kinds: Sequence[str],
     shard: int,
-    forward: _Forward,
+    forward: Forward,
     dataset: Dataset,
-) -> None:
-    """Forward, pool and write one shard."""
+) -> _Shard:
+    """Hands the windows of one shard to the threads that run the network."""
     bad = [c for c in batch if c.windows is None]
     failures = [Failure(c.clip.id, dataset.file(c.clip), c.reason) for c in bad]
     good = [c for c in batch if c.windows is not None]
-    pooled = {kind: [_Pool(c.clip, kind, model) for c in good] for kind in stores}
+    rows = {kind: [ClipRows(c.clip, kind, model.layers) for c in good] for kind in kinds}
 
-    def run(members: list[tuple[int, int]]) -> list[tuple[_Pool, Layer, tuple]]:
-        values = torch.stack([good[i].windows[j].values for i, j in members]).to(forward.device)
-        with torch.inference_mode():
-            outputs = model.forward(values)
-            return [
-                (pool, layer, pool.part(layer, outputs[layer.name][row].float(), window))
-                for row, (i, j) in enumerate(members)
-                for window in [good[i].windows[j]]
-                for pool in [pooled[kind][i] for kind in stores]
-                if len(pool.spans)
-                for layer in model.layers
-            ]
+    def run(members: list[tuple[int, int]]) -> list[Part]:
+        parts = []
+        for here, outputs in forward.outputs([good[i].windows[j].values for i, j in members]):
+            pairs = [(good[i].windows[j], [rows[k][i] for k in kinds]) for i, j in members[here]]
+            parts += pool(outputs, model.layers, pairs)
+        return parts
 
-    for parts in forward.map(run, _batches(model, good, forward.device)):
-        for pool, layer, part in parts:
-            pool.add(layer, *part)
-    for kind, store in stores.items():
+    parts = [forward.submit(run, members) for members in _batches(model, good, forward)]
+    return _Shard(shard, good, failures, rows, parts)
+
+
+def _finish(model: Model, shard: _Shard, stores: dict[str, Store]) -> None:
+    """Waits for a shard's windows and writes it."""
+    # in the order of the batches: sums come out the same however threads run
+    for batch in shard.parts:
+        for part in batch.result():
+            part.add()
+    for kind, rows in shard.rows.items():
         layers = {}
         for layer in model.layers:
-            rows = [pool.rows(layer) for pool in pooled[kind]]
-            layers[layer.name] = torch.cat(rows) if rows else torch.empty((0, layer.width))
-        store.write(shard, layers, [c.clip.id for c in good], failures)
+            means = [one.means(layer.name, model.name) for one in rows]
+            layers[layer.name] = torch.cat(means) if means else torch.empty((0, layer.width))
+        stores[kind].write(shard.index, layers, [c.clip.id for c in shard.good], shard.failures)
 
 
-def _batches(model: Model, good: Sequence[_Cut], device: str) -> Iterator[list[tuple[int, int]]]:
-    """(clip, window) pairs of equal shape, as many at a time as the device's budget allows."""
+def _batches(
+    model: Model, good: Sequence[_Cut], forward: Forward
+) -> Iterator[list[tuple[int, int]]]:
+    """(clip, window) pairs of equal shape, as many at a time as memory allows."""
     by_shape: dict[tuple, list[tuple[int, int]]] = {}
     for i, cut in enumerate(good):
         for j, window in enumerate(cut.windows):
@@ -247,50 +286,11 @@ def _batches(model: Model, good: Sequence[_Cut], device: str) -> Iterator[list[t
     for members in by_shape.values():
         i, j = members[0]
         window = good[i].windows[j]
-        seconds = model.window if model.card.fixed else window.owns[1] - window.start
-        size = max(1, int(BATCH_SECONDS[device.split(":")[0]] / max(seconds, 0.01)))
+        clip = good[i].clip.duration
+        seconds = model.window if model.card.fixed else min(model.window, clip)
+        size = forward.batch_size(window.values, seconds)
         for first in range(0, len(members), size):
             yield members[first : first + size]
-
-
-class _Pool:
-    """Rows of one clip: means of the frames of its windows, weighted by overlap in time."""
-
-    def __init__(self, clip: Clip, kind: str, model: Model):
-        self.clip, self.model = clip, model
-        self.spans = stretches(clip, kind)
-        self.sums: dict[str, torch.Tensor] = {}
-        self.seconds: dict[str, torch.Tensor] = {}
-        self._weights: dict[tuple, tuple[torch.Tensor, torch.Tensor]] = {}
-
-    def part(
-        self, layer: Layer, frames: torch.Tensor, window: Window
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """What one window [frames, width] brings to each row: weighted sum, and its seconds."""
-        time = (len(frames), layer.rate, layer.center, window.start, window.owns)
-        if time not in self._weights:  # most layers of a model have the same frames
-            weights = torch.from_numpy(frame_weights(*time, self.spans))
-            seconds = weights.sum(1, keepdim=True)
-            self._weights[time] = weights.to(frames.device, frames.dtype), seconds
-        weights, seconds = self._weights[time]
-        return (weights @ frames).double().cpu(), seconds
-
-    def add(self, layer: Layer, total: torch.Tensor, seconds: torch.Tensor) -> None:
-        self.sums[layer.name] = self.sums.get(layer.name, 0.0) + total
-        self.seconds[layer.name] = self.seconds.get(layer.name, 0.0) + seconds
-
-    def rows(self, layer: Layer) -> torch.Tensor:
-        if not len(self.spans):
-            return torch.empty((0, layer.width))
-        if (self.seconds[layer.name] <= 0).any():
-            raise DataError(f"clip {self.clip.id}: a labelled segment lies outside the audio")
-        values = self.sums[layer.name] / self.seconds[layer.name]
-        if not torch.isfinite(values).all():
-            raise ActivationsInvalid(
-                f"{self.model.name}: layer {layer.name} put out values that are not finite for "
-                f"clip {self.clip.id}; check the weights, and use float32"
-            )
-        return values.float()
 
 
 def _check_failures(activations: Activations, clips: int, max_bad: float) -> None:

@@ -2,6 +2,7 @@
 
     manifest.json            the plan: model, weights hash, layers, clip table, rows, shard size
     shard-00000.safetensors  one tensor a layer, [rows of this shard, width]
+    precision.json           with a reduced precision: how far each layer is from float32
 
 A shard appears under its name only when it is whole (temporary name, sync, rename), so a killed
 run loses at most the shard in hand. Each layer of each shard carries the hash of its bytes.
@@ -26,6 +27,7 @@ from extract.errors import StoreError
 from extract.rows import Rows, stretches
 
 FORMAT = 1
+PRECISION = "precision.json"
 FLOAT16_MAX = 65504.0
 
 
@@ -39,6 +41,7 @@ class Plan:
     clips : (clip id, number of rows) in order.
     shard_clips : clips a shard.
     dtype : `float32` or `float16` (a layer outside float16's range stays float32).
+    precision : of the network's arithmetic.
     """
 
     model: str
@@ -52,6 +55,7 @@ class Plan:
     clips: tuple[tuple[str, int], ...]
     shard_clips: int
     dtype: str
+    precision: str
     version: str
 
     @property
@@ -109,6 +113,19 @@ class Store:
             raise StoreError(f"{manifest}: format {form}, this program writes {FORMAT}; {cure}")
         if digest != self.plan.digest:
             raise StoreError(f"{manifest}: belongs to another extraction; {cure}")
+
+    def keep_deviations(self, found: Mapping[str, float]) -> None:
+        """Notes how far each layer is from float32 in the precision of the plan."""
+        text = json.dumps(dict(found), indent=1)
+        _write_whole(self.folder / PRECISION, lambda path: path.write_text(text))
+
+    def deviations(self) -> dict[str, float] | None:
+        """Relative deviation of each layer from float32; None in float32."""
+        path = self.folder / PRECISION
+        try:
+            return json.loads(path.read_text()) if path.exists() else None
+        except (OSError, ValueError):
+            raise StoreError(f"{path}: damaged; delete it and run the command again") from None
 
     def path(self, shard: int) -> Path:
         return self.folder / f"shard-{shard:05d}.safetensors"

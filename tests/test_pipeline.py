@@ -11,8 +11,8 @@ import pytest
 import torch
 from small_model import RATE, SmallData, SmallModel
 
-from extract import pipeline
-from extract.errors import ActivationsInvalid, DataError
+from extract import forward
+from extract.errors import ActivationsInvalid, DataError, OptionUnsuitable
 from extract.pipeline import Options, extract
 from extract.store import align
 
@@ -57,7 +57,7 @@ def test_a_second_run_computes_nothing_and_new_rows_reuse_the_plan(tmp_path):
 def test_batches_do_not_change_a_clip(tmp_path, monkeypatch):
     data = SmallData((2.0,) * 9)
     one = extract(SmallModel(), data, data.clips, ["clips"], tmp_path / "a")["clips"]
-    monkeypatch.setitem(pipeline.BATCH_SECONDS, "cpu", 2.0)
+    monkeypatch.setitem(forward.BATCH_SECONDS, "cpu", 2.0)
     two = extract(SmallModel(), data, data.clips, ["clips"], tmp_path / "b")["clips"]
     assert torch.equal(one.read("mean"), two.read("mean"))
 
@@ -81,7 +81,7 @@ def test_too_many_bad_clips_end_the_run(tmp_path):
 
 def test_values_that_are_not_finite_name_clip_and_layer(tmp_path):
     class Broken(SmallModel):
-        def forward(self, values):
+        def forward(self, values, until=None):
             outputs = super().forward(values)
             outputs["double"] = outputs["double"] / (values.max() < 2)
             return outputs
@@ -104,7 +104,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_bytes(tmp_path):
         "from small_model import SmallData, SmallModel\n"
         "from extract.pipeline import extract\n"
         "class Slow(SmallModel):\n"
-        "    def forward(self, values):\n"
+        "    def forward(self, values, until=None):\n"
         "        time.sleep(0.2)\n"
         "        return super().forward(values)\n"
         "data = SmallData((1.0,) * 320)\n"
@@ -135,3 +135,145 @@ def test_float16_stores_read_back_as_float32(tmp_path):
     options = Options(dtype="float16")
     found = extract(SmallModel(), data, data.clips, ["clips"], tmp_path, options)["clips"]
     assert found.read("mean").dtype == torch.float32
+
+
+class Cramped(SmallModel):
+    """A device on which two windows fit."""
+
+    def __init__(self, error, room=2):
+        super().__init__()
+        self.error, self.room = error, room
+
+    def forward(self, values, until=None):
+        if len(values) > self.room:
+            raise self.error
+        return super().forward(values)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ],
+)
+def test_out_of_memory_means_smaller_batches_said_once(tmp_path, monkeypatch, error):
+    monkeypatch.setitem(forward.BATCH_SECONDS, "cpu", 60.0)
+    data, said = SmallData((2.0,) * 40), []
+    tight = extract(
+        Cramped(error), data, data.clips, ["clips"], tmp_path / "a", say=said.append
+    )["clips"]
+    wide = extract(SmallModel(), data, data.clips, ["clips"], tmp_path / "b")["clips"]
+    assert torch.equal(tight.read("double"), wide.read("double"))
+    # batches that were in work when the first one failed may find out for themselves
+    assert 1 <= len(said) <= 5 and all("out of memory" in line for line in said)
+
+
+def test_no_memory_for_one_window_names_the_cure(tmp_path):
+    data = SmallData()
+    with pytest.raises(ActivationsInvalid, match="small: out of memory.*--window"):
+        extract(Cramped(MemoryError(), 0), data, data.clips, ["clips"], tmp_path, say=print)
+
+
+def test_other_errors_are_not_taken_for_memory(tmp_path):
+    data = SmallData()
+    with pytest.raises(RuntimeError, match="shape"):
+        extract(Cramped(RuntimeError("shape"), 0), data, data.clips, ["clips"], tmp_path)
+
+
+def test_only_the_layers_asked_for_are_computed_and_kept(tmp_path):
+    class Watched(SmallModel):
+        def forward(self, values, until=None):
+            seen.add(until)
+            return super().forward(values)
+
+    seen, data, model = set(), SmallData(), Watched()
+    model.keep(["double", "mean"])
+    some = extract(model, data, data.clips, ["clips"], tmp_path)["clips"]
+    assert some.layers == ("mean", "double") and seen == {"double"}
+    whole = extract(SmallModel(), data, data.clips, ["clips"], tmp_path)["clips"]
+    assert torch.equal(some.read("double"), whole.read("double"))
+    with pytest.raises(OptionUnsuitable, match="no layer 'dubble'; there are mean, double, window"):
+        model.keep(["dubble"])
+
+
+def test_windows_of_the_users_length_cover_the_clip_once(tmp_path):
+    data, model = SmallData((5.0, 1.0, 3.3)), SmallModel()
+    model.recut(1.0, 0.4)
+    found = extract(model, data, data.clips, ["clips"], tmp_path)["clips"]
+    wanted = torch.tensor([ramp_mean(c, 0, c.duration) for c in data.clips])
+    torch.testing.assert_close(found.read("mean")[:, 0], wanted, atol=1e-5, rtol=0)
+    assert found.store.plan.window == 1.0 and found.store.plan.hop == 0.4
+
+
+@pytest.mark.parametrize(
+    ("window", "hop", "message"),
+    [(1.0, 2.0, "--hop 2 is longer"), (0.0001, None, "--window 0.0001.*at least")],
+)
+def test_windows_that_make_no_cut_are_refused(window, hop, message):
+    with pytest.raises(OptionUnsuitable, match=message):
+        SmallModel().recut(window, hop)
+
+
+def test_a_fixed_window_stays_what_it_is():
+    with pytest.raises(OptionUnsuitable, match="small cuts its windows itself"):
+        SmallModel(fixed=True).recut(1.0, None)
+    SmallModel(fixed=True).recut(None, None)
+
+
+class Linear(SmallModel):
+    """A product in the middle, for arithmetic of less precision."""
+
+    def __init__(self, scale=1.0):
+        super().__init__()
+        self.network = torch.nn.Linear(2, 2, bias=False)
+        self.network.weight.data = scale * torch.tensor([[0.3, 0.7], [0.9, -0.2]])
+
+    def forward(self, values, until=None):
+        outputs = super().forward(values)
+        outputs["double"] = self.network(outputs["mean"])
+        return outputs
+
+
+def test_a_reduced_precision_is_measured_on_the_audio_at_hand(tmp_path):
+    data = SmallData((2.0, 5.0))
+    exact = extract(Linear(), data, data.clips, ["clips"], tmp_path)["clips"]
+    rough = extract(
+        Linear(), data, data.clips, ["clips"], tmp_path, Options(precision="bf16")
+    )["clips"]
+    assert exact.store.folder != rough.store.folder and exact.store.deviations() is None
+    found = rough.store.deviations()
+    assert found["mean"] == 0 and 1e-4 < found["double"] < 1e-2  # bf16 keeps 8 bits
+    off = (rough.read("double") - exact.read("double")).norm() / exact.read("double").norm()
+    assert 0 < off < 1e-2
+
+
+def test_a_layer_outside_the_range_of_fp16_is_named(tmp_path):
+    data = SmallData()
+    with pytest.raises(ActivationsInvalid, match="fp16: layer double of small"):
+        extract(
+            Linear(1e6), data, data.clips, ["clips"], tmp_path, Options(precision="fp16")
+        )
+
+
+@pytest.mark.parametrize("precision", ["tf32", "int8"])
+def test_a_precision_the_device_has_not(tmp_path, precision):
+    data = SmallData()
+    with pytest.raises(OptionUnsuitable, match=f"--precision {precision}"):
+        extract(
+            SmallModel(), data, data.clips, ["clips"], tmp_path, Options(precision=precision)
+        )
+
+
+def test_only_a_model_with_blocks_can_be_compiled(tmp_path):
+    data = SmallData()
+    with pytest.raises(OptionUnsuitable, match="--compile: small has no blocks"):
+        extract(SmallModel(), data, data.clips, ["clips"], tmp_path, Options(compiled=True))
+
+
+def test_an_extraction_leaves_threads_and_number_formats_as_they_were(tmp_path):
+    data = SmallData()
+    before = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
+    extract(SmallModel(), data, data.clips, ["clips"], tmp_path)
+    assert (torch.get_num_threads(), torch.backends.cudnn.allow_tf32) == before

@@ -10,7 +10,7 @@ from extract.errors import StoreError
 from extract.store import Failure, Plan, Store
 
 PLAN = Plan("m", "w", "d", "i", "clips", 1.0, 1.0, (("x", 3), ("y", 2)),
-            tuple((f"c{i}", 1) for i in range(5)), 2, "float32", "1")  # fmt: skip
+            tuple((f"c{i}", 1) for i in range(5)), 2, "float32", "float32", "1")  # fmt: skip
 
 
 def fill(store, shard, offset=0.0):

@@ -93,6 +93,7 @@ class Model(ABC):
     ----------
     card, weights : see `ModelCard`, `WeightsRecord`.
     network : the module; in evaluation mode, float32.
+    blocks : modules of equal structure that follow each other, for `torch.compile`; none if empty.
     layers : those that are kept, in order of depth; all of the card's unless `keep` was called.
     window, hop : seconds; the card's unless `recut` was called.
     """
@@ -100,6 +101,7 @@ class Model(ABC):
     card: ModelCard
     weights: WeightsRecord
     network: torch.nn.Module
+    blocks: Sequence[torch.nn.Module] = ()
     _kept: tuple[str, ...] | None = None
     _window: float | None = None
     _hop: float | None = None

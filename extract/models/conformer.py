@@ -254,6 +254,7 @@ class ConformerModel(Model):
 
     def __init__(self, card: ModelCard, network: Network, weights: WeightsRecord) -> None:
         self.card, self.network, self.weights = card, network.eval(), weights
+        self.blocks = tuple(network.conformer.layers)
 
     def forward(self, values: torch.Tensor, until: str | None = None) -> Mapping[str, torch.Tensor]:
         """Layers of waveforms [batch, samples]; see `Network.forward`."""

@@ -7,7 +7,7 @@ Quantization, arXiv 2501.01108. Published weights: config.json with safetensors 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from extract import checkpoint, hub
@@ -54,6 +54,25 @@ CARD = ModelCard(
     ),
 )
 
+# the audio tower of MuQ-MuLan: a MuQ trained on, with music and text side by side
+MULAN_REPO = "OpenMuQ/MuQ-MuLan-large"
+MULAN_REVISION = "2e01c796b71dca71b45251384c04cd7b237c9020"
+MULAN_FILE = "pytorch_model.bin"
+MULAN_PREFIX = "mulan.audio.model.model."
+MULAN_CARD = replace(
+    CARD,
+    name="muq-mulan",
+    title="MuQ-MuLan (audio encoder)",
+    training_data="Million Song Dataset previews, then music with text (contrastive, not public)",
+    weights_from=f"Hugging Face {MULAN_REPO}, {MULAN_FILE}, revision {MULAN_REVISION}",
+    window=10.0,
+    notes=(
+        "The MuQ inside MuQ-MuLan after contrastive training with text: the same layers as `muq`, "
+        "so that the two show what that training changed. Projection and text tower are not run. "
+        "Windows of 10 s, as in that training."
+    ),
+)
+
 
 @dataclass(frozen=True)
 class Config:
@@ -85,6 +104,23 @@ def load(request: Request) -> ConformerModel:
         config = path.parent / CONFIG
         source = f"file {path.name}"
     return from_file(CARD, path, config if config.is_file() else None, source=source)
+
+
+def load_mulan(request: Request) -> ConformerModel:
+    """The audio encoder of MuQ-MuLan as the user wants it; see `Request`."""
+    if request.untrained:
+        return weights.untrained(MULAN_CARD, request.seed)
+    if request.weights is None:
+        where = {"licence": LICENCE, "offline": request.offline}
+        path = hub.fetch(MULAN_REPO, MULAN_FILE, MULAN_REVISION, **where)
+        source = f"hub {MULAN_REPO}@{MULAN_REVISION[:8]} {MULAN_FILE}"
+    else:
+        path = checkpoint.locate(request.weights, (MULAN_FILE, FILES[0]))
+        source = f"file {path.name}"
+    # the config.json beside it is that of the two towers, and settles nothing about the encoder
+    return from_file(
+        MULAN_CARD, path, None, source=source, prefix=MULAN_PREFIX, unused=("mulan.",)
+    )
 
 
 def from_file(
@@ -173,4 +209,9 @@ def _present() -> bool:
     return all(hub.cached(REPO, name, REVISION) for name in (FILES[0], CONFIG))
 
 
+def _mulan_present() -> bool:
+    return hub.cached(MULAN_REPO, MULAN_FILE, MULAN_REVISION) is not None
+
+
 SPEC = ModelSpec(CARD, load, _present)
+MULAN = ModelSpec(MULAN_CARD, load_mulan, _mulan_present)

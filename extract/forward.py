@@ -1,0 +1,205 @@
+"""Running a network over batches: threads or a GPU, precision, memory.
+
+On a CPU one batch a core runs on one thread each: whole batches side by side share a CPU better
+than the parts of one operation do, since nothing waits for a core that decoding, or another
+program, has taken. Numbers below 1e-38 count as zero there: trained networks hold dead filters with
+weights of about 1e-35, and a CPU takes six times as long over products that small.
+
+On a GPU two threads take turns, so that one batch is copied while another is computed. How many
+windows fit is found by running one and two of them and looking at the memory they took.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from extract.errors import ActivationsInvalid, OptionUnsuitable
+from extract.models.base import Model
+
+# seconds of audio in a batch; on a CPU few, so that what a layer puts out stays in the cache
+BATCH_SECONDS = {"cpu": 9.0, "cuda": 480.0, "mps": 96.0}
+FREE_SHARE = 0.7  # of a GPU's free memory that batches may take
+TURNS = 2  # batches in work on a GPU at once
+PRECISIONS = ("float32", "tf32", "bf16", "fp16")
+REDUCED = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+Say = Callable[[str], None]
+
+
+class Forward:
+    """A model on its device; a context, since threads and number formats are set inside.
+
+    Parameters
+    ----------
+    precision : one of `PRECISIONS`. `tf32` shortens factors of float32 products to 10 bits and
+        needs a CUDA device; `bf16` and `fp16` are torch's automatic mixed precision.
+    compiled : whether the model's blocks go through `torch.compile`.
+    say : told once when memory runs out and batches become smaller.
+
+    Raises
+    ------
+    OptionUnsuitable : a precision that the device has not, or a model that cannot be compiled.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        device: str,
+        *,
+        precision: str = "float32",
+        compiled: bool = False,
+        say: Say | None = None,
+    ):
+        self.model, self.device, self.precision = model, device, precision
+        self.kind = device.partition(":")[0]
+        if precision not in PRECISIONS:
+            raise OptionUnsuitable(f"--precision {precision}: there are {', '.join(PRECISIONS)}")
+        if precision == "tf32" and self.kind != "cuda":
+            raise OptionUnsuitable(f"--precision tf32: {device} has none; use float32 or bf16")
+        self.until = model.layers[-1].name
+        self._compiled, self._say = compiled, say or warnings.warn
+        self._cores = torch.get_num_threads() if self.kind == "cpu" else TURNS
+        self._room: int | None = None  # windows that fit, once memory has spoken
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Forward:
+        self.model.to(self.device)
+        if self._compiled:
+            compile_blocks(self.model)
+        if self.kind == "cpu":
+            torch.set_num_threads(1)
+        # torch leaves TF32 on for convolutions; nothing compared with a reference may use it
+        tf32 = self.precision == "tf32"
+        self._flags = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
+        # NumPy's products in the threads that decode: they, too, are one a core already
+        self._limits = threadpool_limits(1, user_api="blas")
+        self._pool = ThreadPoolExecutor(
+            self._cores, initializer=torch.set_flush_denormal, initargs=(True,)
+        )
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._limits.restore_original_limits()
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = self._flags
+        if self.kind == "cpu":
+            torch.set_num_threads(self._cores)
+
+    def submit(self, function: Callable, *arguments) -> Future:
+        """Runs a function in a worker thread; one a core, or the two that share a GPU."""
+        return self._pool.submit(function, *arguments)
+
+    def outputs(
+        self, values: Sequence[torch.Tensor]
+    ) -> Iterator[tuple[slice, Mapping[str, torch.Tensor]]]:
+        """Layers of windows, as many at a time as memory lets one.
+
+        Parameters
+        ----------
+        values : of windows, all of one shape.
+
+        Yields
+        ------
+        (which of the windows, layer name -> [windows, frames, width])
+
+        Raises
+        ------
+        ActivationsInvalid : not even one window fits.
+        """
+        first = 0
+        while first < len(values):
+            size = min(self._room or len(values), len(values) - first)
+            here = slice(first, first + size)
+            try:
+                found = self._run(torch.stack(list(values[here])))
+            except (RuntimeError, MemoryError) as error:
+                if not _out_of_memory(error):
+                    raise
+                # outside of this block nothing holds on to what the failed pass had put aside
+                found = None
+            if found is None:
+                self._shrink(size)
+                continue
+            yield here, found
+            first += size
+
+    def batch_size(self, values: torch.Tensor, seconds: float) -> int:
+        """How many windows like this one [...] of so many seconds make a batch."""
+        most = max(1, int(BATCH_SECONDS[self.kind] / max(seconds, 0.01)))
+        if self.kind != "cuda" or most == 1:
+            return most
+        if self._room is None:
+            self._room = self._probe(values)
+        return min(most, self._room)
+
+    def _run(self, batch: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        if self.kind == "cuda":
+            batch = batch.pin_memory()
+        batch = batch.to(self.device, non_blocking=True)
+        with torch.inference_mode(), self._reduced():
+            return self.model.forward(batch, self.until)
+
+    def _reduced(self):
+        if self.precision not in REDUCED:
+            return nullcontext()
+        return torch.autocast(self.kind, REDUCED[self.precision])
+
+    def _probe(self, values: torch.Tensor) -> int:
+        """Windows that fit into the GPU's free memory, from the peaks of running one and two."""
+        peaks = []
+        for count in (1, 2):
+            torch.cuda.synchronize(self.device)
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(self.device)
+            before = torch.cuda.memory_allocated(self.device)
+            try:
+                self._run(torch.stack([values] * count))
+            except RuntimeError as error:
+                if not _out_of_memory(error):
+                    raise
+                return 1
+            peaks.append(torch.cuda.max_memory_allocated(self.device) - before)
+        torch.cuda.empty_cache()
+        each = max(peaks[1] - peaks[0], peaks[0] // 4, 1)
+        free, _ = torch.cuda.mem_get_info(self.device)
+        room = FREE_SHARE * free / TURNS - (peaks[0] - each)
+        return max(1, int(room / each))
+
+    def _shrink(self, failed: int) -> None:
+        if self.kind == "cuda":
+            torch.cuda.empty_cache()
+        if failed == 1:
+            raise ActivationsInvalid(
+                f"{self.model.name}: out of memory on {self.device} for a single window of "
+                f"{self.model.window:g} s; give a shorter --window, or another --device"
+            )
+        with self._lock:
+            told = self._room is not None and self._room < failed
+            self._room = min(self._room or failed, failed // 2)
+        if not told:
+            self._say(f"out of memory on {self.device}: going on with smaller batches")
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
+    return known or "can't allocate memory" in str(error)
+
+
+def compile_blocks(model: Model) -> None:
+    """Sends each of the model's repeated blocks through `torch.compile`, which compiles one.
+
+    Raises OptionUnsuitable for a model without such blocks.
+    """
+    blocks = model.blocks
+    if not blocks:
+        raise OptionUnsuitable(f"--compile: {model.name} has no blocks to compile; leave it out")
+    for block in blocks:
+        block.compile()
