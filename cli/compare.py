@@ -21,14 +21,16 @@ from cli import options
 @options.rows
 @click.option("--weights-a", type=options.PATH, metavar="FILE|FOLDER", help="Weights of A.")
 @click.option("--weights-b", type=options.PATH, metavar="FILE|FOLDER", help="Weights of B.")
+@click.option("--layers-a", metavar="LIST", help="Keep these layers of A only.")
+@click.option("--layers-b", metavar="LIST", help="Keep these layers of B only.")
 @options.out
 @click.option("--no-report", is_flag=True, help="Numbers only, no PDF.")
 @options.running
 @options.as_json
 @options.quiet
 def command(
-    a, b, data, manifest, limit, tasks, measures, rows, grid, weights_a, weights_b, out,
-    no_report, as_json, quiet, **running,
+    a, b, data, manifest, limit, tasks, measures, rows, grid, weights_a, weights_b, layers_a,
+    layers_b, out, no_report, as_json, quiet, **running,
 ):  # fmt: skip
     """Compare two models layer by layer and write a report.
 
@@ -43,6 +45,7 @@ def command(
         Run,
         check_model,
         data_name,
+        deviations,
         extract_rows,
         gather_failures,
         load_model,
@@ -57,7 +60,10 @@ def command(
     running["device"] = resolve_device(running["device"])
     run = Run(**running)
     folder = study_folder(out, default_folder(a, b))
-    models = {"a": load_model(a, weights_a, run), "b": load_model(b, weights_b, run)}
+    models = {
+        "a": load_model(a, weights_a, run, layers_a),
+        "b": load_model(b, weights_b, run, layers_b),
+    }
     with screen.stage(f"data set {data}"):
         dataset, clips = open_data(data, manifest, limit)
         chosen_tasks = resolve_tasks(tasks, dataset)
@@ -83,6 +89,7 @@ def command(
         folder,
         title=f"{titles} on {data_name(data, dataset)}",
         models=models,
+        deviations={role: deviations(found) for role, found in activations.items()},
         references=everyone["ref"],
         dataset=dataset,
         clips=clips,

@@ -15,13 +15,24 @@ from cli import options
               help="Own weights in the published layout.")
 @options.data
 @options.rows
+@options.layers
 @options.running
 @options.as_json
 @options.quiet
-def command(model, weights, data, manifest, limit, rows, grid, as_json, quiet, **running) -> None:
+def command(
+    model, weights, data, manifest, limit, rows, grid, layers, as_json, quiet, **running
+) -> None:
     """Run a model over audio once; compare and probe then start from its activations."""
     from cli.screen import Screen
-    from cli.steps import Run, check_model, extract_rows, load_model, open_data, resolve_device
+    from cli.steps import (
+        Run,
+        check_model,
+        deviations,
+        extract_rows,
+        load_model,
+        open_data,
+        resolve_device,
+    )  # fmt: skip
 
     screen = Screen(quiet)
     check_model(model)
@@ -29,7 +40,7 @@ def command(model, weights, data, manifest, limit, rows, grid, as_json, quiet, *
     run = Run(**running)
     dataset, clips = open_data(data, manifest, limit)
     kind = "clips" if rows == "clips" else f"frames:{grid:g}"
-    net = load_model(model, weights, run)
+    net = load_model(model, weights, run, layers)
     activations = extract_rows(net, dataset, clips, [kind], run, screen)[kind]
     for failure in activations.failures:
         screen.warn(failure.reason)
@@ -40,6 +51,7 @@ def command(model, weights, data, manifest, limit, rows, grid, as_json, quiet, *
         "clips": len(activations.rows.clips),
         "failed": len(activations.failures),
         "layers": {layer.name: layer.width for layer in net.layers},
+        "deviations": deviations({kind: activations}),
         "folder": str(activations.store.folder),
     }
     if as_json:

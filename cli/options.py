@@ -50,6 +50,15 @@ running = several(
     click.option("--untrained", is_flag=True,
                  help="Random weights instead of trained ones; stamps every page and result."),
     click.option("--offline", is_flag=True, help="Never ask the network for weights."),
+    click.option("--window", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+                 help="How much audio a network sees at once [default: the model's own]."),
+    click.option("--hop", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+                 help="From the start of a window to the next [default: the window]."),
+    click.option("--precision", type=click.Choice(["float32", "tf32", "bf16", "fp16"]),
+                 default="float32", show_default=True,
+                 help="Of the networks; what a reduced one changes is measured and kept."),
+    click.option("--compile", "compiled", is_flag=True,
+                 help="Send a network's blocks through torch.compile: pays on long runs."),
 )
 
 rows = several(
@@ -59,6 +68,11 @@ rows = several(
     ),
     click.option("--grid", type=click.FloatRange(min=0, min_open=True), default=5.0,
                  show_default=True, metavar="HZ", help="Rate of the grid for --rows frames."),
+)
+
+layers = click.option(
+    "--layers", metavar="LIST",
+    help="Keep these layers only, separated by commas; the network runs no deeper.",
 )
 
 tasks = click.option(

@@ -20,13 +20,14 @@ ROLES = "abcdefgh"
 @options.data
 @click.option("--task", "--tasks", "tasks", default="all", show_default=True, metavar="LIST",
               help="Probing tasks: `all`, or names separated by commas.")
+@options.layers
 @options.out
 @click.option("--no-report", is_flag=True, help="Numbers only, no PDF.")
 @options.running
 @options.as_json
 @options.quiet
 def command(
-    names, weights, data, manifest, limit, tasks, out, no_report, as_json, quiet, **running
+    names, weights, data, manifest, limit, tasks, layers, out, no_report, as_json, quiet, **running
 ):
     """Train linear probes on every layer of one or more models and write a report.
 
@@ -40,6 +41,7 @@ def command(
         Run,
         check_model,
         data_name,
+        deviations,
         extract_rows,
         gather_failures,
         load_model,
@@ -60,7 +62,7 @@ def command(
     run = Run(**running)
     folder = study_folder(out, default_folder(*names))
     roles = zip(ROLES, names, strict=False)
-    models = {role: load_model(name, weights, run) for role, name in roles}
+    models = {role: load_model(name, weights, run, layers) for role, name in roles}
     with screen.stage(f"data set {data}"):
         dataset, clips = open_data(data, manifest, limit)
         chosen = resolve_tasks(tasks, dataset)
@@ -84,6 +86,7 @@ def command(
         folder,
         title=f"{titles} probed on {data_name(data, dataset)}",
         models=models,
+        deviations={role: deviations(found) for role, found in activations.items()},
         references=everyone["ref"],
         dataset=dataset,
         clips=clips,

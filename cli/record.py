@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -64,8 +65,17 @@ def begin_study(folder: Path) -> None:
         shutil.rmtree(folder / results, ignore_errors=True)
 
 
-def model_card(role: str, model: Model) -> dict:
-    return {"role": role, **model.card.as_json(), "weights": model.weights.as_json()}
+def model_card(role: str, model: Model, deviations: dict[str, float] | None) -> dict:
+    """The card, with what was run: layers that were kept, windows, weights, precision."""
+    card = {
+        "role": role,
+        **model.card.as_json(),
+        "layers": [asdict(layer) for layer in model.layers],
+        "window": model.window,
+        "hop": model.hop,
+        "weights": model.weights.as_json(),
+    }
+    return card | ({"deviations": deviations} if deviations else {})
 
 
 def data_card(dataset: Dataset, clips: Sequence[Clip]) -> dict:
@@ -85,6 +95,7 @@ def write_study(
     *,
     title: str,
     models: dict[str, Model],
+    deviations: dict[str, dict[str, float] | None],
     references: Model | None,
     dataset: Dataset,
     clips: Sequence[Clip],
@@ -96,7 +107,7 @@ def write_study(
     timings: Sequence[tuple[str, float]],
     notes: Sequence[str] = (),
 ) -> None:
-    """Writes `study.json`; the arguments are its keys."""
+    """Writes `study.json`; the arguments are its keys, `deviations` goes into the model cards."""
     stamps = [] if all(m.weights.trained for m in models.values()) else [UNTRAINED]
     content = {
         "format": 1,
@@ -105,8 +116,10 @@ def write_study(
         "command": shlex.join(["rsa", *sys.argv[1:]]),
         "stamps": stamps,
         "caveats": [*dataset.card.caveats, *notes],
-        "models": {role: model_card(role, model) for role, model in models.items()},
-        "references": model_card("ref", references) if references else None,
+        "models": {
+            role: model_card(role, model, deviations[role]) for role, model in models.items()
+        },
+        "references": model_card("ref", references, None) if references else None,
         "data": data_card(dataset, clips),
         "rows": rows,
         "failures": list(failures),

@@ -45,6 +45,9 @@ class Screen:
         self.timings.append((name, seconds))
         self.console.print(f"{escape(name)} [dim]({seconds:.1f} s)[/dim]")
 
+    def say(self, message: str) -> None:
+        self.console.print(escape(message))
+
     def warn(self, message: str) -> None:
         self.console.print(f"[yellow]warning:[/yellow] {escape(message)}")
 

@@ -29,6 +29,10 @@ class Run:
     max_bad: float
     untrained: bool
     offline: bool
+    window: float | None
+    hop: float | None
+    precision: str
+    compiled: bool
 
     @property
     def solver_device(self) -> str:
@@ -92,12 +96,17 @@ def check_model(name: str) -> None:
         raise click.UsageError(f"no model {name!r}{suggestion(name, models.names())}") from None
 
 
-def load_model(name: str, weights: Path | None, run: Run) -> Model:
+def load_model(name: str, weights: Path | None, run: Run, layers: str | None = None) -> Model:
+    """The model, cut and kept as the options say; `layers` are names separated by commas."""
     from extract import models
     from extract.models.base import Request
 
     check_model(name)
-    return models.load(name, Request(weights, run.untrained, run.seed, run.offline))
+    model = models.load(name, Request(weights, run.untrained, run.seed, run.offline))
+    model.recut(run.window, run.hop)
+    if layers:
+        model.keep([layer.strip() for layer in layers.split(",") if layer.strip()])
+    return model
 
 
 def extract_rows(
@@ -112,11 +121,22 @@ def extract_rows(
     from extract.pipeline import Options, extract
     from extract.weights import cache_dir
 
-    options = Options(run.device, run.workers, run.store_dtype, run.max_bad)
+    options = Options(
+        run.device, run.workers, run.store_dtype, run.max_bad, run.precision, run.compiled
+    )
     with screen.stage(f"activations of {model.name}") as progress:
-        return extract(
-            model, dataset, clips, kinds, cache_dir("activations"), options, progress
+        found = extract(
+            model, dataset, clips, kinds, cache_dir("activations"), options, progress, screen.warn
         )
+    if off := deviations(found):
+        each = ", ".join(f"{layer} {value:.1e}" for layer, value in off.items())
+        screen.say(f"{model.name} in {run.precision}, relative deviation from float32: {each}")
+    return found
+
+
+def deviations(activations: dict[str, Activations]) -> dict[str, float] | None:
+    """How far each layer is from float32, where it was computed in less."""
+    return next(iter(activations.values())).store.deviations()
 
 
 def gather_failures(
