@@ -17,11 +17,11 @@ import torch
 
 from extract.errors import AudioError, ExtractError
 from extract.models.base import Model, ModelSpec, Request
+from extract.models.bench import Bench, Failed, Skipped
 from extract.models.signals import burst, misplaced, noise
 from extract.models.snapshot import changes, snapshot
 
 OK, FAILED, SKIPPED = "ok", "failed", "skipped"
-SHORT, LONG = 2.0, 4.0  # seconds of a window, where the model lets one choose; a slow one's
 SAME, ALIKE = 1e-6, 1e-3  # differences that are none, and those of another order of additions
 FRAMES = 2  # a network may lose so many frames at the ends of a window
 
@@ -33,14 +33,6 @@ class Check:
     name: str
     outcome: str
     detail: str
-
-
-class _Failed(Exception):  # noqa: N818
-    pass
-
-
-class _Skipped(Exception):  # noqa: N818
-    pass
 
 
 def trial(
@@ -61,7 +53,7 @@ def trial(
     """
     yield _outcome("card", partial(_card, spec))
     yield _outcome("layers", partial(_layers, spec))
-    bench = _Bench(spec, device, seconds)
+    bench = Bench(spec, device, seconds)
     refused: list[ExtractError] = []
 
     def load() -> str:
@@ -69,7 +61,7 @@ def trial(
             return bench.load(request)
         except ExtractError as error:
             refused.append(error)
-            raise _Failed(str(error)) from None
+            raise Failed(str(error)) from None
 
     yield _outcome("loads", load)
     for name, check in CHECKS.items():
@@ -81,124 +73,26 @@ def trial(
 def _outcome(name: str, check: Callable[[], str]) -> Check:
     try:
         return Check(name, OK, check())
-    except _Skipped as reason:
+    except Skipped as reason:
         return Check(name, SKIPPED, str(reason))
-    except _Failed as reason:
+    except Failed as reason:
         return Check(name, FAILED, str(reason))
     except Exception as error:  # whatever the model raises is what the check found
         text = (str(error).strip() or "no message").splitlines()[0]
         return Check(name, FAILED, f"{type(error).__name__}: {text}")
 
 
-class _Bench:
-    """A model on trial, and what its passes gave so far."""
-
-    def __init__(self, spec: ModelSpec, device: str, seconds: float):
-        self.spec, self.card, self.device = spec, spec.card, device
-        self.ends = time.perf_counter() + seconds
-        self.allowed = seconds
-        self.cost = 0.0  # seconds of a pass over one window
-        self.length = _length(spec)
-        self._model: Model | None = None
-        self._base: dict[str, torch.Tensor] | None = None
-        self._marked: dict[str, torch.Tensor] | None = None
-        self.times = tuple(share * self.length for share in (0.31, 0.52, 0.73))
-
-    def load(self, request: Request) -> str:
-        start = time.perf_counter()
-        model = self.spec.load(request)
-        took = time.perf_counter() - start
-        self.ends += took  # reading weights is no pass
-        if not isinstance(model, Model):
-            raise _Failed(f"load gave a {type(model).__name__}, no Model")
-        model.to(self.device)
-        self._model = model
-        if model.name != self.card.name:
-            raise _Failed(f"the loaded model calls itself {model.name}")
-        if [*model.card.layers] != [*self.card.layers]:
-            raise _Failed("the loaded model has other layers than its card")
-        training = [name or "the network" for name, m in model.network.named_modules() if m.training]
-        if training:
-            raise _Failed(f"{training[0]} is in training mode; call eval()")
-        return f"{took:.1f} s; {model.weights.source}"
-
-    @property
-    def model(self) -> Model:
-        if self._model is None:
-            raise _Skipped("the model does not load")
-        return self._model
-
-    def samples(self, seconds: float) -> int:
-        return round(seconds * self.card.sample_rate)
-
-    def values(self, *signals: torch.Tensor) -> torch.Tensor:
-        """The first window of each signal, stacked, on the device."""
-        windows = [self.model.windows(signal)[0].values for signal in signals]
-        return torch.stack(windows).to(self.device)
-
-    def run(self, values: torch.Tensor, until: str | None = None) -> dict[str, torch.Tensor]:
-        with torch.inference_mode():
-            outputs = self.model.forward(values, until)
-            return {name: output.float().cpu() for name, output in outputs.items()}
-
-    def afford(self, passes: float) -> None:
-        """Skips the check at hand when `passes` more windows would take too long."""
-        if time.perf_counter() + passes * self.cost > self.ends:
-            raise _Skipped(
-                f"{passes:g} more passes of {self.cost:.1f} s would go beyond {self.allowed:g} s; "
-                "allow more with --seconds"
-            )
-
-    def first(self) -> dict[str, torch.Tensor]:
-        """The first pass, over noise; timed."""
-        values = self.values(noise(self.samples(self.length)))
-        start = time.perf_counter()
-        outputs = self.run(values)
-        self.cost = time.perf_counter() - start
-        self._base = outputs
-        return outputs
-
-    @property
-    def base(self) -> dict[str, torch.Tensor]:
-        """What the first pass gave, of the layers that the card names."""
-        if self._base is None:
-            raise _Skipped("the network does not run")
-        return {x.name: self._base[x.name] for x in self.card.layers if x.name in self._base}
-
-    @property
-    def marked(self) -> dict[str, torch.Tensor]:
-        """One batch: the noise of the first pass, then the same with a burst at each time."""
-        self.base  # noqa: B018  nothing to compare with where that pass failed
-        if self._marked is None:
-            self.afford(1 + len(self.times))
-            plain = noise(self.samples(self.length))
-            rate = self.card.sample_rate
-            rows = [plain, *(plain + burst(len(plain), rate, at) for at in self.times)]
-            self._marked = self.run(self.values(*rows))
-        return self._marked
-
-
-def _length(spec: ModelSpec) -> float:
-    """Seconds of audio for a pass: the model's window if it is fixed, short otherwise."""
-    card = spec.card
-    if card.fixed:
-        return card.window
-    slowest = min((layer.rate for layer in card.layers if layer.rate > 0), default=1.0)
-    wanted = max(SHORT, min(LONG, 12 / slowest), 3 * card.minimum / card.sample_rate)
-    return min(card.window, wanted)
-
-
 def _card(spec: ModelSpec) -> str:
     card = spec.card
     if not isinstance(card.sample_rate, int) or not 1 <= card.sample_rate <= 384_000:
-        raise _Failed(f"sample rate {card.sample_rate!r}: a whole number of Hz is needed")
+        raise Failed(f"sample rate {card.sample_rate!r}: a whole number of Hz is needed")
     if not card.window > 0 or (card.hop is not None and not 0 < card.hop <= card.window):
-        raise _Failed(f"window {card.window:g} s, hop {card.hop}: the hop is at most the window")
+        raise Failed(f"window {card.window:g} s, hop {card.hop}: the hop is at most the window")
     if not 1 <= card.minimum <= round(card.window * card.sample_rate):
-        raise _Failed(f"minimum of {card.minimum} samples does not fit the window")
+        raise Failed(f"minimum of {card.minimum} samples does not fit the window")
     empty = [f for f in ("name", "cite", "licence", "training_data") if not getattr(card, f)]
     if empty:
-        raise _Failed(f"nothing said of {', '.join(empty)}")
+        raise Failed(f"nothing said of {', '.join(empty)}")
     kind = "fixed" if card.fixed else "at most"
     return f"{card.sample_rate} Hz, windows of {kind} {card.window:g} s"
 
@@ -207,37 +101,37 @@ def _layers(spec: ModelSpec) -> str:
     layers = spec.card.layers
     names = [layer.name for layer in layers]
     if not layers:
-        raise _Failed("no layer")
+        raise Failed("no layer")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise _Failed(f"two layers are called {twice[0]}")
+        raise Failed(f"two layers are called {twice[0]}")
     depths = [layer.depth for layer in layers]
     if any(b <= a for a, b in zip(depths, depths[1:], strict=False)):
-        raise _Failed(f"depths do not rise: {depths}")
+        raise Failed(f"depths do not rise: {depths}")
     bad = [layer.name for layer in layers if layer.width < 1 or not layer.rate > 0]
     if bad:
-        raise _Failed(f"{bad[0]}: width and rate must be above zero")
+        raise Failed(f"{bad[0]}: width and rate must be above zero")
     return f"{len(layers)}, from {names[0]} to {names[-1]}; names unique, depths rise"
 
 
-def _windows(bench: _Bench) -> str:
+def _windows(bench: Bench) -> str:
     seconds = 2.3 * bench.card.window
     samples = bench.samples(seconds)
     windows = bench.model.windows(noise(samples))
     edge = 0.0
     for window in windows:
         if abs(window.owns[0] - edge) > 1e-6 or window.owns[1] <= window.owns[0]:
-            raise _Failed(f"stretches have a gap or overlap at {edge:.3f} s")
+            raise Failed(f"stretches have a gap or overlap at {edge:.3f} s")
         edge = window.owns[1]
     if abs(edge - samples / bench.card.sample_rate) > 1e-6:
-        raise _Failed(f"stretches end at {edge:.3f} s of {seconds:.3f} s")
+        raise Failed(f"stretches end at {edge:.3f} s of {seconds:.3f} s")
     shapes = {tuple(window.values.shape) for window in windows}
     if bench.card.fixed and len(shapes) > 1:
-        raise _Failed(f"windows of several shapes, though fixed: {sorted(shapes)}")
+        raise Failed(f"windows of several shapes, though fixed: {sorted(shapes)}")
     return f"{len(windows)} over {seconds:.3g} s; each moment is owned once"
 
 
-def _runs(bench: _Bench) -> str:
+def _runs(bench: Bench) -> str:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -250,26 +144,26 @@ def _runs(bench: _Bench) -> str:
     if missing or extra:
         wrong = [f"not put out: {', '.join(missing)}"] * bool(missing)
         wrong += [f"not on the card: {', '.join(extra)}"] * bool(extra)
-        raise _Failed("; ".join(wrong))
+        raise Failed("; ".join(wrong))
     if list(got) != names:
-        raise _Failed(f"order of the layers is {', '.join(got)}")
+        raise Failed(f"order of the layers is {', '.join(got)}")
     return f"{bench.length:.3g} s of noise, all {len(names)} layers"
 
 
-def _widths(bench: _Bench) -> str:
+def _widths(bench: Bench) -> str:
     for layer in bench.card.layers:
         if layer.name not in bench.base:
             continue
         shape = tuple(bench.base[layer.name].shape)
         if len(shape) != 3 or shape[0] != 1:
-            raise _Failed(f"{layer.name} is {shape}, [batch, frames, width] was expected")
+            raise Failed(f"{layer.name} is {shape}, [batch, frames, width] was expected")
         if shape[2] != layer.width:
-            raise _Failed(f"{layer.name} is {shape[2]} wide, the card says {layer.width}")
+            raise Failed(f"{layer.name} is {shape[2]} wide, the card says {layer.width}")
     widths = sorted({output.shape[-1] for output in bench.base.values()})
     return f"as promised ({', '.join(map(str, widths))})"
 
 
-def _rates(bench: _Bench) -> str:
+def _rates(bench: Bench) -> str:
     lengths = {bench.length: bench.base}
     longer = min(3 * bench.length, bench.card.window)
     note = "one length, as windows are fixed"
@@ -283,14 +177,12 @@ def _rates(bench: _Bench) -> str:
         if layer.name not in bench.base:
             continue
         counts = [outputs[layer.name].shape[1] for outputs in lengths.values()]
-        off = [
-            count - layer.rate * seconds for count, seconds in zip(counts, lengths, strict=True)
-        ]
+        off = [count - layer.rate * seconds for count, seconds in zip(counts, lengths, strict=True)]
         # what is lost at the ends is lost at each length: only rounding may differ
         drift = abs(off[-1] - off[0])
         if max(map(abs, off)) > FRAMES or drift > 1.5:
             seconds = list(lengths)[-1]
-            raise _Failed(
+            raise Failed(
                 f"{layer.name} has {counts[-1]} frames in {seconds:.3g} s, "
                 f"{layer.rate:.4g} frames/s would be {layer.rate * seconds:.1f}"
             )
@@ -299,18 +191,18 @@ def _rates(bench: _Bench) -> str:
     return f"{note}; farthest: {name} by {worst:.1f} frames"
 
 
-def _finite(bench: _Bench) -> str:
+def _finite(bench: Bench) -> str:
     largest = 0.0
     for name, output in bench.base.items():
         if not torch.isfinite(output).all():
-            raise _Failed(f"{name} has values that are not finite")
+            raise Failed(f"{name} has values that are not finite")
         largest = max(largest, float(output.abs().max()))
         if output.numel() > 1 and float(output.min()) == float(output.max()):
-            raise _Failed(f"{name} is constant: all its values are {float(output.max()):.3g}")
+            raise Failed(f"{name} is constant: all its values are {float(output.max()):.3g}")
     return f"largest magnitude {largest:.3g}"
 
 
-def _deterministic(bench: _Bench) -> str:
+def _deterministic(bench: Bench) -> str:
     base = bench.base
     bench.afford(1)
     values = bench.values(noise(bench.samples(bench.length)))
@@ -325,20 +217,20 @@ def _deterministic(bench: _Bench) -> str:
         torch.set_num_threads(threads)
     worst, name = _farthest(base, again)
     if worst > SAME:
-        raise _Failed(f"{name} differs by {worst:.1e} between two passes over the same noise")
+        raise Failed(f"{name} differs by {worst:.1e} between two passes over the same noise")
     return "two passes are the same to the bit" if worst == 0 else f"differ by {worst:.1e}"
 
 
-def _batches(bench: _Bench) -> str:
+def _batches(bench: Bench) -> str:
     alone = bench.base
     beside = {name: output[:1] for name, output in bench.marked.items()}
     worst, name = _farthest(alone, beside)
     if worst > ALIKE:
-        raise _Failed(f"{name} differs by {worst:.1e} when other windows are in the batch")
+        raise Failed(f"{name} differs by {worst:.1e} when other windows are in the batch")
     return f"alone or beside three others: {worst:.1e} at most ({name})"
 
 
-def _times(bench: _Bench) -> str:
+def _times(bench: Bench) -> str:
     rows = bench.marked
     worst, text, judged = 0.0, "", 0
     for layer in bench.card.layers:
@@ -351,7 +243,7 @@ def _times(bench: _Bench) -> str:
         off, blur = found
         allowed = 1 / layer.rate + blur
         if abs(off) > allowed:
-            raise _Failed(
+            raise Failed(
                 f"{layer.name}: a burst moves the frame {abs(off) * 1000:.0f} ms "
                 f"{'after' if off > 0 else 'before'} its time most; "
                 f"{allowed * 1000:.0f} ms is a frame and the blur"
@@ -359,11 +251,11 @@ def _times(bench: _Bench) -> str:
         if abs(off) >= worst:
             worst, text = abs(off), f"{layer.name}, {abs(off) * 1000:.0f} ms"
     if not judged:
-        raise _Skipped("no layer has frames enough, or changes in one place")
+        raise Skipped("no layer has frames enough, or changes in one place")
     return f"{judged} of {len(bench.card.layers)} layers judged; worst {text}"
 
 
-def _until(bench: _Bench) -> str:
+def _until(bench: Bench) -> str:
     base = bench.base
     names = [layer.name for layer in bench.card.layers if layer.name in base]
     chosen = sorted({0, len(names) // 2, len(names) - 1})
@@ -376,17 +268,17 @@ def _until(bench: _Bench) -> str:
         times.append(time.perf_counter() - start)
         beyond = [name for name in got if name in names[position + 1 :]]
         if beyond:
-            raise _Failed(f"until={names[position]!r} goes on to {beyond[0]}")
+            raise Failed(f"until={names[position]!r} goes on to {beyond[0]}")
         lost = [name for name in names[: position + 1] if name not in got]
         if lost:
-            raise _Failed(f"until={names[position]!r} leaves out {lost[0]}")
+            raise Failed(f"until={names[position]!r} leaves out {lost[0]}")
         worst, name = _farthest({n: base[n] for n in names[: position + 1]}, got)
         if worst > ALIKE:
-            raise _Failed(f"until={names[position]!r} changes {name} by {worst:.1e}")
+            raise Failed(f"until={names[position]!r} changes {name} by {worst:.1e}")
     return f"{names[0]} takes {times[0] / max(times[-1], 1e-9):.0%} of the whole pass"
 
 
-def _threads(bench: _Bench) -> str:
+def _threads(bench: Bench) -> str:
     marked = bench.marked
     bench.afford(4)
     plain = noise(bench.samples(bench.length))
@@ -413,11 +305,11 @@ def _threads(bench: _Bench) -> str:
     for worker in workers:
         worker.join()
     if found:
-        raise _Failed(found[0])
+        raise Failed(found[0])
     return "the same as alone"
 
 
-def _extremes(bench: _Bench) -> str:
+def _extremes(bench: Bench) -> str:
     bench.base  # noqa: B018  without a first pass there is no cost to judge by
     bench.afford(3)
     samples = bench.samples(bench.length)
@@ -429,17 +321,17 @@ def _extremes(bench: _Bench) -> str:
     for what, signal in signals.items():
         for name, output in bench.run(bench.values(signal)).items():
             if not torch.isfinite(output).all():
-                raise _Failed(f"{what}: {name} has values that are not finite")
+                raise Failed(f"{what}: {name} has values that are not finite")
     return f"{', '.join(signals)}: finite"
 
 
-def _shortest(bench: _Bench) -> str:
+def _shortest(bench: Bench) -> str:
     minimum, rate = bench.card.minimum, bench.card.sample_rate
     bench.base  # noqa: B018
     bench.afford(1 if bench.card.fixed else 0.2)
     for name, output in bench.run(bench.values(noise(minimum))).items():
         if output.shape[1] < 1 or not torch.isfinite(output).all():
-            raise _Failed(f"{minimum} samples: {name} has no finite frame")
+            raise Failed(f"{minimum} samples: {name} has no finite frame")
     held = f"{minimum} samples ({minimum / rate * 1000:.3g} ms) work"
     if minimum == 1 or bench.card.fixed and type(bench.model).windows is Model.windows:
         return f"{held}; shorter audio is padded" if bench.card.fixed else held
@@ -447,10 +339,10 @@ def _shortest(bench: _Bench) -> str:
         bench.values(noise(minimum - 1))
     except AudioError:
         return f"{held}, one less is refused"
-    raise _Failed(f"{minimum - 1} samples are taken, though the card says at least {minimum}")
+    raise Failed(f"{minimum - 1} samples are taken, though the card says at least {minimum}")
 
 
-def _state(bench: _Bench) -> str:
+def _state(bench: Bench) -> str:
     bench.base  # noqa: B018
     bench.afford(1)
     plain = noise(bench.samples(bench.length))
@@ -459,11 +351,11 @@ def _state(bench: _Bench) -> str:
     bench.run(values)
     changed = changes(before, snapshot(bench.model))
     if changed:
-        raise _Failed(f"a pass changes {changed[0]}; keep what it computes in local variables")
+        raise Failed(f"a pass changes {changed[0]}; keep what it computes in local variables")
     return "weights and buffers as before a pass; nothing kept"
 
 
-def _cost(bench: _Bench) -> str:
+def _cost(bench: Bench) -> str:
     bench.base  # noqa: B018
     each = bench.cost / bench.length
     tensors = bench.model.network.state_dict().values()
@@ -472,9 +364,7 @@ def _cost(bench: _Bench) -> str:
     return f"{each:.3g} s {where} for a second of audio; weights {size:.4g} MiB"
 
 
-def _farthest(
-    expected: dict[str, torch.Tensor], got: dict[str, torch.Tensor]
-) -> tuple[float, str]:
+def _farthest(expected: dict[str, torch.Tensor], got: dict[str, torch.Tensor]) -> tuple[float, str]:
     """Largest difference relative to the layer's RMS, and in which layer it is."""
     worst, where = 0.0, next(iter(expected), "")
     for name, wanted in expected.items():
@@ -487,7 +377,7 @@ def _farthest(
     return worst, where
 
 
-CHECKS: dict[str, Callable[[_Bench], str]] = {
+CHECKS: dict[str, Callable[[Bench], str]] = {
     "windows": _windows,
     "runs": _runs,
     "widths": _widths,
