@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import zipfile
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -46,12 +47,20 @@ class Inert:
     def __setstate__(self, state):
         pass
 
-    def __setitem__(self, key, value):
-        pass
+
+class InertMapping:
+    """Stands in for a class of dictionaries: torch puts items into none but the standard ones."""
+
+    def __new__(cls, *args, **kwargs):
+        return OrderedDict()
 
 
 def read(
-    path: Path, *, under: tuple[str, ...] = ("state_dict",), inert: Iterable[str] = ()
+    path: Path,
+    *,
+    under: tuple[str, ...] = ("state_dict",),
+    inert: Iterable[str] = (),
+    mappings: Iterable[str] = (),
 ) -> dict[str, torch.Tensor]:
     """Tensors of a `.safetensors` file or of a PyTorch checkpoint, on the CPU, mapped if possible.
 
@@ -61,22 +70,23 @@ def read(
     ----------
     under : keys under which checkpoints of this kind keep their tensors; the first that is there
         is unwrapped.
-    inert : see `content`.
+    inert, mappings : see `content`.
 
     Raises
     ------
     WeightsInvalid : damaged, not weights at all, or a pickle that would run code.
     """
-    return tensors_in(content(path, inert=inert), path, under=under)
+    return tensors_in(content(path, inert=inert, mappings=mappings), path, under=under)
 
 
-def content(path: Path, *, inert: Iterable[str] = ()) -> object:
+def content(path: Path, *, inert: Iterable[str] = (), mappings: Iterable[str] = ()) -> object:
     """Everything that a weights file holds, tensors and what a training program put beside them.
 
     Parameters
     ----------
     inert : full names of classes that checkpoints of this kind are known to hold beside the
         tensors. Each becomes an `Inert`; a pickle that asks for anything else is refused.
+    mappings : the same for classes of dictionaries, which are pickled item by item.
 
     Raises
     ------
@@ -85,7 +95,7 @@ def content(path: Path, *, inert: Iterable[str] = ()) -> object:
     try:
         if reason := _not_weights(path):
             raise WeightsInvalid(f"{path}: {reason}; download it again")
-        return _load(path, inert)
+        return _load(path, inert, mappings)
     except (WeightsInvalid, MemoryError):
         raise
     except PermissionError:
@@ -110,13 +120,14 @@ def tensors_in(
     return tensors
 
 
-def _load(path: Path, inert: Iterable[str]) -> object:
+def _load(path: Path, inert: Iterable[str], mappings: Iterable[str]) -> object:
     if path.suffix == SAFE:
         from safetensors.torch import load_file
 
         return load_file(path)
     # a class of its own for each name: torch looks the names up by class
-    stands = [(type(name.rpartition(".")[2], (Inert,), {}), name) for name in inert]
+    kinds = [(name, Inert) for name in inert] + [(name, InertMapping) for name in mappings]
+    stands = [(type(name.rpartition(".")[2], (kind,), {}), name) for name, kind in kinds]
     with torch.serialization.safe_globals(stands):
         # only the zip form can be mapped instead of read
         mapped = zipfile.is_zipfile(path)
