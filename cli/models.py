@@ -1,77 +1,150 @@
-"""`rsa models`: the registry as a table, or one model's card with its layers."""
+"""`rsa models`: the registry as a table, one model's card, and a trial of a model."""
 
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
 from cli import options
 
 
-@click.command("models")
-@click.argument("name", required=False)
+class Models(click.Group):
+    """A group whose unknown first argument is the name of a model to show."""
+
+    def resolve_command(self, ctx, args):
+        if args[0] in self.commands:
+            return super().resolve_command(ctx, args)
+        return "show", show, args
+
+    def list_commands(self, ctx):
+        return ["check"]
+
+
+@click.group("models", cls=Models, invoke_without_command=True, subcommand_metavar="[NAME | check]")
 @options.as_json
-def command(name: str | None, as_json: bool) -> None:
-    """List the models, or show the card of one with its layers."""
+@click.option("--markdown", is_flag=True, help="Print the table as GitHub's Markdown.")
+@click.pass_context
+def command(context: click.Context, as_json: bool, markdown: bool) -> None:
+    """List the models, show the card of one (NAME), or try one out (check NAME).
+
+    NAME is a name of the table, a member of a family (hf:ID_OR_FOLDER), or a model of your own as
+    module:Attribute.
+    """
+    if context.invoked_subcommand:
+        return
+    from cli import modeltable
+
+    specs = dict(_described())
+    if as_json:
+        cards = [_json(spec) for spec in specs.values()]
+        click.echo(json.dumps(cards, indent=1))
+    elif markdown:
+        click.echo(modeltable.markdown_table(list(specs.values())))
+    else:
+        modeltable.show_models(list(specs.values()))
+
+
+@click.command("show", hidden=True)
+@click.argument("name")
+@options.as_json
+@click.pass_context
+def show(context: click.Context, name: str, as_json: bool) -> None:
+    """Show one model's card."""
+    from cli import modeltable
+
+    spec = _one(name)
+    if as_json or context.parent.params.get("as_json"):
+        click.echo(json.dumps(_json(spec), indent=1))
+    else:
+        modeltable.show_card(spec)
+
+
+@command.command("check")
+@click.argument("name")
+@click.option("--weights", type=options.PATH, metavar="PATH", help="File or folder of weights.")
+@click.option("--untrained", is_flag=True, help="Try the architecture with random weights.")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="cpu",
+    show_default=True, help="Where the network runs.",
+)  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="Of untrained weights.")
+@click.option("--offline", is_flag=True, help="Never ask the network for weights.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0), default=45.0, show_default=True,
+    help="What the passes may take; checks that would go beyond are skipped.",
+)  # fmt: skip
+@options.as_json
+@options.quiet
+@click.pass_context
+def check(
+    context: click.Context,
+    name: str,
+    weights: Path | None,
+    untrained: bool,
+    device: str,
+    seed: int,
+    offline: bool,
+    seconds: float,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Try a model before a long run: widths, rates, time stamps, threads, short input ...
+
+    Exit code 1 when a check fails, 3 when the weights are missing or wrong.
+    """
+    from cli.screen import Screen
+    from cli.steps import resolve_device
+    from extract.errors import ExtractError
+    from extract.models.base import Request
+    from extract.models.trial import FAILED, trial
+
+    spec = _one(name)
+    request = Request(weights, untrained, seed, offline)
+    screen, done, refused = Screen(quiet=quiet or as_json), [], None
+    with screen.stage(f"trial of {spec.card.name}") as progress:
+        try:
+            for each in trial(spec, request, device=resolve_device(device), seconds=seconds):
+                done.append(each)
+                progress(len(done), max(len(done), 17))
+        except ExtractError as error:
+            refused = error
+    if as_json or (context.parent and context.parent.params.get("as_json")):
+        rows = [{"check": c.name, "outcome": c.outcome, "detail": c.detail} for c in done]
+        click.echo(json.dumps({"model": spec.card.name, "checks": rows}, indent=1))
+    else:
+        from cli.modeltable import show_checks
+
+        show_checks(spec.card.name, done)
+    if refused:
+        raise refused
+    if any(each.outcome == FAILED for each in done):
+        sys.exit(1)
+
+
+def _one(name: str):
+    """The entry of one model; a usage error with the nearest name for an unknown one."""
+    from cli.steps import check_model
     from extract import models
 
-    if name:
-        from cli.steps import check_model
-
-        check_model(name)
-        _show_one(models.spec(name), as_json)
-        return
-    specs = [models.spec(each) for each in models.names()]
-    if as_json:
-        cards = [{**s.card.as_json(), "weights_present": s.present()} for s in specs]
-        click.echo(json.dumps(cards, indent=1))
-        return
-    from cli.screen import show_table
-
-    columns = ["name", "layers x width", "rate", "parameters", "trained on", "licence", "weights"]
-    show_table(
-        "Models",
-        columns,
-        [_row(spec) for spec in specs],
-        "here: weights are on this machine; fetch: they will be fetched; rsa models NAME: card",
-    )
+    check_model(name)
+    return models.spec(name)
 
 
-def _row(spec) -> list[str]:
-    card = spec.card
-    widths = sorted({layer.width for layer in card.layers})
-    span = f"{widths[0]}" if len(widths) == 1 else f"{widths[0]}-{widths[-1]}"
-    return [
-        card.name,
-        f"{len(card.layers)} x {span}",
-        f"{card.sample_rate / 1000:g} kHz",
-        f"{card.parameters / 1e6:.2f} M",
-        card.training_data,
-        card.licence,
-        "here" if spec.present() else "fetch",
-    ]
+def _described() -> Iterator[tuple[str, object]]:
+    """(name, entry) of all models; one of another package that is broken is only warned of."""
+    from extract import models
+    from extract.errors import ExtractError
+
+    for name in models.names():
+        try:
+            yield name, models.spec(name)
+        except ExtractError as error:
+            click.echo(f"rsa: left out: {error}", err=True)
 
 
-def _show_one(spec, as_json: bool) -> None:
-    card = spec.card
-    if as_json:
-        click.echo(json.dumps({**card.as_json(), "weights_present": spec.present()}, indent=1))
-        return
-    from cli.screen import show_table
-
-    where = "on this machine" if spec.present() else "not on this machine yet"
-    facts = [
-        ["name", card.name],
-        ["paper", card.paper],
-        ["source", card.url],
-        ["trained on", card.training_data],
-        ["parameters", f"{card.parameters:,}"],
-        ["sample rate", f"{card.sample_rate} Hz"],
-        ["licence", card.licence],
-        ["weights", f"{card.weights_from} ({where})"],
-        ["notes", card.notes],
-    ]
-    show_table(card.title, ["", ""], [fact for fact in facts if fact[1]])
-    layers = [[la.depth, la.name, la.width, f"{la.rate:.4g}"] for la in card.layers]
-    show_table("Layers", ["depth", "layer", "width", "frames/s"], layers)
+def _json(spec) -> dict:
+    return {**spec.card.as_json(), "weights_present": spec.present()}
