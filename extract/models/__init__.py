@@ -7,6 +7,7 @@ members are too many to list, and a user's own models (see `extract.models.own`)
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ REGISTRY = {
     "musicfm": "extract.models.musicfm:MSD",
     "musicfm-fma": "extract.models.musicfm:FMA",
     "muq": "extract.models.muq:SPEC",
+    "muq-mulan": "extract.models.muq:MULAN",
     "musicnn-mtt": "extract.models.musicnn:MTT",
     "musicnn-msd": "extract.models.musicnn:MSD",
     "vgg-mtt": "extract.models.musicnn:VGG_MTT",
@@ -35,8 +37,8 @@ ALIASES = {"musicfm-msd": "musicfm", "chordnet-s0": "chordnet"}
 
 
 def names() -> list[str]:
-    """Names of all models of the registry, in its order."""
-    return list(REGISTRY)
+    """Names of all models of the registry, in its order, then those that packages brought."""
+    return [*REGISTRY, *_installed()]
 
 
 def spec(name: str) -> ModelSpec:
@@ -45,7 +47,8 @@ def spec(name: str) -> ModelSpec:
     Raises
     ------
     KeyError : no such model.
-    ExtractError : a member of a family that cannot be described; the message says why.
+    ExtractError : a member of a family, or a user's own model, that cannot be described; the
+        message says why.
     """
     name = ALIASES.get(name, name)
     if name in REGISTRY:
@@ -53,6 +56,11 @@ def spec(name: str) -> ModelSpec:
     family, colon, detail = name.partition(":")
     if colon and family in FAMILIES:
         return _resolve(FAMILIES[family][0])(detail)
+    installed = _installed()
+    if name in installed:
+        return _resolve("extract.models.own:from_entry_point")(installed[name])
+    if detail.isidentifier() and all(part.isidentifier() for part in family.split(".")):
+        return _resolve("extract.models.own:from_path")(name)
     raise KeyError(name)
 
 
@@ -66,6 +74,11 @@ def references() -> Model:
     from extract.models.base import Request
 
     return _resolve(REFERENCES).load(Request())
+
+
+def _installed() -> dict[str, EntryPoint]:
+    """Models that other packages offer in the group `rsa.models`."""
+    return {e.name: e for e in entry_points(group="rsa.models") if e.name not in REGISTRY}
 
 
 def _resolve(place: str):
