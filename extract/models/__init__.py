@@ -19,6 +19,14 @@ REGISTRY = {
     "musicfm-fma": "extract.models.musicfm:FMA",
     "muq": "extract.models.muq:SPEC",
     "muq-mulan": "extract.models.muq:MULAN",
+    "mert-v0": "extract.models.mert:V0",
+    "mert-v0-public": "extract.models.mert:V0_PUBLIC",
+    "mert-95m": "extract.models.mert:V1_95M",
+    "mert-330m": "extract.models.mert:V1_330M",
+    "music2vec": "extract.models.music2vec:SPEC",
+    "hubert-base": "extract.models.speech:HUBERT_BASE",
+    "data2vec-base": "extract.models.speech:DATA2VEC_BASE",
+    "wav2vec2-base": "extract.models.speech:WAV2VEC2_BASE",
     "musicnn-mtt": "extract.models.musicnn:MTT",
     "musicnn-msd": "extract.models.musicnn:MSD",
     "vgg-mtt": "extract.models.musicnn:VGG_MTT",
@@ -30,7 +38,10 @@ REGISTRY = {
     "chordnet-s4": "extract.models.chordnet:S4",
 }
 # family -> (module:function of what stands after the colon, what that is)
-FAMILIES: dict[str, tuple[str, str]] = {}
+FAMILIES: dict[str, tuple[str, str]] = {
+    "music2vec": ("extract.models.music2vec:spec_of", "a folder or file of a music2vec"),
+    "musichubert": ("extract.models.musichubert:spec_of", "a folder or file of a MusicHuBERT"),
+}
 # not a module named `references`: importing it would hide the function below
 REFERENCES = "extract.models.descriptors:SPEC"
 ALIASES = {"musicfm-msd": "musicfm", "chordnet-s0": "chordnet"}
