@@ -300,13 +300,14 @@ def load_other(card: ModelCard, path: Path, request: Request) -> Mule:
 NOTES = (
     "Inputs are slices of 3 s, one every 2 s, standardised one by one; in frames and segments the "
     "first half second of a clip stands with its first slice, whose audio begins after it. "
-    "Frame-wise layers are means over frequency of the maps: slow at 6.25 Hz, fast at 25 Hz, "
-    "blocks before the activation that follows them. fused0 to fused3: what enters the slow "
-    "stages, the slow path's channels first, then those that come from the fast path. pooled, "
-    "embedding: one frame a slice, 1536 slow and 192 fast channels, before and after the last "
-    "activation. Waveforms are halved, as the original's reader does. Clips shorter than 3 s are "
-    "followed by silence. The untrained twin has its residual branches switched on (gain 1; "
-    "training starts from 0, where blocks do nothing)."
+    "Frame-wise layers are means over frequency of the maps: slow at 6.25 Hz, whose stem looks at "
+    "every eighth frame of the mel, and fast at 25 Hz; stems and blocks before the activation that "
+    "follows them. fused0 to fused3: what enters the slow stages, the slow path's channels first, "
+    "then those that come from the fast path. pooled, embedding: one frame a slice, 1536 slow and "
+    "192 fast channels, before and after the last activation. Waveforms are halved, as the "
+    "original's reader does. Clips shorter than 3 s are followed by silence. The untrained twin "
+    "has its residual branches switched on (gain 1; training starts from 0, where most blocks "
+    "copy their input)."
 )
 _CARD = ModelCard(
     name="mule",
