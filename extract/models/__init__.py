@@ -27,6 +27,7 @@ REGISTRY = {
     "hubert-base": "extract.models.speech:HUBERT_BASE",
     "data2vec-base": "extract.models.speech:DATA2VEC_BASE",
     "wav2vec2-base": "extract.models.speech:WAV2VEC2_BASE",
+    "mule": "extract.models.mule:SPEC",
     "musicnn-mtt": "extract.models.musicnn:MTT",
     "musicnn-msd": "extract.models.musicnn:MSD",
     "vgg-mtt": "extract.models.musicnn:VGG_MTT",
@@ -41,6 +42,7 @@ REGISTRY = {
 FAMILIES: dict[str, tuple[str, str]] = {
     "music2vec": ("extract.models.music2vec:spec_of", "a folder or file of a music2vec"),
     "musichubert": ("extract.models.musichubert:spec_of", "a folder or file of a MusicHuBERT"),
+    "mule": ("extract.models.mule:spec_of", "a folder or file of a network of MULE's layout"),
 }
 # not a module named `references`: importing it would hide the function below
 REFERENCES = "extract.models.descriptors:SPEC"
