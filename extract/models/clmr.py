@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -117,7 +118,7 @@ def _out_of_archive(path: Path) -> Iterator[Path]:
         try:
             with zipfile.ZipFile(path) as archive:
                 file.write_bytes(archive.read(member))
-        except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
             raise WeightsInvalid(f"{path}: {member} cannot be read ({error})") from None
         yield file
 
