@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 
+from extract import checkpoint
 from extract.errors import WeightsInvalid
 
 # classes in the pickles of its several versions, beside the tensors; none is run
@@ -22,14 +24,15 @@ INERT = (
     "builtins.int",
     "builtins.list",
     "builtins.str",
-    "collections.Counter",
-    "collections.defaultdict",
     "fairseq.data.dictionary.Dictionary",
     "fairseq.dataclass.configs.FairseqConfig",
     "fairseq.meters.AverageMeter",
     "fairseq.meters.TimeMeter",
     "fairseq.meters.StopwatchMeter",
     "fairseq.logging.meters.AverageMeter",
+    "numpy._core.multiarray.scalar",
+    "numpy.core.multiarray.scalar",
+    "numpy.dtype",
     "omegaconf.base.ContainerMetadata",
     "omegaconf.base.Metadata",
     "omegaconf.dictconfig.DictConfig",
@@ -42,6 +45,7 @@ INERT = (
     "omegaconf.nodes.StringNode",
     "typing.Any",
 )
+MAPPINGS = ("collections.defaultdict",)
 # heads, targets and teachers that training needs and features do not
 UNUSED = (
     "_ema",
@@ -70,6 +74,11 @@ RULES = (
     # a GroupNorm, or a LayerNorm between two transpositions
     (r"(feature_extractor\.conv_layers\.\d+)\.2\.(?:1\.)?(weight|bias)$", r"\1.layer_norm.\2"),
 )
+
+
+def read(path: Path) -> object:
+    """Everything in a weights file, be it fairseq's or not; see `extract.checkpoint.content`."""
+    return checkpoint.content(path, inert=INERT, mappings=MAPPINGS)
 
 
 def is_from_fairseq(tensors: Mapping[str, torch.Tensor]) -> bool:

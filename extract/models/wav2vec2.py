@@ -191,7 +191,7 @@ def from_file(published: Published, path: Path, *, source: str) -> HostedModel:
     ------
     WeightsInvalid : tensors missing, misshapen or unexplained; a configuration of another network.
     """
-    kind, inside = published.kind, checkpoint.content(path, inert=fairseq.INERT)
+    kind, inside = published.kind, fairseq.read(path)
     tensors = _own_names(checkpoint.tensors_in(inside, path, under=("model", "state_dict")))
     unused, trained = (*UNUSED, *published.unused), {}
     if fairseq.is_from_fairseq(tensors):
