@@ -28,6 +28,9 @@ REGISTRY = {
     "data2vec-base": "extract.models.speech:DATA2VEC_BASE",
     "wav2vec2-base": "extract.models.speech:WAV2VEC2_BASE",
     "mule": "extract.models.mule:SPEC",
+    "clmr": "extract.models.clmr:SPEC",
+    "tune": "extract.models.tune:TAIL5",
+    "tune-plus": "extract.models.tune:PLUS",
     "musicnn-mtt": "extract.models.musicnn:MTT",
     "musicnn-msd": "extract.models.musicnn:MSD",
     "vgg-mtt": "extract.models.musicnn:VGG_MTT",
@@ -43,6 +46,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "music2vec": ("extract.models.music2vec:spec_of", "a folder or file of a music2vec"),
     "musichubert": ("extract.models.musichubert:spec_of", "a folder or file of a MusicHuBERT"),
     "mule": ("extract.models.mule:spec_of", "a folder or file of a network of MULE's layout"),
+    "tune": ("extract.models.tune:spec_of", "a member of the TUNe family, cont2 or tail3-free"),
 }
 # not a module named `references`: importing it would hide the function below
 REFERENCES = "extract.models.descriptors:SPEC"
