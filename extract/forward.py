@@ -29,6 +29,8 @@ FREE_SHARE = 0.7  # of a GPU's free memory that batches may take
 TURNS = 2  # batches in work on a GPU at once
 PRECISIONS = ("float32", "tf32", "bf16", "fp16")
 REDUCED = {"bf16": torch.bfloat16, "fp16": torch.float16}
+# devices without the arithmetic; a CPU has fp16, but at a hundredth of the speed
+WITHOUT = {"tf32": ("cpu", "mps"), "fp16": ("cpu",)}
 
 Say = Callable[[str], None]
 
@@ -61,8 +63,10 @@ class Forward:
         self.kind = device.partition(":")[0]
         if precision not in PRECISIONS:
             raise OptionUnsuitable(f"--precision {precision}: there are {', '.join(PRECISIONS)}")
-        if precision == "tf32" and self.kind != "cuda":
-            raise OptionUnsuitable(f"--precision tf32: {device} has none; use float32 or bf16")
+        if self.kind in WITHOUT.get(precision, ()):
+            raise OptionUnsuitable(
+                f"--precision {precision}: not for {device}; use float32 or bf16 there"
+            )
         self.until = model.layers[-1].name
         self._compiled, self._say = compiled, say or warnings.warn
         self._cores = torch.get_num_threads() if self.kind == "cpu" else TURNS

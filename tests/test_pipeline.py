@@ -249,7 +249,8 @@ def test_a_reduced_precision_is_measured_on_the_audio_at_hand(tmp_path):
     assert 0 < off < 1e-2
 
 
-def test_a_layer_outside_the_range_of_fp16_is_named(tmp_path):
+def test_a_layer_outside_the_range_of_fp16_is_named(tmp_path, monkeypatch):
+    monkeypatch.delitem(forward.WITHOUT, "fp16")
     data = SmallData()
     with pytest.raises(ActivationsInvalid, match="fp16: layer double of small"):
         extract(
@@ -257,7 +258,7 @@ def test_a_layer_outside_the_range_of_fp16_is_named(tmp_path):
         )
 
 
-@pytest.mark.parametrize("precision", ["tf32", "int8"])
+@pytest.mark.parametrize("precision", ["tf32", "fp16", "int8"])
 def test_a_precision_the_device_has_not(tmp_path, precision):
     data = SmallData()
     with pytest.raises(OptionUnsuitable, match=f"--precision {precision}"):

@@ -74,7 +74,8 @@ class _Branch(nn.Module, ABC):
         alive = weight.abs().sum((1, 2)) > DEAD
         largest = spectrogram.new_zeros(*spectrogram.shape[:2], len(weight))
         if alive.any():
-            largest[..., alive] = self._largest(spectrogram, weight[alive])
+            found = self._largest(spectrogram, weight[alive])
+            largest[..., alive] = found.to(largest.dtype)
         values = torch.relu(largest * sign + self.bias)
         return self.norm(values.transpose(1, 2)).transpose(1, 2)
 
