@@ -264,7 +264,10 @@ def _build(kind: Kind, settings: dict, source: Path) -> torch.nn.Module:
             attn_implementation="sdpa",
         )
         return getattr(transformers, f"{kind.library}Model")(config)
-    except (ValueError, TypeError, KeyError, ArithmeticError, RuntimeError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # the library raises many kinds
+        error = error.__cause__ or error
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise WeightsInvalid(f"{source}: sizes make no network ({first})") from None
 
