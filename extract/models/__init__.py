@@ -40,6 +40,10 @@ REGISTRY = {
     "chordnet-s2": "extract.models.chordnet:S2",
     "chordnet-s3": "extract.models.chordnet:S3",
     "chordnet-s4": "extract.models.chordnet:S4",
+    "fcpe": "extract.models.fcpe:SPEC",
+    "crepe": "extract.models.crepe:FULL",
+    "crepe-tiny": "extract.models.crepe:TINY",
+    "transkun": "extract.models.transkun:SPEC",
 }
 # family -> (module:function of what stands after the colon, what that is)
 FAMILIES: dict[str, tuple[str, str]] = {
