@@ -34,7 +34,7 @@ class Spectrograms(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("filters", torch.zeros(FRAME // 2 + 1, BANDS))
+        self.register_buffer("filters", mel_filters())
         self.register_buffer("hann", torch.hann_window(FRAME))
         places = torch.arange(1, WINDOWS) / WINDOWS
         self.width = nn.Parameter(-torch.ones(WINDOWS - 1))  # before the sigmoid, in half frames
@@ -60,6 +60,17 @@ class Spectrograms(nn.Module):
             mel = (power @ self.filters).add_(FLOOR).log_()
             spectrograms.append((mel - math.log(FLOOR)) / -math.log(FLOOR))
         return torch.stack(spectrograms, 1)
+
+
+def mel_filters() -> torch.Tensor:
+    """[2049, 229]: triangles with a peak of 1, equally spaced in mel (HTK) from 30 to 8000 Hz."""
+    low, high = (2595 * math.log10(1 + hertz / 700) for hertz in (30, 8000))
+    mels = torch.linspace(low, high, BANDS + 2, dtype=torch.float64)
+    edges = 700 * (10 ** (mels / 2595) - 1)
+    hertz = torch.linspace(0, RATE / 2, FRAME // 2 + 1, dtype=torch.float64)[:, None]
+    rising = (hertz - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - hertz) / (edges[2:] - edges[1:-1])
+    return torch.minimum(rising, falling).clamp_min(0).float()
 
 
 class Places(nn.Module):
