@@ -1,4 +1,4 @@
-"""Reading a `.keras` file (Keras 2.12 and later): layers and their variables, without TensorFlow.
+"""Reading a `.keras` file of Keras 2 (2.12 and later), layer by layer, without TensorFlow.
 
 The file is a zip of `metadata.json`, `config.json` and `model.weights.h5`. The first two describe
 the network, the third holds the numbers, in HDF5. Nothing is unpacked to disk, no class of the file
@@ -27,9 +27,8 @@ from extract.errors import WeightsInvalid, WeightsMissing
 
 SUFFIX = ".keras"
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
-# where Keras 2 and Keras 3 keep the layers of a model
-ROOTS = ("_layer_checkpoint_dependencies", "layers")
-MOST_JSON, MOST_WEIGHTS = 64 << 20, 4 << 30
+MEMBERS = {CONFIG: 64 << 20, WEIGHTS: 4 << 30}  # name -> most bytes that are read
+ROOT = "_layer_checkpoint_dependencies"
 MOST_OBJECTS, MOST_DEPTH = 100_000, 16
 POINTER = b"version https://git-lfs"
 
@@ -79,26 +78,24 @@ def _members(path: Path) -> tuple[bytes, bytes]:
                 "the file itself"
             )
         with zipfile.ZipFile(path) as archive:
-            return _member(archive, CONFIG, MOST_JSON), _member(archive, WEIGHTS, MOST_WEIGHTS)
+            found = [_member(archive, *each, path) for each in MEMBERS.items()]
+        return found[0], found[1]
     except FileNotFoundError:
         raise WeightsMissing(f"{path}: there is no such file") from None
-    except KeyError as error:
-        raise WeightsInvalid(
-            f"{path}: no {str(error).split(chr(39))[1]} in it; is this a Keras file?"
-        ) from None
-    except WeightsInvalid as error:
-        text = str(error)
-        raise WeightsInvalid(text if text.startswith(str(path)) else f"{path}: {text}") from None
+    except PermissionError:
+        raise WeightsInvalid(f"{path}: may not be read; change its permissions") from None
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         raise WeightsInvalid(
             f"{path}: damaged, or not a Keras file ({_first(error)}); download it again"
         ) from None
 
 
-def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+def _member(archive: zipfile.ZipFile, name: str, most: int, path: Path) -> bytes:
+    if name not in archive.namelist():
+        raise WeightsInvalid(f"{path}: no {name} in it; is this a Keras file?")
     size = archive.getinfo(name).file_size
     if size > most:
-        raise WeightsInvalid(f"{name} would be {size} bytes; at most {most} are read")
+        raise WeightsInvalid(f"{path}: {name} would be {size} bytes; at most {most} are read")
     return archive.read(name)
 
 
@@ -175,22 +172,31 @@ def _array(item, here: str, left: list[int]) -> torch.Tensor | None:
 def _joined(
     described: list[tuple[str, str]], arrays: dict[str, torch.Tensor | None], path: Path
 ) -> list[KerasLayer]:
-    root = next((root for root in ROOTS if root in arrays), None)
-    if root is None:
-        raise WeightsInvalid(f"{path}: {WEIGHTS} has no layers; is this the file of a whole model?")
+    if ROOT not in arrays:
+        raise WeightsInvalid(f"{path}: {WEIGHTS} has no layers, or is not of Keras 2")
     groups: dict[str, dict[str, torch.Tensor]] = {}
+    empty = []
     for place, values in arrays.items():
         top, _, rest = place.partition("/")
         group, _, inside = rest.partition("/")
-        if top == root and inside and values is not None:
+        if top == ROOT and values is not None and inside:
             groups.setdefault(group, {})[inside] = values
+        elif top == ROOT and values is None and group:
+            empty.append(group)
     joined: list[KerasLayer | None] = [None] * len(described)
     for kind in dict.fromkeys(kind for kind, _ in described):
         stem = snake_case(kind)
-        numbered = {n: g for g in groups if (n := _number(g, stem)) is not None}
+        held = {n: g for g in groups if (n := _number(g, stem)) is not None}
         members = [i for i, (k, _) in enumerate(described) if k == kind]
-        for i, number in zip(members, _numbers(sorted(numbered), len(members)), strict=True):
-            taken = groups.pop(numbered.pop(number)) if number in numbered else {}
+        numbers = _numbers(sorted(held), len(members))
+        seen = {n for group in empty if (n := _number(group, stem)) is not None}
+        if len(held) < len(members) and seen - set(numbers):
+            raise WeightsInvalid(
+                f"{path}: layers of class {kind} are not numbered in Keras 2's way; which of them "
+                "have variables cannot be told"
+            )
+        for i, number in zip(members, numbers, strict=True):
+            taken = groups.pop(held.pop(number)) if number in held else {}
             joined[i] = KerasLayer(kind, described[i][1], taken)
     if groups:
         raise WeightsInvalid(

@@ -158,7 +158,7 @@ def test_snake_case_is_that_of_keras(kind, snake):
 
 # what is refused
 
-ROOT = "_layer_checkpoint_dependencies"
+ROOT = kerasfile.ROOT
 
 
 def _external_link(file):
@@ -244,6 +244,21 @@ def test_a_group_without_a_layer_is_named(tmp_path):
     _refused(write(tmp_path / "m.keras", _some(), change=another), "dense_2", "no layer")
 
 
+def test_numbers_of_another_way_of_counting_are_refused(tmp_path):
+    """Keras 3 counts a layer once: the learned gains would be found in the wrong layers."""
+
+    def change(file):
+        del file[ROOT]
+        for number, values in enumerate([None, 5.0, None, None, 6.0, None]):
+            group = file.create_group(f"{ROOT}/scale{f'_{number}' if number else ''}/vars")
+            if values:
+                group["0"] = _value(values)
+
+    scales = [layer for layer in _some() if layer[0] == "Scale"]
+    path = write(tmp_path / "m.keras", scales, change=change)
+    _refused(path, "class Scale", "cannot be told")
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -297,7 +312,7 @@ def test_a_cut_file_is_damaged(tmp_path):
 
 def test_a_member_that_would_fill_the_memory_is_not_read(tmp_path, monkeypatch):
     path = write(tmp_path / "m.keras", _some())
-    monkeypatch.setattr(kerasfile, "MOST_WEIGHTS", 1000)
+    monkeypatch.setitem(kerasfile.MEMBERS, "model.weights.h5", 1000)
     _refused(path, "at most 1000 are read")
 
 

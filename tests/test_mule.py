@@ -532,6 +532,12 @@ def test_the_pointer_of_the_repository_is_no_file_of_weights(tmp_path):
         mule.SPEC.load(Request(weights=tmp_path))
 
 
+def test_the_old_format_is_named(tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes(b"x")
+    with pytest.raises(WeightsInvalid, match=r"a SavedModel, .* give model\.keras"):
+        mule.SPEC.load(Request(weights=tmp_path))
+
+
 def test_siblings_are_files_of_the_users(tmp_path):
     spec = mule.spec_of(str(tmp_path / "audioset.keras"))
     assert spec.card.name == f"mule:{tmp_path / 'audioset.keras'}"

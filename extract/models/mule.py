@@ -270,6 +270,15 @@ def _record(network: SlowFast, source: str, trained: bool) -> WeightsRecord:
     return WeightsRecord(sha256_of_tensors(network.state_dict()), source, trained)
 
 
+def _located(given: Path) -> Path:
+    if (given / "saved_model.pb").is_file():
+        raise WeightsInvalid(
+            f"{given}: a SavedModel, the format of before June 2024, which is not read; "
+            f"give {KERAS} of today's repository, or {FILE} of the hub's {REPO}"
+        )
+    return checkpoint.locate(given, (FILE, KERAS))
+
+
 def load(card: ModelCard, request: Request) -> Mule:
     """MULE as the user wants it; see `Request`."""
     if request.untrained:
@@ -277,7 +286,7 @@ def load(card: ModelCard, request: Request) -> Mule:
     if request.weights is None:
         path = hub.fetch(REPO, FILE, REVISION, licence=LICENCE, offline=request.offline)
         return trained(card, read(path), path=path, source=f"hub {REPO} {FILE}")
-    path = checkpoint.locate(request.weights, (FILE, KERAS))
+    path = _located(request.weights)
     tensors = read(path)
     if path.suffix == kerasfile.SUFFIX and (found := sha256_of_file(path)) != KERAS_SHA256:
         raise WeightsInvalid(
@@ -293,7 +302,7 @@ def load_other(card: ModelCard, path: Path, request: Request) -> Mule:
         raise OptionUnsuitable(f"{card.name} names its weights: leave out --weights")
     if request.untrained:
         return untrained(card, request.seed)
-    path = checkpoint.locate(path, (FILE, KERAS))
+    path = _located(path)
     return trained(card, read(path), path=path, source=f"file {path.name}")
 
 
