@@ -70,7 +70,16 @@ _HYPER = [
         "nodes.InterpolationResultNode",
     ),
 ]
-INERT = (*_CALLBACKS, *_TRAINER, *_HYPER)
+# modules and losses, where a run kept them among its hyper-parameters
+_MODULES = _under(
+    ["torch.nn.modules"],
+    "container.Sequential container.ModuleList container.ModuleDict conv.Conv1d conv.Conv2d "
+    "conv.ConvTranspose1d batchnorm.BatchNorm1d batchnorm.BatchNorm2d normalization.LayerNorm "
+    "activation.ReLU activation.GELU pooling.MaxPool1d pooling.MaxPool2d pooling.AvgPool1d "
+    "pooling.AdaptiveAvgPool1d linear.Linear linear.Identity dropout.Dropout "
+    "loss.CrossEntropyLoss loss.BCEWithLogitsLoss loss.BCELoss loss.MSELoss",
+)
+INERT = (*_CALLBACKS, *_TRAINER, *_HYPER, *_MODULES)
 """Classes that a checkpoint may name, 1.0 to 2.x."""
 
 MAPPINGS = (

@@ -7,6 +7,7 @@ import os
 import lightning_files as files
 import pytest
 import torch
+from torch import nn
 
 from extract import checkpoint, lightning
 from extract.errors import WeightsInvalid, WeightsMissing
@@ -44,6 +45,13 @@ def test_every_class_of_the_trainer_is_a_stand_in(name, tmp_path):
         torch.save({"state_dict": TENSORS, "states": {kind: thing}}, tmp_path / "x.ckpt")
     with files.armed():
         assert set(lightning.read(tmp_path / "x.ckpt")) == set(TENSORS)
+
+
+def test_a_network_kept_among_the_hyper_parameters(tmp_path):
+    kept = nn.Sequential(nn.Conv1d(1, 2, 3), nn.BatchNorm1d(2), nn.ReLU(), nn.MaxPool1d(3))
+    content = {"state_dict": TENSORS, "hyper_parameters": {"encoder": kept, "loss": nn.MSELoss()}}
+    torch.save(content, tmp_path / "x.ckpt")
+    assert set(lightning.read(tmp_path / "x.ckpt")) == set(TENSORS)
 
 
 @pytest.mark.parametrize("name", [n for n in lightning.MAPPINGS if "lightning" in n])

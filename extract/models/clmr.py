@@ -43,7 +43,7 @@ FILES = (ARCHIVE, CHECKPOINT, Path(CHECKPOINT).name, "clmr_checkpoint_10000.zip"
 LARGEST = 256 << 20
 """Bytes of a checkpoint inside an archive; with the optimiser's state it has about 35 million."""
 # the encoder, should it stand whole among the hyper-parameters
-INERT = ("clmr.models.sample_cnn.SampleCNN", "clmr.models.SampleCNN")
+INERT = ("clmr.models.sample_cnn.SampleCNN",)
 UNUSED = {"projector", "fc", "num_batches_tracked"}
 
 
@@ -73,8 +73,6 @@ class SampleCNN(nn.Module):
 
 class Clmr(Model):
     """CLMR's encoder behind the common interface."""
-
-    card: ModelCard
 
     def __init__(self, published: Published, weights: WeightsRecord):
         self.card, self.weights = CARD, weights

@@ -289,6 +289,8 @@ def _notes(detail: str, variant: Variant) -> str:
         "pooling and links. Contr-1 and, where there is one, Expa-4 have a frame a sample; means "
         "over time of the last layer are the embedding."
     )
+    if variant.linked:
+        notes += " Tail-1 to Tail-4 also see the U-Net's block of their scale."
     if variant.deeper:
         notes += (
             f" Down-1 to Down-{variant.deeper} lie below Bot-U, which is not the lowest here; "
@@ -314,7 +316,9 @@ def _spec(name: str, detail: str) -> ModelSpec:
         paper="Vélez Vásquez & Burgoyne 2022, Tailed U-Net: Multi-Scale Music Representation "
         "Learning, ISMIR",
         url=REPOSITORY,
-        training_data="MagnaTagATune, 10,000 epochs (contrastive, no labels)",
+        training_data="MagnaTagATune, 10,000 epochs (contrastive, no labels)"
+        if detail in FILES
+        else "in the paper MagnaTagATune (contrastive, no labels)",
         licence=LICENCE,
         parameters=parameters,
         sample_rate=RATE,
