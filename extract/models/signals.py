@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 LOUDNESS, BURST, LENGTH = 0.05, 0.4, 0.02  # RMS of noise and of a burst; seconds of a burst
+FOOT = 0.2  # of the largest change, down to which the width of a change is measured
 FEW = 4  # frames below which no time can be told
 
 
@@ -41,8 +42,8 @@ def misplaced(
 
     Returns
     -------
-    The median of the offsets (above zero: too late) and half the width of the change at half its
-    height; None where the layer has too few frames, or the burst changes half the window.
+    The median of the offsets (above zero: too late) and half the width of the change at a fifth of
+    its height; None where the layer has too few frames, or the burst changes half the window.
     """
     frames = rows.shape[1]
     if frames < FEW:
@@ -51,13 +52,12 @@ def misplaced(
     offsets, blurs = [], []
     for profile, at in zip(change, times, strict=True):
         peak = int(profile.argmax())
-        high = profile >= profile[peak] / 2
         left = right = peak
-        while left > 0 and high[left - 1]:
+        while left > 0 and profile[left - 1] >= FOOT * profile[peak]:
             left -= 1
-        while right < frames - 1 and high[right + 1]:
+        while right < frames - 1 and profile[right + 1] >= FOOT * profile[peak]:
             right += 1
-        if profile[peak] == 0 or high.mean() > 0.5:
+        if profile[peak] == 0 or (profile >= profile[peak] / 2).mean() > 0.5:
             continue
         offsets.append(center + peak / rate - at)
         blurs.append((right - left) / 2 / rate + LENGTH / 2)

@@ -47,6 +47,8 @@ def _found(place: str, values: Mapping, depth: int = 2):
 
 def _print(tensor: torch.Tensor) -> tuple:
     """Shape and a sum over the bits: quick on a gigabyte, and blind to no single change."""
+    if tensor.is_meta:
+        return tuple(tensor.shape), "meta"
     flat = tensor.detach().contiguous().reshape(-1)
     size = flat.element_size()
     kind = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}.get(size)

@@ -7,6 +7,7 @@ nothing, so that a large network is sounded in about a second.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from torch import nn
 from extract.models.signals import noise
 
 Run = Callable[[torch.Tensor], Mapping[str, torch.Tensor]]
-FAINT = 1e-4  # of the largest gradient; what lies below comes through norms over the whole window
+FAINT = 1e-4  # of the largest gradient
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def sound(
     run: Run,
     longest: int,
     *,
-    device: str = "meta",
+    device: str = "cpu",
     least: int = 1,
     values: Run | None = None,
 ) -> tuple[dict[str, Sounded], int]:
@@ -98,12 +99,15 @@ def sound(
     hops: dict[str, float | None] = {}
     for name in at(longest):
         hops[name] = _hop(at, name, minimum, longest)
-    centers = _centers(values, hops, longest) if values else {}
+    known_centers: dict[str, float] = {}
+    if values:
+        slowest = max((hop for hop in hops.values() if hop), default=1.0)
+        known_centers = centers(values, hops, (int(min(longest, max(24 * slowest, 8000))),))
     found = {
         name: Sounded(
             shape[2],
             hops[name],
-            centers.get(name, (hops[name] or longest) / 2),
+            known_centers.get(name, (hops[name] or longest) / 2),
         )
         for name, shape in at(longest).items()
     }
@@ -150,30 +154,39 @@ def _hop(at: Callable, name: str, minimum: int, longest: int) -> float | None:
     return (first(many) - first(few)) / (many - few)
 
 
-def _centers(values: Run, hops: Mapping[str, float | None], longest: int) -> dict[str, float]:
+def centers(
+    values: Run, hops: Mapping[str, float | None], shape: tuple[int, ...], axis: int = 0
+) -> dict[str, float]:
     """Centre of frame 0 of each layer, in samples, from the input that moves a middle frame.
 
     Attention reaches everywhere, so only the first layer of each rate is asked: those that follow
-    at that rate keep its frames.
+    at that rate keep its frames. Layers that cannot be told are left out.
+
+    Parameters
+    ----------
+    values : the network's input [1, *shape], which asks for a gradient, -> layers.
+    hops : layer -> steps of the input's axis of time from one frame to the next.
+    shape, axis : of the input without its batch, and which of its axes is time.
     """
     reach = {name: hop for name, hop in hops.items() if hop}
     ask: dict[float, str] = {}
     for name, hop in reach.items():
         ask.setdefault(hop, name)
-    if not ask:
-        return {}
-    length = int(min(longest, max(24 * max(ask), 8000)))
-    signal = noise(length)[None].requires_grad_(True)
+    signal = noise(math.prod(shape)).reshape(1, *shape).requires_grad_(True)
     try:
         with torch.enable_grad():
             outputs = values(signal)
-            found = {hop: _center(signal, outputs[name], hop) for hop, name in ask.items()}
-    except RuntimeError:  # a network that lets no gradient through
+            found = {
+                hop: _center(signal, outputs[name], hop, axis)
+                for hop, name in ask.items()
+                if name in outputs
+            }
+    except (RuntimeError, NotImplementedError):  # a network that lets no gradient through
         return {}
-    return {name: found[hop] for name, hop in reach.items() if found[hop] is not None}
+    return {name: found[hop] for name, hop in reach.items() if found.get(hop) is not None}
 
 
-def _center(signal: torch.Tensor, output: torch.Tensor, hop: float) -> float | None:
+def _center(signal: torch.Tensor, output: torch.Tensor, hop: float, axis: int) -> float | None:
     frame = output.shape[1] // 2
     weights = torch.linspace(1, 2, output.shape[2])  # a norm makes the plain sum constant
     (grad,) = torch.autograd.grad(
@@ -181,10 +194,12 @@ def _center(signal: torch.Tensor, output: torch.Tensor, hop: float) -> float | N
     )
     if grad is None or not torch.isfinite(grad).all() or not grad.any():
         return None
-    size = grad[0].abs()
-    seen = torch.nonzero(size > FAINT * size.max())[:, 0]
+    others = [k for k in range(grad.ndim - 1) if k != axis]
+    # what lies far below the largest, or near the median, came through norms over the whole window
+    size = grad[0].abs().sum(dim=others) if others else grad[0].abs()
+    seen = torch.nonzero(size > max(FAINT * size.max(), 10 * size.median()))[:, 0]
     first, last = int(seen[0]), int(seen[-1])
-    if last - first > 0.6 * signal.shape[1]:  # it sees all: where most comes from
+    if last - first > 0.6 * len(size):  # it sees all: where most comes from
         power = size.double().square()
         middle = float((power * torch.arange(len(power))).sum() / power.sum())
     else:

@@ -180,7 +180,7 @@ def _rates(bench: Bench) -> str:
         off = [count - layer.rate * seconds for count, seconds in zip(counts, lengths, strict=True)]
         # what is lost at the ends is lost at each length: only rounding may differ
         drift = abs(off[-1] - off[0])
-        lost = FRAMES + 2 * layer.center * layer.rate
+        lost = FRAMES + max(0.0, 2 * layer.center * layer.rate)
         if max(off) > FRAMES or -min(off) > lost or drift > 1.5:
             seconds = list(lengths)[-1]
             raise Failed(
