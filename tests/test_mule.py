@@ -369,7 +369,8 @@ def described(tensors: dict[str, torch.Tensor], sizes: nfnet.Sizes) -> Described
     """What a Keras file of these weights describes.
 
     Layers are named as they were made, a path after the other, and stand as they are run, both
-    paths side by side. Gains that are learned stand among factors of the same class.
+    paths side by side. Gains that are learned stand among factors of the same class. The reader was
+    also held against a file that Keras 2.13 itself had written of a network of these sizes.
     """
     convs, dense, gains = mule.published_names(sizes)
 
@@ -390,13 +391,16 @@ def described(tensors: dict[str, torch.Tensor], sizes: nfnet.Sizes) -> Described
         beta, gain, alpha = (_name("scalar_multiply", 3 * at + k) for k in range(3))
         yield ("ScalarMultiply", beta, {})
         yield from (conv(f"{name}.convs.{k}") for k in range(4))
-        if not j:
+        late = i == len(sizes.depths) - 1  # layers stand by their distance from the end
+        if not j and not late:
             yield conv(f"{name}.skip_conv")
         yield from (full_layer(f"{name}.se.fc{k}") for k in (1, 2))
         # the two factors of a path are not in one order, so that only counting can tell them
         own = ("ScalarMultiply", gain, {"vars/0": tensors[f"{name}.skip_gain"].squeeze()})
         other = ("ScalarMultiply", alpha, {})
         yield from (own, other) if path == "slow" else (other, own)
+        if not j and late:
+            yield conv(f"{name}.skip_conv")
 
     layers = [("InputLayer", "input_1", {})]
     for k in range(4):

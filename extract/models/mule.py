@@ -181,8 +181,10 @@ def from_keras(
     `projector.`. A layer that is not known keeps its name, and is refused when it is loaded.
     """
     last = max((i for i, layer in enumerate(described) if _is_gain(layer)), default=-1)
+    # layers stand by their distance from the end: the skipped path of the last block may come after
+    # its gain, what makes the gain does not
     body, behind = described[: last + 1], described[last + 1 :]
-    convs = [layer for layer in body if "layer/vars/0" in layer.variables]
+    convs = [layer for layer in described if "layer/vars/0" in layer.variables]
     dense = [layer for layer in body if set(layer.variables) == {"vars/0", "vars/1"}]
     gains = [layer for layer in body if _is_gain(layer)]
     wanted = published_names(sizes)
@@ -199,9 +201,10 @@ def from_keras(
         known |= {layer.name for layer in made}
         for name, layer in zip(names, made, strict=True):
             tensors |= {f"{name}{end}": value for end, value in _renamed(layer)}
-    for prefix, others in (("", [x for x in body if x.name not in known]), (PROJECTOR, behind)):
+    for prefix, others in (("", body), (PROJECTOR, behind)):
         for layer in others:
-            tensors |= {f"{prefix}{layer.name}/{k}": v for k, v in layer.variables.items()}
+            if layer.name not in known:
+                tensors |= {f"{prefix}{layer.name}/{k}": v for k, v in layer.variables.items()}
     return tensors
 
 
