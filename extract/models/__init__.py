@@ -47,6 +47,10 @@ REGISTRY = {
 }
 # family -> (module:function of what stands after the colon, what that is)
 FAMILIES: dict[str, tuple[str, str]] = {
+    "hf": (
+        "extract.models.hf:spec_of",
+        "an audio encoder of the transformers library: hf:org/name on the hub, or hf:FOLDER",
+    ),
     "music2vec": ("extract.models.music2vec:spec_of", "a folder or file of a music2vec"),
     "musichubert": ("extract.models.musichubert:spec_of", "a folder or file of a MusicHuBERT"),
     "mule": ("extract.models.mule:spec_of", "a folder or file of a network of MULE's layout"),
