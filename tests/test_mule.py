@@ -429,6 +429,23 @@ def projector(width: int) -> Described:
     ]
 
 
+def test_layers_were_made_in_this_order():
+    convs, dense, gains = mule.published_names()
+    assert (len(convs), len(dense), len(gains)) == (120, 48, 24)
+    stems = [f"{path}_stem.convs.{i}" for path in ("slow", "fast") for i in range(4)]
+    assert convs[:8] == stems
+    first, second = "slow_stages.0.blocks.0", "slow_stages.1.blocks"
+    ends = ["convs.0", "convs.1", "convs.2", "convs.3", "skip_conv"]
+    assert convs[8:18] == [f"{first}.{x}" for x in ends] + [f"{second}.0.{x}" for x in ends]
+    assert convs[18:22] == [f"{second}.1.{x}" for x in ends[:4]]
+    assert convs[60] == "fast_stages.0.blocks.0.convs.0"
+    assert convs[112:] == [f"fusions.{i}.conv{k}" for i in range(4) for k in (1, 2)]
+    assert dense[:3] == [f"{first}.se.fc1", f"{first}.se.fc2", f"{second}.0.se.fc1"]
+    assert dense[24] == "fast_stages.0.blocks.0.se.fc1"
+    assert gains[:3] == [f"{x}.skip_gain" for x in (first, f"{second}.0", f"{second}.1")]
+    assert gains[12] == "fast_stages.0.blocks.0.skip_gain"
+
+
 @pytest.mark.parametrize("empty_groups", [True, False])
 def test_a_keras_file_is_the_conversion(empty_groups, small, tmp_path):
     tensors = drawn(SMALL)
