@@ -138,7 +138,8 @@ class ShortStage(Stage):
         torch.bmm(series[0], self.imaginary, out=y[1])
         y[0].baddbmm_(series[1], self.imaginary, alpha=-1)
         y[1].baddbmm_(series[1], self.real)
-        return (self.synthesis @ y.view(2 * frequencies, -1)).view(-1, frames, width).add_(self.bias)
+        y = self.synthesis @ y.view(2 * frequencies, -1)
+        return y.view(-1, frames, width).add_(self.bias)
 
 
 class CREPE(nn.Module):

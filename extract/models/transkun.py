@@ -18,7 +18,7 @@ from extract.models.base import (
     collect,
 )
 from extract.models.packaged import Packaged
-from extract.models.transkun_network import BLOCKS, FRAME, HOP, PATCH, RATE, WIDTH, Transkun
+from extract.models.transkun_network import BLOCKS, HOP, PATCH, RATE, WIDTH, WINDOW, Transkun
 from extract.weights import drawing, load_strict, sha256_of_tensors
 from extract.wheels import Wheel
 
@@ -32,7 +32,6 @@ FILE = Packaged(
     WHEEL, "transkun/pretrained/2.0.pt", 56_408_978, ("best_state_dict", "state_dict")
 )
 HEADS = ("scorer.", "velocityPredictor.", "refinedOFPredictor.")  # of notes: not run
-WINDOW = 16.0
 
 
 class PianoTranscriber(Model):
@@ -120,7 +119,7 @@ CARD = ModelCard(
     layers=_layers(),
     weights_from=str(FILE),
     window=WINDOW,
-    minimum=FRAME,
+    fixed=True,
     notes="inputconv: first convolution, mean over 229 mel bands; frontend: four more "
     "convolutions, after the last group norm, mean over 58 bands; block01 to block06: mean over 59 "
     "places along frequency, one of which hears nothing; events: after block06, mean over the 90 "
@@ -130,7 +129,8 @@ CARD = ModelCard(
     "what. A frame stands for 8 spectral frames, and training has moved there what the "
     "convolutions hear: untrained, they are centred 0.17 s earlier. Untrained blocks add a "
     "hundredth of what they compute (layer scale) and so differ little. Level and group norms are "
-    "the whole window's. The original cuts 16 s every 8 s and pads with silence; here windows do "
-    "not overlap, and shorter clips go in as they are.",
+    "the whole window's. Always 16 s, silence after shorter clips: of windows that are shorter "
+    "themselves the network makes little (3 s: a third of the notes that it finds in 16 s). The "
+    "original's windows overlap by half, these do not.",
 )
 SPEC = ModelSpec(CARD, _load, WHEEL.present)

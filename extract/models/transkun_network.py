@@ -20,7 +20,8 @@ WIDTH, HEADS, BLOCKS = 256, 8, 6
 PATCH = 8  # spectral frames in a frame of the transformer
 EVENTS = (-64, -67, *range(21, 109))  # two pedals, 88 keys: each is asked for in every frame
 POSITIONS = 1 + (BANDS + 3) // 4  # places along frequency, after a first one that hears nothing
-LONGEST = 1 + 88  # frames of the transformer whose positions are worked out beforehand
+WINDOW = 16.0  # seconds
+FRAMES = 1 + 88  # of the transformer in a window, after a first one that hears nothing
 FLOOR = 1e-5
 ROWS = 2000  # tokens that go through a half block together: what they need stays in the cache
 
@@ -145,7 +146,7 @@ class Block(nn.Module):
 
 
 class Transkun(nn.Module):
-    """[batch, samples] at 44.1 kHz -> every tap, as [batch, frames, width]."""
+    """[batch, samples] at 44.1 kHz, 16 s at most -> every tap, as [batch, frames, width]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -162,6 +163,8 @@ class Transkun(nn.Module):
         self.event_places = Places(WIDTH, 2)
         self.blocks = nn.ModuleList(Block() for _ in range(BLOCKS))
         self.up = nn.ConvTranspose1d(WIDTH, WIDTH, PATCH, stride=PATCH)
+        # [64, 229] and [frames, 149, 256]: what stands for each band, and for each place of sound
+        # and then of events
         self.register_buffer("bands", None, persistent=False)
         self.register_buffer("places", None, persistent=False)
 
@@ -169,20 +172,14 @@ class Transkun(nn.Module):
         """Works out, once, what does not depend on the sound."""
         device = self.up.weight.device
         self.bands = self.band_places(torch.arange(BANDS, device=device)[:, None].float()).T
-        self.places = self.placed(LONGEST)
-
-    def placed(self, frames: int) -> torch.Tensor:
-        """[frames, 149, 256]: what stands for each place, of sound and then of events."""
-        device = self.up.weight.device
-        time = torch.arange(frames, device=device).float()
         parts = []
-        for net, across in (
-            (self.sound_places, torch.arange(POSITIONS)),
-            (self.event_places, torch.tensor(EVENTS)),
-        ):
-            grid = torch.meshgrid(time, across.to(device).float(), indexing="ij")
+        for net, across in ((self.sound_places, range(POSITIONS)), (self.event_places, EVENTS)):
+            time = torch.arange(FRAMES, device=device).float()
+            grid = torch.meshgrid(
+                time, torch.tensor(across, device=device).float(), indexing="ij"
+            )
             parts.append(net(torch.stack(grid, -1)))
-        return torch.cat(parts, 1)
+        self.places = torch.cat(parts, 1)
 
     def forward(self, waveform: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
         x = self.spectrograms(waveform).contiguous(memory_format=torch.channels_last)
@@ -195,8 +192,7 @@ class Transkun(nn.Module):
         yield "frontend", x.mean(3).transpose(1, 2)
         # a first place in time and in frequency hears nothing: the others may gather there
         x = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 0, 1, 0))
-        places = self.places if x.shape[1] <= LONGEST else self.placed(x.shape[1])
-        places = places[: x.shape[1]].expand(len(x), -1, -1, -1)
+        places = self.places[: x.shape[1]].expand(len(x), -1, -1, -1)
         x = torch.cat([x + places[:, :, :POSITIONS], places[:, :, POSITIONS:]], 2)
         for i, block in enumerate(self.blocks):
             x = block(x)
