@@ -123,6 +123,15 @@ def test_frames_of_any_length_and_less_is_refused(twin, samples):
         assert torch.isfinite(outputs[layer.name]).all()
 
 
+def test_windows_overlap_by_what_a_frame_sees(twin):
+    windows = twin.windows(torch.zeros(20 * 16000))
+    assert [(w.start, w.owns) for w in windows] == [
+        (0.0, (0.0, 9.0)),
+        (8.0, (9.0, 14.0)),
+        (10.0, (14.0, 20.0)),
+    ]
+
+
 def test_a_click_changes_the_frame_that_is_stamped_with_its_time(model):
     noise = 0.01 * torch.randn(32000, generator=torch.Generator().manual_seed(3))
     quiet = run(model, noise, "block02")

@@ -81,6 +81,16 @@ def test_threads_do_not_disturb_each_other(twin):
         assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_stays_behind_when_a_model_is_moved(name):
+    model = load(name, Request(untrained=True))
+    batch = values(model, 1)
+    here, there = run(model, batch), run(model.to("meta"), batch.to("meta"))
+    for layer in model.layers:
+        assert there[layer.name].device.type == "meta"
+        assert there[layer.name].shape == here[layer.name].shape
+
+
 @pytest.mark.parametrize("kind", ["silence", "clipping", "constant", "barely"])
 def test_odd_sounds_are_finite(twin, kind):
     usual = sound(twin, 5)
