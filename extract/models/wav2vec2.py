@@ -21,6 +21,7 @@ from extract import checkpoint, fairseq, hub
 from extract.errors import OptionUnsuitable, WeightsInvalid, WeightsMissing
 from extract.models.base import ModelCard, ModelSpec, Request, WeightsRecord
 from extract.models.hosted import HostedModel, Structure, bake
+from extract.models.unpadded import unpad
 from extract.weights import drawing, load_strict, sha256_of_tensors
 
 BRANCH = "main"
@@ -236,6 +237,7 @@ def _model(
     manner = {"settings": torch.tensor(list(text.encode()), dtype=torch.uint8)}
     record = WeightsRecord(sha256_of_tensors(network.state_dict() | manner), source, trained)
     card = _card_of(published, settings, bake(network))
+    unpad(network.feature_extractor.conv_layers)
     taps = _structure(settings).taps()
     return HostedModel(card, network, record, taps, normalise=normalise)
 
