@@ -40,7 +40,7 @@ def layers_in_words(layers: Sequence[LayerCard]) -> str:
     for (width, rate), group in groupby(layers, key=lambda layer: (layer.width, layer.rate)):
         names = [layer.name for layer in group]
         facts = [f"{width} wide"] if width else []
-        facts += [f"{rate:.3g} Hz"] if rate else []
+        facts += [f"{count(rate) if rate >= 1000 else f'{rate:.3g}'} Hz"] if rate else []
         span = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
         parts.append(span + (f" ({', '.join(facts)})" if facts else ""))
     return "; ".join(parts)
@@ -62,11 +62,36 @@ def model_card(card: ModelCard) -> Rows:
             ("Trained on", clean(facts.get("training_data"), 300)),
             ("Parameters", count(parameters) if isinstance(parameters, (int, float)) else ""),
             ("Audio", f"{count(rate)} Hz" if isinstance(rate, (int, float)) else ""),
+            ("Windows", _windows(facts)),
+            ("Precision", _precision(facts)),
             (f"Layers ({len(card.layers)})", layers_in_words(card.layers)),
             ("Weights", f"{state}{source}" + (f"; sha256 {digest}" if digest else "")),
             ("Licence", clean(facts.get("licence"), 200)),
             ("Notes", clean(facts.get("notes"), 500)),
         ]
+    )
+
+
+def _windows(facts: Mapping) -> str:
+    """`5 s, one every 2.5 s`."""
+    window, hop = facts.get("window"), facts.get("hop")
+    if not isinstance(window, (int, float)):
+        return ""
+    apart = isinstance(hop, (int, float)) and hop != window
+    return f"{window:.4g} s" + (f", one every {hop:.4g} s" if apart else "")
+
+
+def _precision(facts: Mapping) -> str:
+    """How far the layers are from float32, where they were computed in less."""
+    found = facts.get("deviations")
+    if not isinstance(found, Mapping) or not found:
+        return ""
+    off = {k: v for k, v in found.items() if isinstance(v, (int, float))}
+    worst = max(off, key=lambda layer: off[layer], default=None)
+    if worst is None:
+        return ""
+    return (
+        f"reduced; relative deviation from float32 at most {off[worst]:.1e} ({clean(worst, 40)})"
     )
 
 
@@ -193,7 +218,8 @@ def provenance(study: Study) -> Rows:
         rows.append((f"Identity of {clean(data.get('name'), 60)}", clean(data["identity"], 64)))
     settings = study.raw.get("settings")
     if isinstance(settings, dict) and settings:
-        words = (f"{clean(k, 40)} = {_plain(v)}" for k, v in settings.items())
+        told = {k: v for k, v in settings.items() if v is not None}
+        words = (f"{clean(k, 40)} = {_plain(v)}" for k, v in told.items())
         rows.append(("Settings", "; ".join(words)))
     return _kept(rows)
 

@@ -20,8 +20,11 @@ def clean(text: Any, limit: int = 4000) -> str:
 
 
 def abridged(name: str, limit: int) -> str:
-    """A name of at most `limit` characters: the middle goes first, both ends tell names apart."""
+    """A name of at most `limit` characters: what goes is before the middle.
+
+    Names of layers and files differ mostly towards their end.
+    """
     if len(name) <= limit:
         return name
-    head = (limit - 1) // 2
+    head = (limit - 1) // 3
     return name[:head] + "\N{HORIZONTAL ELLIPSIS}" + name[-(limit - 1 - head) :]
