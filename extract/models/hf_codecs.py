@@ -61,6 +61,15 @@ class Codec(nn.Module):
         return self.quantised(self.quantizer.decode(self.quantizer.encode(x, self.bandwidth)))
 
 
+def draw_codes(network: Codec) -> None:
+    """Random code vectors: an untrained network of the library has none but zeros."""
+    for name, buffer in network.named_buffers():
+        if name.endswith((".embed", ".embed_sum")):
+            buffer.normal_()
+        elif name.endswith(".cluster_usage"):
+            buffer.fill_(1.0)
+
+
 def codec_layers(network: Codec, config: Any) -> tuple[tuple[Layer, ...], tuple[Tap, ...], int]:
     """Layers, where they are, and the fewest samples that are taken.
 
