@@ -340,7 +340,7 @@ def _read_config(published: Published, path: Path) -> dict:
             )
     settings = {}
     for name, default in kind.settings.items():
-        value = table.get(name, default)
+        value = default if table.get(name) is None else table[name]
         if isinstance(default, float) and isinstance(value, int):
             value = float(value)
         like = [int(x) for x in value] if isinstance(default, list) and _counts(value) else value
