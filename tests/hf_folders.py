@@ -62,6 +62,7 @@ EXTRACTORS = {
     "wav2vec2-bert": ("SeamlessM4TFeatureExtractor", {}),
     "encodec": ("EncodecFeatureExtractor", {}),
     "dac": ("DacFeatureExtractor", {}),
+    "musicgen": ("EncodecFeatureExtractor", {}),
     "mimi": ("EncodecFeatureExtractor", {}),
     "clap": ("ClapFeatureExtractor", {"truncation": "rand_trunc"}),
 }  # fmt: skip
@@ -80,6 +81,18 @@ def config_of(kind: str):
         }  # fmt: skip
         audio["spec_size"] = 256
         return hf.ClapConfig(audio_config=audio, text_config=text, projection_dim=16)
+    if kind == "musicgen":
+        decoder = {
+            "vocab_size": 16, "num_hidden_layers": 3, "hidden_size": 24, "ffn_dim": 32,
+            "num_attention_heads": 2, "num_codebooks": 4, "pad_token_id": 16, "bos_token_id": 16,
+        }  # fmt: skip
+        text = {"vocab_size": 20, "d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1}
+        codec = {**SIZES["encodec"], "target_bandwidths": [4.8], "model_type": "encodec"}
+        return hf.MusicgenConfig(
+            text_encoder={**text, "num_heads": 2, "model_type": "t5"},
+            audio_encoder=codec,
+            decoder=decoder,
+        )
     return hf.CONFIG_MAPPING[kind](**SIZES[kind])
 
 
@@ -90,6 +103,8 @@ def save(kind: str, folder: Path, head: str = "") -> torch.nn.Module:
     """
     torch.manual_seed(7)
     config = config_of(kind)
+    if kind == "musicgen":
+        head = "MusicgenForConditionalGeneration"
     made = getattr(hf, head) if head else hf.MODEL_MAPPING[type(config)]
     model = made(config).eval()
     with torch.no_grad():

@@ -20,7 +20,7 @@ from extract.models.hf import spec_of
 from extract.models.signals import noise
 from extract.models.trial import trial
 
-KINDS = [*SIZES, "clap"]
+KINDS = [*SIZES, "clap", "musicgen"]
 SPEECH = [kind for kind in KINDS if "conv_dim" in SIZES.get(kind, {})]
 BOUND = 1e-5
 
@@ -166,6 +166,31 @@ def test_codecs_give_latents_and_what_is_left_of_them_by_the_codes(saved, kind):
     assert worst(outputs["quantised"], quantised.transpose(1, 2)) < BOUND
     assert not torch.allclose(outputs["quantised"], outputs["latent"], atol=1e-3)
     assert not any("decoder" in name for name, _ in mine.network.named_parameters())
+
+
+def test_musicgen_reads_the_codes_of_the_audio_in_its_delayed_pattern(saved):
+    folder, model = saved("musicgen")
+    wave, mine, outputs = ours(folder)
+    with torch.no_grad():
+        codes = model.audio_encoder.encode(wave[None, None]).audio_codes[0]
+        start = torch.full((1, 4, 1), 16)
+        tokens = torch.cat([start, codes], -1).flatten(0, 1)
+        length = tokens.shape[-1]
+        _, pattern = model.decoder.build_delay_pattern_mask(tokens, 16, length + 4)
+        result = model.decoder.model.decoder(
+            torch.where(pattern == -1, 16, pattern)[:, :length], output_hidden_states=True
+        )
+    for name, states in zip(["frontend", "block01", "block02"], result.hidden_states, strict=False):
+        assert worst(outputs[name], states[:, 1:]) < BOUND, name
+    assert worst(outputs["final"], result.last_hidden_state[:, 1:]) < BOUND
+    assert outputs["final"].shape[1] == codes.shape[-1]
+    # zeros for text, as the library generates without a prompt, change nothing
+    with torch.no_grad():
+        given = model.decoder.model.decoder(
+            torch.where(pattern == -1, 16, pattern)[:, :length],
+            encoder_hidden_states=torch.zeros(1, 1, 24),
+        )
+    assert worst(outputs["final"], given.last_hidden_state[:, 1:]) < BOUND
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -365,6 +390,12 @@ def test_a_folder_without_an_extractor_gets_the_usual_one(copied):
     folder = copied("hubert")
     (folder / "preprocessor_config.json").unlink()
     assert spec_of(str(folder)).card.sample_rate == 16000
+
+
+@pytest.mark.parametrize("kind", ["encodec", "mimi", "dac", "musicgen"])
+def test_untrained_codecs_have_code_vectors(saved, kind):
+    checks = list(trial(spec_of(str(saved(kind)[0])), Request(untrained=True)))
+    assert [check for check in checks if check.outcome == "failed"] == []
 
 
 def test_two_threads_at_once(saved):

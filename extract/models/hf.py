@@ -20,11 +20,23 @@ from torch import nn
 
 from extract.errors import OptionUnsuitable, WeightsInvalid
 from extract.models import hf_files
+from extract.models import hf_musicgen as musicgen
 from extract.models.base import Layer, Model, ModelCard, ModelSpec, Request, WeightsRecord
 from extract.models.features import Features
-from extract.models.hf_codecs import CODECS, Codec, codec_layers, draw_codes
+from extract.models.hf_codecs import CODECS, NOTES, codec_layers, draw_codes
 from extract.models.hf_images import ast, clap
-from extract.models.hf_network import AST, CLAP, Plan, call, config_of, plan_of, timed, watched
+from extract.models.hf_musicgen import Musicgen, musicgen_layers
+from extract.models.hf_network import (
+    AST,
+    CLAP,
+    MUSICGEN,
+    Plan,
+    call,
+    config_of,
+    plan_of,
+    timed,
+    watched,
+)
 from extract.models.hosted import HostedModel
 from extract.models.sounding import Untellable
 from extract.models.structure import NoStructure
@@ -50,24 +62,29 @@ class Described:
     regroup: Callable[[torch.Tensor], torch.Tensor] | None = None
 
 
-class FeatureModel(HostedModel):
-    """A network over spectrograms: the feature extractor runs in `windows`, on the CPU.
+class RegroupedModel(HostedModel):
+    """A network whose outputs are brought into [batch, frames, width] by `regroup`."""
 
-    `regroup` brings tokens of [time x frequency] into [batch, frames, width].
-    """
-
-    def __init__(self, *args: Any, features: Features, regroup: Callable | None, **named: Any):
+    def __init__(self, *args: Any, regroup: Callable | None, **named: Any):
         super().__init__(*args, **named)
-        self._features, self._regroup = features, regroup
-
-    def windows(self, waveform: torch.Tensor) -> list[Window]:
-        return [replace(w, values=self._features(w.values)) for w in Model.windows(self, waveform)]
+        self._regroup = regroup
 
     def forward(self, values: torch.Tensor, until: str | None = None) -> dict[str, torch.Tensor]:
         outputs = super().forward(values, until)
         if self._regroup is None:
             return outputs
         return {name: self._regroup(output) for name, output in outputs.items()}
+
+
+class FeatureModel(RegroupedModel):
+    """A network over spectrograms: the feature extractor runs in `windows`, on the CPU."""
+
+    def __init__(self, *args: Any, features: Features, **named: Any):
+        super().__init__(*args, **named)
+        self._features = features
+
+    def windows(self, waveform: torch.Tensor) -> list[Window]:
+        return [replace(w, values=self._features(w.values)) for w in Model.windows(self, waveform)]
 
 
 def spec_of(detail: str) -> ModelSpec:
@@ -95,7 +112,7 @@ def _described(source: hf_files.Source, written: int) -> Described:
     table = source.json("config.json")
     config = config_of(name, table)
     try:
-        if config.model_type in CODECS:
+        if config.model_type in (*CODECS, MUSICGEN):
             return _codec(name, source, config)
         return _encoder(name, source, config)
     except (NoStructure, Untellable) as error:
@@ -171,20 +188,22 @@ def _fixed_seconds(config: Any, extractor: Any) -> float | None:
 
 
 def _codec(name: str, source: hf_files.Source, config: Any) -> Described:
+    """A codec, or MusicGen, which reads one's codes."""
     plan = plan_of(name, config)
-    rate = int(config.sampling_rate)
+    codec = config.audio_encoder if config.model_type == MUSICGEN else config
     network = plan.build().eval()
-    layers, taps, minimum = codec_layers(network, config)
-    chunk = getattr(config, "chunk_length_s", None)
-    notes = (
-        "conv01 ...: convolutions and residual units of the encoder; latent: what is quantised; "
-        "quantised: the sum of its code vectors, at the highest bit rate."
-    )
+    if isinstance(network, Musicgen):
+        layers, taps, minimum = musicgen_layers(network, config)
+        notes, regroup = musicgen.NOTES, musicgen.after_the_start
+    else:
+        layers, taps, minimum = codec_layers(network, config)
+        notes, regroup = NOTES, None
+    chunk = getattr(codec, "chunk_length_s", None)
     card = _card(
-        name, source, config, network, layers, rate,
+        name, source, config, network, layers, int(codec.sampling_rate),
         window=min(WINDOW, chunk or WINDOW), fixed=False, minimum=minimum, notes=notes,
     )  # fmt: skip
-    return Described(source, card, plan, taps)
+    return Described(source, card, plan, taps, regroup=regroup)
 
 
 def _card(
@@ -227,15 +246,13 @@ def _load(described: Described, request: Request) -> Model:
         source = f"untrained, seed {request.seed}"
         with drawing(card.name, request.seed):
             network = plan.build()
-            if isinstance(network, Codec):
-                draw_codes(network)
+            draw_codes(network)
     else:
         tensors, source = hf_files.read(described.source, request.weights, offline=request.offline)
         network = plan.trained(tensors, f"{card.name}: {source}")
     record = WeightsRecord(sha256_of_tensors(network.state_dict()), source, not request.untrained)
     common = (card, network, record, described.taps)
+    manner = {"call": described.call, "regroup": described.regroup}
     if described.features is None:
-        return HostedModel(*common, normalise=described.normalise, call=described.call)
-    return FeatureModel(
-        *common, call=described.call, features=described.features, regroup=described.regroup
-    )
+        return RegroupedModel(*common, normalise=described.normalise, **manner)
+    return FeatureModel(*common, features=described.features, **manner)

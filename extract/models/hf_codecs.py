@@ -12,6 +12,10 @@ from extract.models.base import Layer
 from extract.models.taps import Tap, Tapped
 
 CODECS = ("encodec", "dac", "mimi")
+NOTES = (
+    "conv01 ...: convolutions and residual units of the encoder; latent: what is quantised; "
+    "quantised: the sum of its code vectors, at the highest bit rate."
+)
 HOPS = 12  # frames of the slowest layer over which rates and centres are found
 
 
@@ -42,7 +46,20 @@ class Codec(nn.Module):
         self.latent, self.quantised = nn.Identity(), nn.Identity()
 
     def forward(self, values: torch.Tensor, attend: bool = True) -> torch.Tensor:
-        """With `attend` False the transformer is left out: what remains has a place in time."""
+        """The quantised latents, [batch, width, frames].
+
+        With `attend` False the transformer is left out: what remains has a place in time.
+        """
+        x = self.encode(values, attend)
+        if self.kind == "dac":
+            return self.quantised(self.quantizer(x)[0])
+        codes = self._codes(x)
+        return self.quantised(
+            self.quantizer.decode(codes.transpose(0, 1) if self.kind == "mimi" else codes)
+        )
+
+    def encode(self, values: torch.Tensor, attend: bool = True) -> torch.Tensor:
+        """The latents."""
         x = values[:, None].expand(-1, self.channels, -1)
         if self.normalize:
             mono = x.mean(1, keepdim=True)
@@ -52,16 +69,18 @@ class Codec(nn.Module):
             x = self.transformer(x.transpose(1, 2)).last_hidden_state.transpose(1, 2)
         if self.downsample is not None:
             x = self.downsample(x)
-        x = self.latent(x)
-        if self.kind == "dac":
-            return self.quantised(self.quantizer(x)[0])
-        if self.kind == "mimi":
-            codes = self.quantizer.encode(x)
-            return self.quantised(self.quantizer.decode(codes.transpose(0, 1)))
-        return self.quantised(self.quantizer.decode(self.quantizer.encode(x, self.bandwidth)))
+        return self.latent(x)
+
+    def codes(self, values: torch.Tensor) -> torch.Tensor:
+        """Codes of EnCodec, [batch, codebooks, frames]."""
+        return self._codes(self.encode(values)).transpose(0, 1)
+
+    def _codes(self, latents: torch.Tensor) -> torch.Tensor:
+        rate = () if self.kind == "mimi" else (self.bandwidth,)
+        return self.quantizer.encode(latents, *rate)
 
 
-def draw_codes(network: Codec) -> None:
+def draw_codes(network: nn.Module) -> None:
     """Random code vectors: an untrained network of the library has none but zeros."""
     for name, buffer in network.named_buffers():
         if name.endswith((".embed", ".embed_sum")):

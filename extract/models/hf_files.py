@@ -101,7 +101,14 @@ def source_of(text: str) -> Source:
         raise OptionUnsuitable(
             f"hf:{text}: neither a folder here nor the name of a hub repository (org/name)"
         )
-    path = hub.fetch(repo, "config.json", revision or BRANCH)
+    try:
+        path = hub.fetch(repo, "config.json", revision or BRANCH)
+    except WeightsMissing:
+        raise WeightsMissing(
+            f"hf:{text}: config.json of {repo} is neither in the hub's cache here (HF_HOME) nor to "
+            "be had from the hub: no network, no such repository, or one that asks for an account. "
+            "With the files on this machine: hf:FOLDER"
+        ) from None
     # the hub's cache keeps a folder for each commit
     commit = path.parent.name
     known = re.fullmatch(r"[0-9a-f]{40}", commit)
@@ -139,12 +146,14 @@ def read(source: Source, given: Path | None, *, offline: bool) -> tuple[dict, st
     return tensors, f"{where} {path.name}"
 
 
-def fill(whole: type, config: Any, tensors: dict, inside: str, source: str) -> nn.Module:
+def fill(
+    whole: type, config: Any, tensors: dict, inside: str | tuple[str, ...], source: str
+) -> nn.Module:
     """A model of the library with these weights; the library knows former names of tensors.
 
     Parameters
     ----------
-    inside : prefix of the names, in the model, of what features need; "" for all.
+    inside : prefixes of the names, in the model, of what features need; "" for all.
     source : for messages.
 
     Raises

@@ -16,6 +16,7 @@ from extract.models.base import Layer
 from extract.models.features import Features
 from extract.models.hf_codecs import CODECS, Codec
 from extract.models.hf_images import swin_taps
+from extract.models.hf_musicgen import Musicgen
 from extract.models.hosted import Structure
 from extract.models.signals import noise
 from extract.models.structure import NoStructure, find
@@ -37,7 +38,7 @@ PARTS = {
     "parakeet_tdt": "encoder",
     "clap": "audio_model",
 }
-AST, CLAP = "audio-spectrogram-transformer", "clap"
+AST, CLAP, MUSICGEN = "audio-spectrogram-transformer", "clap", "musicgen"
 SPEECH = "wav2vec2", "hubert", "data2vec-audio", "wavlm"
 
 
@@ -53,6 +54,8 @@ class Plan:
         """The part alone, with random weights."""
         if self.config.model_type in CODECS:
             return Codec(self.whole(self.config))
+        if self.config.model_type == MUSICGEN:
+            return Musicgen(self.whole(self.config))
         if not self.part:
             return self.whole(self.config)
         with torch.device("meta"):
@@ -61,10 +64,16 @@ class Plan:
 
     def trained(self, tensors: dict[str, torch.Tensor], source: str) -> nn.Module:
         """The part with these weights."""
-        inside = f"{self.part}." if self.part else ""
+        inside: str | tuple[str, ...] = f"{self.part}." if self.part else ""
+        if self.config.model_type == MUSICGEN:
+            inside = ("audio_encoder.encoder.", "audio_encoder.quantizer.", "decoder.model.")
+        elif self.config.model_type in CODECS:
+            inside = ("encoder", "quantizer.", "downsample.")
         model = hf_files.fill(self.whole, self.config, tensors, inside, source)
         if self.config.model_type in CODECS:
             return Codec(model)
+        if self.config.model_type == MUSICGEN:
+            return Musicgen(model)
         return model.get_submodule(self.part) if self.part else model
 
 
@@ -84,7 +93,7 @@ def config_of(name: str, table: dict) -> Any:
     if kind not in FEATURE_EXTRACTOR_MAPPING_NAMES and kind not in PARTS:
         raise OptionUnsuitable(
             f"{name}: model_type {kind!r} is no audio encoder that the transformers library knows; "
-            f"such as {', '.join((*SPEECH, AST, CLAP, *CODECS, 'whisper'))} are"
+            f"such as {', '.join((*SPEECH, 'whisper', AST, CLAP, *CODECS, MUSICGEN))} are"
         )
     for field in ("feature_extractor_cqt", "deepnorm"):
         if table.get(field):
@@ -100,8 +109,10 @@ def config_of(name: str, table: dict) -> Any:
 
 
 def plan_of(name: str, config: Any) -> Plan:
-    from transformers import MODEL_MAPPING
+    from transformers import MODEL_MAPPING, MusicgenForConditionalGeneration
 
+    if config.model_type == MUSICGEN:
+        return Plan(MusicgenForConditionalGeneration, config)
     try:
         whole = MODEL_MAPPING[type(config)]
     except KeyError:
