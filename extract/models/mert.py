@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from extract.models.base import ModelCard
 from extract.models.hosted import Structure
-from extract.models.wav2vec2 import BRANCH, HUB_FILES, HUBERT, Published
+from extract.models.wav2vec2 import BRANCH, HUB_FILES, Published
+from extract.models.wav2vec2_settings import HUBERT
 
 LICENCE = "CC BY-NC 4.0"
 WINDOW = 5.0

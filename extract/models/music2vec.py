@@ -14,7 +14,8 @@ from extract.models.base import ModelCard, ModelSpec
 from extract.models.hosted import Structure
 from extract.models.mert import LICENCE, POST, WINDOW
 from extract.models.musichubert import PAPER
-from extract.models.wav2vec2 import BRANCH, DATA2VEC, HUB_FILES, Published, local
+from extract.models.wav2vec2 import BRANCH, HUB_FILES, Published, local
+from extract.models.wav2vec2_settings import DATA2VEC
 
 REPO = "m-a-p/music2vec-v1"
 SHA256 = "801d1c93ff5487cc37b47441dd33b4b555553881afaa78be5148c89f8746b98f"

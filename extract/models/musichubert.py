@@ -11,7 +11,8 @@ from __future__ import annotations
 from extract.models.base import ModelCard, ModelSpec
 from extract.models.hosted import Structure
 from extract.models.mert import BASE_PARAMETERS, POST, WINDOW
-from extract.models.wav2vec2 import HUBERT, Published, local
+from extract.models.wav2vec2 import Published, local
+from extract.models.wav2vec2_settings import HUBERT
 
 SAMPLE_RATE = 16000
 PAPER = (

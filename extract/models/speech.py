@@ -10,7 +10,8 @@ from extract.models.base import ModelCard
 from extract.models.hosted import Structure
 from extract.models.mert import BASE_PARAMETERS, POST
 from extract.models.music2vec import PARAMETERS as DATA2VEC_PARAMETERS
-from extract.models.wav2vec2 import BRANCH, DATA2VEC, HUB_FILES, HUBERT, WAV2VEC2, Kind, Published
+from extract.models.wav2vec2 import BRANCH, HUB_FILES, Published
+from extract.models.wav2vec2_settings import DATA2VEC, HUBERT, WAV2VEC2, Kind
 
 SAMPLE_RATE = 16000
 # about the length of what they were trained on
