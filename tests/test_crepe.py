@@ -85,9 +85,7 @@ def test_a_product_of_series_is_the_convolution(positions):
         stage.prepare()
         x = torch.randn(positions, 7, 3, generator=generator)
         plain = F.conv1d(F.pad(x.permute(1, 2, 0), (31, 32)), stage.weight[..., 0], stage.bias)
-        torch.testing.assert_close(
-            stage.convolved(x), plain.permute(2, 0, 1), rtol=1e-5, atol=1e-5
-        )
+        torch.testing.assert_close(stage.convolved(x), plain.permute(2, 0, 1), rtol=1e-5, atol=1e-5)
         pooled = F.max_pool1d(stage.norm(plain.relu()), 2).permute(2, 0, 1)
         torch.testing.assert_close(stage(x), pooled, rtol=1e-5, atol=1e-5)
 

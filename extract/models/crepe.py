@@ -100,7 +100,7 @@ class ShortStage(Stage):
 
     Zeros surround a frame: with half as many zeros as taps it may as well be one period of a
     periodic signal, and the convolution a product of Fourier series. They are so short that a
-    product with a matrix is the fastest way to compute them.
+    product with a matrix is the fastest way to compute them. Always in float32.
 
     Attributes
     ----------
@@ -131,6 +131,10 @@ class ShortStage(Stage):
         self.synthesis = torch.fft.irfft(units, period, dim=0)[: self.positions].to(taps)
 
     def convolved(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return self._by_series(x.float())
+
+    def _by_series(self, x: torch.Tensor) -> torch.Tensor:
         series = (self.analysis @ x.flatten(1)).view(2, -1, *x.shape[1:])
         frequencies, frames, width = len(self.real), x.shape[1], len(self.bias)
         y = x.new_empty(2, frequencies, frames, width)
@@ -196,9 +200,7 @@ class PitchOfFrame(Model):
 
     def forward(self, values: torch.Tensor, until: str | None = None) -> dict[str, torch.Tensor]:
         frames = normalised(values.unfold(1, FRAME, HOP))
-        parts = [
-            collect(self.network(part), until) for part in frames.flatten(0, 1).split(AT_ONCE)
-        ]
+        parts = [collect(self.network(part), until) for part in frames.flatten(0, 1).split(AT_ONCE)]
         return {
             name: torch.cat([part[name] for part in parts]).unflatten(0, frames.shape[:2])
             for name in parts[0]

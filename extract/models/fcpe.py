@@ -50,7 +50,7 @@ class LogMel(nn.Module):
     """Natural logarithm of the mel magnitude, [batch, samples] -> [batch, frames, 128].
 
     Frame k is centred on sample 160 k + 80. There are floor(samples / 160) + 1 frames: the last
-    one is there twice, as in the original.
+    one is there twice, as in the original. Always in float32.
     """
 
     def __init__(self) -> None:
@@ -62,6 +62,10 @@ class LogMel(nn.Module):
         self.register_buffer("window", torch.hann_window(FFT), persistent=False)
 
     def forward(self, waveform: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(waveform.device.type, enabled=False):
+            return self._logarithm(waveform)
+
+    def _logarithm(self, waveform: torch.Tensor) -> torch.Tensor:
         padded = F.pad(waveform[:, None], (BEFORE, BEFORE), mode="reflect")[:, 0]
         if padded.shape[1] < FFT:
             padded = F.pad(padded, (0, FFT - padded.shape[1]))

@@ -28,9 +28,7 @@ WHEEL = Wheel(
     "7d7f5bf88b0d21f7da0415b089cff3bcbcbdda04e1a3c9719964947942c859fe",
     "MIT",
 )
-FILE = Packaged(
-    WHEEL, "transkun/pretrained/2.0.pt", 56_408_978, ("best_state_dict", "state_dict")
-)
+FILE = Packaged(WHEEL, "transkun/pretrained/2.0.pt", 56_408_978, ("best_state_dict", "state_dict"))
 HEADS = ("scorer.", "velocityPredictor.", "refinedOFPredictor.")  # of notes: not run
 
 
@@ -130,7 +128,7 @@ CARD = ModelCard(
     "convolutions hear: untrained, they are centred 0.17 s earlier. Untrained blocks add a "
     "hundredth of what they compute (layer scale) and so differ little. Level and group norms are "
     "the whole window's. Always 16 s, silence after shorter clips: of windows that are shorter "
-    "themselves the network makes little (3 s: a third of the notes that it finds in 16 s). The "
-    "original's windows overlap by half, these do not.",
+    "themselves the network makes little (10 s: a quarter of the synthesised notes that it finds "
+    "in 16 s). The original's windows overlap by half, these do not.",
 )
 SPEC = ModelSpec(CARD, _load, WHEEL.present)

@@ -30,7 +30,7 @@ class Spectrograms(nn.Module):
     """[batch, samples] -> [batch, 6, 1 + ceil(samples / 1024), 229], about 0 to 1.
 
     Frame k is centred on sample 1024 k; silence stands around the waveform. The whole window is
-    first brought to mean 0 and deviation 1.
+    first brought to mean 0 and deviation 1. Always in float32.
     """
 
     def __init__(self) -> None:
@@ -49,6 +49,10 @@ class Spectrograms(nn.Module):
         return torch.cat([self.hann[None], bells])
 
     def forward(self, waveform: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(waveform.device.type, enabled=False):
+            return self._logarithms(waveform)
+
+    def _logarithms(self, waveform: torch.Tensor) -> torch.Tensor:
         samples = waveform.shape[1]
         after = -(-samples // HOP) * HOP + FRAME // 2 - samples
         frames = F.pad(waveform, (FRAME // 2, after)).unfold(1, FRAME, HOP)
@@ -175,9 +179,7 @@ class Transkun(nn.Module):
         parts = []
         for net, across in ((self.sound_places, range(POSITIONS)), (self.event_places, EVENTS)):
             time = torch.arange(FRAMES, device=device).float()
-            grid = torch.meshgrid(
-                time, torch.tensor(across, device=device).float(), indexing="ij"
-            )
+            grid = torch.meshgrid(time, torch.tensor(across, device=device).float(), indexing="ij")
             parts.append(net(torch.stack(grid, -1)))
         self.places = torch.cat(parts, 1)
 
