@@ -8,7 +8,7 @@ pipeline  the whole extraction (decoding, resampling, cutting, pooling, writing)
           forward passes over the same windows, batches and threads
 memory    peak of this process's memory over 1x and 4x the clips
 
-Ratios above 1 say by how much ours is faster. Times are medians; the machine's noise is in them.
+Ratios above 1 say by how much ours is faster. Times are the fastest of several rounds: other programs only ever add.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import argparse
 import json
 import platform
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -40,7 +39,7 @@ CLIP = 8.0  # seconds of a clip in the pipeline's part
 
 
 def turns(functions: dict[str, Callable[[], object]], rounds: int, device: str) -> dict[str, float]:
-    """Median seconds of each function; they take turns, so that a slow minute hits all alike."""
+    """Fewest seconds of each function; they take turns, so that a slow minute hits all alike."""
     taken = {name: [] for name in functions}
     for i in range(rounds + 1):
         for name, function in functions.items():
@@ -51,7 +50,7 @@ def turns(functions: dict[str, Callable[[], object]], rounds: int, device: str) 
                 torch.cuda.synchronize()
             if i:  # the first round warms up
                 taken[name].append(time.perf_counter() - start)
-    return {name: statistics.median(seconds) for name, seconds in taken.items()}
+    return {name: min(seconds) for name, seconds in taken.items()}
 
 
 def conformer_peer(network: torch.nn.Module) -> torch.nn.Module:
