@@ -129,6 +129,7 @@ class PitchOfVoice(Model):
     def __init__(self, card: ModelCard, network: FCPE, weights: WeightsRecord):
         self.card, self.weights = card, weights
         self.network = network.eval().requires_grad_(False)
+        self.blocks = tuple(network.blocks)
 
     def forward(self, values: torch.Tensor, until: str | None = None) -> dict[str, torch.Tensor]:
         return collect(self.network(values), until)

@@ -38,6 +38,7 @@ class PianoTranscriber(Model):
     def __init__(self, card: ModelCard, network: Transkun, weights: WeightsRecord):
         self.card, self.weights = card, weights
         self.network = network.eval().requires_grad_(False)
+        self.blocks = tuple(network.blocks)
         self.network.convs.to(memory_format=torch.channels_last)
         self.network.prepare()
 
