@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -124,7 +125,7 @@ def plan_of(name: str, config: Any) -> Plan:
 
 def watched(
     plan: Plan, features: Features | None, samples: int
-) -> tuple[nn.Module, sounding.Run, tuple[Tap, ...]]:
+) -> tuple[nn.Module, Callable, tuple[Tap, ...]]:
     """The network without values, what runs it on a waveform, and its taps.
 
     It has no memory on the `meta` device; where it does not run there, it has, and is not drawn.
@@ -152,7 +153,11 @@ def watched(
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             continue
         tapped = Tapped(network, taps)
-        return network, lambda x, run=ghostly, tapped=tapped: tapped.run(lambda: run(x)), taps
+
+        def run(values: torch.Tensor, until: str | None = None, pass_=ghostly, tapped=tapped):
+            return tapped.run(lambda: pass_(values), until)
+
+        return network, run, taps
     raise NoStructure(f"it does not run over {samples} samples of audio ({reason})")
 
 
@@ -164,7 +169,7 @@ def call(network: nn.Module, values: torch.Tensor) -> object:
 
 
 def timed(
-    run: sounding.Run,
+    run: Callable,
     taps: tuple[Tap, ...],
     plan: Plan,
     config: Any,
@@ -181,9 +186,15 @@ def timed(
     elif features is None and hasattr(config, "conv_stride"):
         return _plain(run, taps, config, samples, rate)
     else:
-        found, minimum = sounding.sound(run, samples)
-        hops = {name: each.hop or float(samples) for name, each in found.items()}
-        widths = {name: each.width for name, each in found.items()}
+        shapes = sounding.shapes(run, "cpu", samples)
+        widths = {name: shape[2] for name, shape in shapes.items()}
+        # blocks keep the frames of the first: one is enough to run
+        first = next(tap.layer for tap in taps if tap.layer.startswith("block"))
+        same = [name for name, shape in shapes.items() if shape[1] == shapes[first][1]]
+        later = list(shapes)[list(shapes).index(first) :]
+        until = first if set(later) <= set(same) else None
+        found, minimum = sounding.sound(lambda x: run(x, until), samples)
+        hops = {name: (found.get(name) or found[first]).hop or float(samples) for name in shapes}
     axis, step, middle = (0, 1.0, 0.0) if features is None else features.clock(samples)
     inner = {name: hop / step for name, hop in hops.items()}
     shape: tuple[int, ...] = (int(max(24 * max(inner.values()), 8000)),)
@@ -205,7 +216,7 @@ def timed(
 
 
 def _plain(
-    run: sounding.Run, taps: tuple[Tap, ...], config: Any, samples: int, rate: int
+    run: Callable, taps: tuple[Tap, ...], config: Any, samples: int, rate: int
 ) -> tuple[tuple[Layer, ...], int]:
     """The same for convolutions without padding, whose sizes the configuration has."""
     structure = Structure(

@@ -9,6 +9,7 @@ import torch
 
 LOUDNESS, BURST, LENGTH = 0.05, 0.4, 0.02  # RMS of noise and of a burst; seconds of a burst
 FOOT = 0.2  # of the largest change, down to which the width of a change is measured
+WIDE = 0.4  # of the window: a change so wide has no place in time
 FEW = 4  # frames below which no time can be told
 
 
@@ -43,7 +44,7 @@ def misplaced(
     Returns
     -------
     The median of the offsets (above zero: too late) and half the width of the change at a fifth of
-    its height; None where the layer has too few frames, or the burst changes half the window.
+    its height; None where there are too few frames, or the burst changes too many.
     """
     frames = rows.shape[1]
     if frames < FEW:
@@ -57,7 +58,8 @@ def misplaced(
             left -= 1
         while right < frames - 1 and profile[right + 1] >= FOOT * profile[peak]:
             right += 1
-        if profile[peak] == 0 or (profile >= profile[peak] / 2).mean() > 0.5:
+        wide = right - left > WIDE * frames or (profile >= profile[peak] / 2).mean() > 0.5
+        if profile[peak] == 0 or wide:
             continue
         offsets.append(center + peak / rate - at)
         blurs.append((right - left) / 2 / rate + LENGTH / 2)
