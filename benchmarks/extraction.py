@@ -8,7 +8,8 @@ pipeline  the whole extraction (decoding, resampling, cutting, pooling, writing)
           forward passes over the same windows, batches and threads
 memory    peak of this process's memory over 1x and 4x the clips
 
-Ratios above 1 say by how much ours is faster. Times are the fastest of several rounds: other programs only ever add.
+Ratios above 1 say by how much ours is faster. Times are the fastest of several rounds: other
+programs on the machine only ever add to them.
 """
 
 from __future__ import annotations
