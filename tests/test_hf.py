@@ -371,6 +371,25 @@ def test_files_of_the_hub_are_taken_from_one_commit(saved, tmp_path, monkeypatch
         spec_of("someone/else")
 
 
+def test_half_precision_and_former_names_of_the_weight_norm_load(saved, copied):
+    folder = copied("hubert")
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    place = "encoder.pos_conv_embed.conv."
+    for old, new in (("weight_g", "original0"), ("weight_v", "original1")):
+        name = f"{place}parametrizations.weight.{new}"
+        if name in tensors:
+            tensors[f"{place}{old}"] = tensors.pop(name)
+    assert f"{place}weight_g" in tensors
+    save_file(tensors, path)
+    whole = spec_of(str(folder)).load(Request()).weights.sha256
+    assert whole == spec_of(str(saved("hubert")[0])).load(Request()).weights.sha256
+    save_file({name: tensor.half() for name, tensor in tensors.items()}, path)
+    model = spec_of(str(folder)).load(Request())
+    assert {p.dtype for p in model.network.parameters()} == {torch.float32}
+    assert torch.isfinite(model.forward(noise(16000)[None])["block03"]).all()
+
+
 def test_weights_elsewhere_are_taken_when_asked(saved, copied):
     folder = copied("hubert")
     (folder / "model.safetensors").unlink()
