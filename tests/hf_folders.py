@@ -27,6 +27,16 @@ SIZES = {
         "hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 2,
         "intermediate_size": 32, "conv_depthwise_kernel_size": 7, "vocab_size": 10,
     },
+    "speech_to_text": {
+        "d_model": 24, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 32,
+        "decoder_layers": 1, "decoder_attention_heads": 2, "decoder_ffn_dim": 32,
+        "vocab_size": 30, "conv_channels": 16,
+    },
+    "moonshine": {
+        "hidden_size": 32, "intermediate_size": 32, "encoder_num_hidden_layers": 2,
+        "decoder_num_hidden_layers": 1, "encoder_num_attention_heads": 2,
+        "decoder_num_attention_heads": 2, "vocab_size": 30,
+    },
     "whisper": {
         "d_model": 24, "encoder_layers": 3, "encoder_attention_heads": 2, "encoder_ffn_dim": 32,
         "decoder_layers": 1, "decoder_attention_heads": 2, "decoder_ffn_dim": 32,
@@ -59,6 +69,7 @@ EXTRACTORS = {
     "audio-spectrogram-transformer": (
         "ASTFeatureExtractor", {"max_length": 204, "num_mel_bins": 64},
     ),
+    "speech_to_text": ("Speech2TextFeatureExtractor", {}),
     "wav2vec2-bert": ("SeamlessM4TFeatureExtractor", {}),
     "encodec": ("EncodecFeatureExtractor", {}),
     "dac": ("DacFeatureExtractor", {}),

@@ -30,7 +30,9 @@ class Features:
     def __call__(self, waveform: torch.Tensor) -> torch.Tensor:
         """[samples] -> the network's input without its batch axis."""
         out = self.extractor(waveform.cpu().numpy(), sampling_rate=self.rate, return_tensors="np")
-        return torch.from_numpy(np.asarray(out[self.key], dtype=np.float32)[0])
+        values = torch.from_numpy(np.asarray(out[self.key], dtype=np.float32)[0])
+        # extractors that divide by the variance of a band divide by zero where it is constant
+        return torch.where(torch.isfinite(values), values, 0.0)
 
     def clock(self, samples: int) -> tuple[int, float, float]:
         """Axis of time in the features, samples from frame to frame, samples to frame 0's centre.

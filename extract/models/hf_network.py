@@ -33,7 +33,6 @@ PARTS = {
     "moonshine": "encoder",
     "seamless_m4t": "speech_encoder",
     "seamless_m4t_v2": "speech_encoder",
-    "speecht5": "encoder",
     "qwen2_audio": "audio_tower",
     "parakeet_ctc": "encoder",
     "parakeet_tdt": "encoder",

@@ -55,7 +55,8 @@ def shapes(run: Run, device: str, samples: int) -> dict[str, tuple[int, ...]]:
     """
     try:
         with torch.no_grad():
-            outputs = run(torch.zeros(1, samples, device=device))
+            # noise, as extractors that normalise make no numbers of silence
+            outputs = run(noise(samples)[None].to(device))
     except Exception as error:  # a network may raise anything for what it cannot take
         text = (str(error).strip() or "no message").splitlines()[0]
         raise Untellable(f"{type(error).__name__} at {samples} samples: {text}") from error
