@@ -413,8 +413,10 @@ def test_a_folder_without_an_extractor_gets_the_usual_one(copied):
 
 @pytest.mark.parametrize("kind", ["encodec", "mimi", "dac", "musicgen"])
 def test_untrained_codecs_have_code_vectors(saved, kind):
-    checks = list(trial(spec_of(str(saved(kind)[0])), Request(untrained=True)))
-    assert [check for check in checks if check.outcome == "failed"] == []
+    model = spec_of(str(saved(kind)[0])).load(Request(untrained=True))
+    outputs = model.forward(noise(24000)[None])
+    for name, output in outputs.items():
+        assert torch.isfinite(output).all() and float(output.std()) > 1e-6, name
 
 
 def test_two_threads_at_once(saved):
