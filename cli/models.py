@@ -100,7 +100,7 @@ def check(
     from cli.steps import resolve_device
     from extract.errors import ExtractError
     from extract.models.base import Request
-    from extract.models.trial import FAILED, trial
+    from extract.trial.checks import FAILED, trial
 
     spec = _one(name)
     request = Request(weights, untrained, seed, offline)
@@ -147,4 +147,8 @@ def _described() -> Iterator[tuple[str, object]]:
 
 
 def _json(spec) -> dict:
-    return {**spec.card.as_json(), "weights_present": spec.present()}
+    return {
+        **spec.card.as_json(),
+        "weights_present": spec.present(),
+        "weights_given": spec.given,
+    }

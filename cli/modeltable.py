@@ -14,10 +14,13 @@ from cli.screen import show_table
 
 if TYPE_CHECKING:
     from extract.models.base import ModelCard, ModelSpec
-    from extract.models.trial import Check
+    from extract.trial.checks import Check
 
 WIDE = 140  # characters that one line a model needs
-CAPTION = "weights: here = on this machine, fetch = will be fetched; rsa models NAME shows a card"
+CAPTION = (
+    "weights: here = on this machine, fetch = will be fetched, give = with --weights; "
+    "rsa models NAME shows a card"
+)
 
 
 def show_models(specs: Sequence[ModelSpec]) -> None:
@@ -72,7 +75,7 @@ def show_card(spec: ModelSpec) -> None:
     ]
     show_table(card.title, ["", ""], [fact for fact in facts if fact[1]])
     layers = [
-        [x.depth, x.name, x.width, f"{x.rate:.4g}", f"{x.center * 1000:.4g}"] for x in card.layers
+        [x.depth, x.name, x.width, _rate(x.rate), f"{x.center * 1000:.4g}"] for x in card.layers
     ]
     columns = ["depth", "layer", "width", "frames/s", "centre of frame 0 (ms)"]
     show_table("Layers", columns, layers)
@@ -142,6 +145,10 @@ def _span(values: Sequence[float]) -> str:
     return low if low == high else f"{low}-{high}"
 
 
+def _rate(value: float) -> str:
+    return f"{value:.4g}" if value < 1000 else f"{value:.0f}"
+
+
 def _ends(values: Sequence[float]) -> tuple[float, float]:
     return (min(values), max(values)) if values else (0, 0)
 
@@ -153,4 +160,4 @@ def _shortest(card: ModelCard) -> str:
 
 
 def _where(spec: ModelSpec) -> str:
-    return "here" if spec.present() else "fetch"
+    return "here" if spec.present() else "give" if spec.given else "fetch"

@@ -93,7 +93,8 @@ def check_model(name: str) -> None:
     try:
         models.spec(name)
     except KeyError:
-        raise click.UsageError(f"no model {name!r}{suggestion(name, models.names())}") from None
+        known = [*models.names(), *models.ALIASES, *(f"{family}:" for family in models.FAMILIES)]
+        raise click.UsageError(f"no model {name!r}{suggestion(name, known)}") from None
 
 
 def load_model(name: str, weights: Path | None, run: Run, layers: str | None = None) -> Model:

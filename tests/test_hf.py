@@ -14,11 +14,11 @@ from safetensors.torch import load_file, save_file
 
 from extract import checkpoint
 from extract.errors import ExtractError, OptionUnsuitable, WeightsInvalid, WeightsMissing
-from extract.models import hf_files
 from extract.models.base import Request
-from extract.models.hf import spec_of
-from extract.models.signals import noise
-from extract.models.trial import trial
+from extract.models.hf import files
+from extract.models.hf.spec import spec_of
+from extract.signals import noise
+from extract.trial.checks import trial
 
 KINDS = [*SIZES, "clap", "musicgen"]
 SPEECH = [kind for kind in KINDS if "conv_dim" in SIZES.get(kind, {})]
@@ -439,10 +439,10 @@ def test_two_threads_at_once(saved):
 def test_the_safetensors_file_comes_before_the_pickle(copied):
     folder = copied("hubert")
     (folder / "pytorch_model.bin").write_bytes(b"not weights")
-    source = hf_files.source_of(str(folder))
-    tensors, where = hf_files.read(source, None, offline=True)
+    source = files.source_of(str(folder))
+    tensors, where = files.read(source, None, offline=True)
     assert where == "file model.safetensors"
     assert tensors.keys() == checkpoint.read(folder / "model.safetensors").keys()
     (folder / "model.safetensors").unlink()
     with pytest.raises(ExtractError):
-        hf_files.read(source, None, offline=True)
+        files.read(source, None, offline=True)

@@ -19,9 +19,9 @@ from extract import models
 from extract.errors import OptionUnsuitable, WeightsInvalid, WeightsMissing
 from extract.models.base import Request
 from extract.models.own import wrap
-from extract.models.signals import noise
 from extract.models.sounding import sound
-from extract.models.trial import trial
+from extract.signals import noise
+from extract.trial.checks import trial
 
 PAGE = Path(__file__).parent.parent / "docs" / "own-model.md"
 EXAMPLE = re.search(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)[1]

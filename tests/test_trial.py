@@ -11,9 +11,9 @@ from torch import nn
 
 from extract.errors import AudioError, WeightsMissing
 from extract.models.base import Layer, Model, ModelCard, ModelSpec, Request, WeightsRecord, collect
-from extract.models.signals import burst, misplaced, noise
-from extract.models.snapshot import changes, snapshot
-from extract.models.trial import trial
+from extract.signals import burst, misplaced, noise
+from extract.trial.checks import trial
+from extract.trial.snapshot import changes, snapshot
 from extract.weights import drawing
 
 RATE, HOP, WIDTH = 8000, 80, 6

@@ -48,7 +48,7 @@ REGISTRY = {
 # family -> (module:function of what stands after the colon, what that is)
 FAMILIES: dict[str, tuple[str, str]] = {
     "hf": (
-        "extract.models.hf:spec_of",
+        "extract.models.hf.spec:spec_of",
         "an audio encoder of the transformers library: hf:org/name on the hub, or hf:FOLDER",
     ),
     "music2vec": ("extract.models.music2vec:spec_of", "a folder or file of a music2vec"),

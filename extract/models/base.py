@@ -222,12 +222,14 @@ class ModelSpec:
     """A registry entry: the card, and how to make the model.
 
     `load` returns a `Model`; it raises `WeightsMissing` or `WeightsInvalid`. `present` says
-    whether the weights are on this machine, without asking the network.
+    whether the weights are on this machine, without asking the network; `given` is true where they
+    are not to be fetched, so that the user has to give them.
     """
 
     card: ModelCard
     load: Callable[[Request], Model]
     present: Callable[[], bool] = field(default=lambda: False)
+    given: bool = False
 
 
 @dataclass(frozen=True)

@@ -204,4 +204,4 @@ CARD = ModelCard(
     "frame a window (conv10, conv11). conv11 is what the authors' classifiers are given. Training "
     "data: as of the checkpoint in release 2.1; another file of this network loads as well.",
 )
-SPEC = ModelSpec(CARD, load, lambda: _place().is_file())
+SPEC = ModelSpec(CARD, load, lambda: _place().is_file(), given=True)

@@ -361,4 +361,4 @@ def spec_of(detail: str) -> ModelSpec:
         licence="not known from the file",
         weights_from=str(path),
     )
-    return ModelSpec(card, partial(load_other, card, path), path.exists)
+    return ModelSpec(card, partial(load_other, card, path), path.exists, given=True)

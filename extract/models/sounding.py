@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from extract.models.signals import noise
+from extract.signals import noise
 
 Run = Callable[[torch.Tensor], Mapping[str, torch.Tensor]]
 FAINT = 1e-4  # of the largest gradient

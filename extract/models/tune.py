@@ -328,7 +328,7 @@ def _spec(name: str, detail: str) -> ModelSpec:
         fixed=True,
         notes=_notes(detail, variant),
     )
-    return ModelSpec(card, partial(_load, card, variant, FILES.get(detail)))
+    return ModelSpec(card, partial(_load, card, variant, FILES.get(detail)), given=True)
 
 
 TAIL5 = _spec("tune", "tail5")

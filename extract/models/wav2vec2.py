@@ -122,7 +122,7 @@ def local(published: Published, detail: str) -> ModelSpec:
             )
         return load(published, replace(request, weights=path))
 
-    return ModelSpec(published.card, load_it, path.is_file)
+    return ModelSpec(published.card, load_it, path.is_file, given=True)
 
 
 def _present(published: Published) -> bool:

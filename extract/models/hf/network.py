@@ -12,16 +12,17 @@ import torch
 from torch import nn
 
 from extract.errors import OptionUnsuitable, WeightsInvalid
-from extract.models import hf_files, sounding
+from extract.models import sounding
 from extract.models.base import Layer
-from extract.models.features import Features
-from extract.models.hf_codecs import CODECS, Codec
-from extract.models.hf_images import swin_taps
-from extract.models.hf_musicgen import Musicgen
+from extract.models.hf import files
+from extract.models.hf.codecs import CODECS, Codec
+from extract.models.hf.features import Features
+from extract.models.hf.images import swin_taps
+from extract.models.hf.musicgen import Musicgen
+from extract.models.hf.structure import NoStructure, find
 from extract.models.hosted import Structure
-from extract.models.signals import noise
-from extract.models.structure import NoStructure, find
 from extract.models.taps import Tap, Tapped
+from extract.signals import noise
 from extract.weights import drawing
 
 # model types of published repositories that bring code for a structure the library has
@@ -69,7 +70,7 @@ class Plan:
             inside = ("audio_encoder.encoder.", "audio_encoder.quantizer.", "decoder.model.")
         elif self.config.model_type in CODECS:
             inside = ("encoder", "quantizer.", "downsample.")
-        model = hf_files.fill(self.whole, self.config, tensors, inside, source)
+        model = files.fill(self.whole, self.config, tensors, inside, source)
         if self.config.model_type in CODECS:
             return Codec(model)
         if self.config.model_type == MUSICGEN:

@@ -17,9 +17,9 @@ import torch
 
 from extract.errors import AudioError, ExtractError
 from extract.models.base import Model, ModelSpec, Request
-from extract.models.bench import Bench, Failed, Skipped
-from extract.models.signals import burst, misplaced, noise
-from extract.models.snapshot import changes, snapshot
+from extract.signals import burst, misplaced, noise
+from extract.trial.bench import Bench, Failed, Skipped
+from extract.trial.snapshot import changes, snapshot
 
 OK, FAILED, SKIPPED = "ok", "failed", "skipped"
 SAME, ALIKE = 1e-6, 1e-3  # differences that are none, and those of another order of additions

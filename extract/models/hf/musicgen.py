@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from extract.models.base import Layer
-from extract.models.hf_codecs import Codec, codec_layers
+from extract.models.hf.codecs import Codec, codec_layers
 from extract.models.taps import Tap
 
 NOTES = (

@@ -1,8 +1,8 @@
 """`hf:ID_OR_FOLDER`: any audio encoder that the transformers library has the code of.
 
 The network is built from its configuration with the library's own classes, never with code that a
-repository brings; its layers are found by their structure (see `extract.models.structure`), their
-rates by running it, its input is made by the model's own feature extractor. Weights are read here,
+repository brings; its layers are found by their structure (see `structure.py`), their rates by
+running it, its input is made by the model's own feature extractor. Weights are read here,
 and what the library then misses or cannot place is an error. Its `hidden_states` are not used:
 their meaning changes from release to release.
 """
@@ -19,14 +19,13 @@ import torch
 from torch import nn
 
 from extract.errors import OptionUnsuitable, WeightsInvalid
-from extract.models import hf_files
-from extract.models import hf_musicgen as musicgen
 from extract.models.base import Layer, Model, ModelCard, ModelSpec, Request, WeightsRecord
-from extract.models.features import Features
-from extract.models.hf_codecs import CODECS, NOTES, codec_layers, draw_codes
-from extract.models.hf_images import ast, clap
-from extract.models.hf_musicgen import Musicgen, musicgen_layers
-from extract.models.hf_network import (
+from extract.models.hf import files, musicgen
+from extract.models.hf.codecs import CODECS, NOTES, codec_layers, draw_codes
+from extract.models.hf.features import Features
+from extract.models.hf.images import ast, clap
+from extract.models.hf.musicgen import Musicgen, musicgen_layers
+from extract.models.hf.network import (
     AST,
     CLAP,
     MUSICGEN,
@@ -37,9 +36,9 @@ from extract.models.hf_network import (
     timed,
     watched,
 )
+from extract.models.hf.structure import NoStructure
 from extract.models.hosted import HostedModel
 from extract.models.sounding import Untellable
-from extract.models.structure import NoStructure
 from extract.models.taps import Tap
 from extract.weights import drawing, sha256_of_tensors
 from extract.windows import Window
@@ -52,7 +51,7 @@ SOUNDED = 2.0  # seconds over which rates are found
 class Described:
     """What is known of a model before its weights are read."""
 
-    source: hf_files.Source
+    source: files.Source
     card: ModelCard
     plan: Plan
     taps: tuple[Tap, ...]
@@ -97,13 +96,13 @@ def spec_of(detail: str) -> ModelSpec:
     """
     if not detail:
         raise OptionUnsuitable("hf: what? Give hf:org/name or hf:FOLDER")
-    source = hf_files.source_of(detail)
+    source = files.source_of(detail)
     described = _described(source, source.file("config.json").stat().st_mtime_ns)
     return ModelSpec(described.card, partial(_load, described), source.present)
 
 
 @lru_cache(maxsize=32)
-def _described(source: hf_files.Source, written: int) -> Described:
+def _described(source: files.Source, written: int) -> Described:
     """Builds the network without values, finds its layers and their rates; kept, as it takes long.
 
     `written` is when the configuration was written: another time, another description.
@@ -122,7 +121,7 @@ def _described(source: hf_files.Source, written: int) -> Described:
         ) from None
 
 
-def _extractor(source: hf_files.Source, config: Any) -> Any:
+def _extractor(source: files.Source, config: Any) -> Any:
     """The feature extractor, with the settings beside the weights, or the usual ones."""
     import transformers
     from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_MAPPING_NAMES
@@ -151,7 +150,7 @@ def _extractor(source: hf_files.Source, config: Any) -> Any:
         ) from None
 
 
-def _encoder(name: str, source: hf_files.Source, config: Any) -> Described:
+def _encoder(name: str, source: files.Source, config: Any) -> Described:
     plan = plan_of(name, config)
     extractor = _extractor(source, config)
     key = extractor.model_input_names[0]
@@ -187,7 +186,7 @@ def _fixed_seconds(config: Any, extractor: Any) -> float | None:
     return None
 
 
-def _codec(name: str, source: hf_files.Source, config: Any) -> Described:
+def _codec(name: str, source: files.Source, config: Any) -> Described:
     """A codec, or MusicGen, which reads one's codes."""
     plan = plan_of(name, config)
     codec = config.audio_encoder if config.model_type == MUSICGEN else config
@@ -208,7 +207,7 @@ def _codec(name: str, source: hf_files.Source, config: Any) -> Described:
 
 def _card(
     name: str,
-    source: hf_files.Source,
+    source: files.Source,
     config: Any,
     network: nn.Module,
     layers: tuple[Layer, ...],
@@ -248,7 +247,7 @@ def _load(described: Described, request: Request) -> Model:
             network = plan.build()
             draw_codes(network)
     else:
-        tensors, source = hf_files.read(described.source, request.weights, offline=request.offline)
+        tensors, source = files.read(described.source, request.weights, offline=request.offline)
         network = plan.trained(tensors, f"{card.name}: {source}")
     record = WeightsRecord(sha256_of_tensors(network.state_dict()), source, not request.untrained)
     common = (card, network, record, described.taps)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from extract.models.signals import burst, noise
+from extract.signals import burst, noise
 
 
 class Features:

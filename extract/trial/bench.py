@@ -7,7 +7,7 @@ import time
 import torch
 
 from extract.models.base import Model, ModelSpec, Request
-from extract.models.signals import burst, noise
+from extract.signals import burst, noise
 
 DEAR = 1.0  # seconds of a pass
 SHORT, LONG = 2.0, 4.0  # seconds of a window, where the model lets one choose; a slow one's

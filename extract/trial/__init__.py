@@ -1,0 +1,1 @@
+"""Trying a model before a long run; see `extract.trial.checks`."""
