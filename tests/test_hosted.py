@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 
@@ -11,6 +13,7 @@ import pytest
 import torch
 import transformers
 from hosted_files import TINY
+from safetensors.torch import save_file
 
 from extract import models
 from extract.errors import AudioError
@@ -335,3 +338,24 @@ def test_taps_are_named_once():
     assert len({tap.layer for tap in taps}) == len(taps) == 7 + 1 + 12 + 1
     assert taps[7] == Tap("frontend", "hubert.encoder.layers.0", side="input")
     assert [tap.layer for tap in taps] == [x.name for x in Structure(closing=True).layers(RATE)]
+
+
+def test_a_network_made_without_values_leaves_other_libraries_theirs(tmp_path):
+    """torchaudio, imported by way of the network's class, keeps a constant as a tensor."""
+    code = (
+        "import pathlib, sys\n"
+        "from extract import models\n"
+        "from extract.errors import WeightsInvalid\n"
+        "from extract.models.base import Request\n"
+        "try:\n"
+        "    models.load('mert-95m', Request(weights=pathlib.Path(sys.argv[1])))\n"
+        "except WeightsInvalid as error:\n"
+        "    assert 'missing' in str(error), error\n"
+        "from torchaudio.compliance import kaldi\n"
+        "assert not kaldi.EPSILON.is_meta\n"
+    )
+    path = tmp_path / "model.safetensors"
+    save_file({"masked_spec_embed": torch.zeros(768)}, path)
+    (tmp_path / "config.json").write_text('{"model_type": "mert_model"}')
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

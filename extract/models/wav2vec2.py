@@ -110,8 +110,7 @@ def local(published: Published, detail: str) -> ModelSpec:
     config = path.parent / CONFIG
     if config.is_file():
         settings = read_config(published.card, published.kind, config)
-        with torch.device("meta"):
-            network = bake(_build(published.kind, settings, config))
+        network = bake(_build(published.kind, settings, config, device="meta"))
         card = _card_of(published, settings, network)
         published = replace(published, card=card, settings=settings)
 
@@ -162,8 +161,8 @@ def from_file(published: Published, path: Path, *, source: str) -> HostedModel:
         settings = read_config(published.card, kind, config)
     else:
         settings = sizes_of(kind, tensors, trained, str(path))
-    with torch.device("meta"):  # no time spent on values that are replaced at once
-        network = _build(kind, settings, path)
+    # no time spent on values that are replaced at once
+    network = _build(kind, settings, path, device="meta")
     network.to_empty(device="cpu")
     load_strict(network, tensors, source=str(path), unused=unused)
     normalise = read_preprocessor(published.card, path.parent / PREPROCESSOR, published.normalise)
@@ -200,11 +199,15 @@ def _model(
     return HostedModel(card, network, record, taps, normalise=normalise)
 
 
-def _build(kind: Kind, settings: dict, source: Path) -> torch.nn.Module:
+def _build(kind: Kind, settings: dict, source: Path, device: str = "cpu") -> torch.nn.Module:
     import transformers
 
+    # looked up out here: what the library imports for it makes tensors of its own
+    settings_of, network_of = (
+        getattr(transformers, f"{kind.library}{part}") for part in ("Config", "Model")
+    )
     try:
-        config = getattr(transformers, f"{kind.library}Config")(
+        config = settings_of(
             **settings,
             # no vector for masked frames, and nothing left to chance
             mask_time_prob=0.0,
@@ -212,7 +215,8 @@ def _build(kind: Kind, settings: dict, source: Path) -> torch.nn.Module:
             layerdrop=0.0,
             attn_implementation="sdpa",
         )
-        return getattr(transformers, f"{kind.library}Model")(config)
+        with torch.device(device):
+            return network_of(config)
     except MemoryError:
         raise
     except Exception as error:  # the library raises many kinds

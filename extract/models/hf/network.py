@@ -47,12 +47,20 @@ SPEECH = "wav2vec2", "hubert", "data2vec-audio", "wavlm"
 class Plan:
     """How the network is made: the library's class, and the part of it that features need."""
 
+    name: str
     whole: type
     config: Any
     part: str = ""
 
     def build(self) -> nn.Module:
-        """The part alone, with random weights."""
+        """The part alone, with random weights; WeightsInvalid if the configuration makes none."""
+        try:
+            return self._built()
+        except Exception as error:  # sizes that fit nothing make the library raise many kinds
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise WeightsInvalid(f"{self.name}: config.json is refused ({first})") from None
+
+    def _built(self) -> nn.Module:
         if self.config.model_type in CODECS:
             return Codec(self.whole(self.config))
         if self.config.model_type == MUSICGEN:
@@ -113,14 +121,14 @@ def plan_of(name: str, config: Any) -> Plan:
     from transformers import MODEL_MAPPING, MusicgenForConditionalGeneration
 
     if config.model_type == MUSICGEN:
-        return Plan(MusicgenForConditionalGeneration, config)
+        return Plan(name, MusicgenForConditionalGeneration, config)
     try:
         whole = MODEL_MAPPING[type(config)]
     except KeyError:
         raise OptionUnsuitable(
             f"{name}: the transformers library has no model of type {config.model_type!r}"
         ) from None
-    return Plan(whole, config, PARTS.get(config.model_type, ""))
+    return Plan(name, whole, config, PARTS.get(config.model_type, ""))
 
 
 def watched(
