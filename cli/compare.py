@@ -67,6 +67,10 @@ def command(
     with screen.stage(f"data set {data}"):
         dataset, clips = open_data(data, manifest, limit)
         chosen_tasks = resolve_tasks(tasks, dataset)
+    if rows == "clips":  # known before any network has run
+        from rsa.joint import check_enough
+
+        check_enough(len(clips))
 
     from extract.models import references
 

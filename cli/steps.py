@@ -105,7 +105,7 @@ def load_model(name: str, weights: Path | None, run: Run, layers: str | None = N
     check_model(name)
     model = models.load(name, Request(weights, run.untrained, run.seed, run.offline))
     model.recut(run.window, run.hop)
-    if layers:
+    if layers is not None:
         model.keep([layer.strip() for layer in layers.split(",") if layer.strip()])
     return model
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 import zipfile
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -94,7 +95,7 @@ def content(path: Path, *, inert: Iterable[str] = (), mappings: Iterable[str] = 
     """
     try:
         if reason := _not_weights(path):
-            raise WeightsInvalid(f"{path}: {reason}; download it again")
+            raise WeightsInvalid(f"{path}: {reason}; get the file itself")
         return _load(path, inert, mappings)
     except (WeightsInvalid, MemoryError):
         raise
@@ -131,7 +132,9 @@ def _load(path: Path, inert: Iterable[str], mappings: Iterable[str]) -> object:
     with torch.serialization.safe_globals(stands):
         # only the zip form can be mapped instead of read
         mapped = zipfile.is_zipfile(path)
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is wrong is said in one line, by `content`
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
 
 
 def _unreadable(error: Exception) -> str:
@@ -142,9 +145,10 @@ def _unreadable(error: Exception) -> str:
                 f"refused: the pickle asks for {found[1] or found[2]}, which is no weight and "
                 "could run code; convert the file to safetensors where you trust it"
             )
-        text = "the pickle breaks off or is none"
+        return "no weights file of PyTorch, or damaged: get it again from its source"
     first = re.split(r"[.:] |$", text, maxsplit=1, flags=re.M)[0]
-    return f"damaged, cannot be read ({first}); download it again"
+    said = f" ({first})" if re.search(r"[a-z]{4}", first) and "Errno" not in first else ""
+    return f"no weights file of PyTorch or safetensors, or damaged{said}: get it again from its source"
 
 
 def _not_weights(path: Path) -> str:

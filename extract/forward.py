@@ -204,6 +204,6 @@ def compile_blocks(model: Model) -> None:
     """
     blocks = model.blocks
     if not blocks:
-        raise OptionUnsuitable(f"--compile: {model.name} has no blocks to compile; leave it out")
+        raise OptionUnsuitable(f"--compile: {model.name} cannot be compiled; leave it out")
     for block in blocks:
         block.compile()

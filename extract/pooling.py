@@ -65,7 +65,7 @@ class ClipRows:
         if not torch.isfinite(values).all():
             raise ActivationsInvalid(
                 f"{model}: layer {layer} put out values that are not finite for clip "
-                f"{self.clip.id}; check the weights, and use --precision float32"
+                f"{self.clip.id}; check the weights, or leave out --precision"
             )
         return values
 

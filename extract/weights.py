@@ -79,16 +79,29 @@ def load_strict(
     unused = tuple(unused)
     missing = sorted(set(wanted) - set(tensors))
     extra = sorted(n for n in set(tensors) - set(wanted) if not n.startswith(unused or ("\0",)))
+    bad = sorted(
+        n
+        for n in set(wanted) & set(tensors)
+        if tensors[n].is_floating_point() and not torch.isfinite(tensors[n]).all()
+    )
     wrong = sorted(
         f"{n} is {tuple(tensors[n].shape)}, needed {tuple(wanted[n].shape)}"
         for n in set(wanted) & set(tensors)
         if tensors[n].shape != wanted[n].shape
     )
-    for what, names in (("missing", missing), ("misshapen", wrong), ("unexpected", extra)):
+    question = "is this the file of this very model?"
+    if len(missing) == len(wanted) and extra:
+        raise WeightsInvalid(
+            f"{source}: another network: none of the {len(wanted)} tensors is in it, but "
+            f"{', '.join(extra[:2])} and the like are; {question}"
+        )
+    kinds = (("missing", missing), ("misshapen", wrong), ("unexpected", extra))
+    for what, names in (*kinds, ("damaged (NaN or infinite)", bad)):
         if names:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            plural = "s" if len(names) > 1 else ""
             raise WeightsInvalid(
-                f"{source}: {len(names)} {what} tensors: {', '.join(names[:3])}{more}; "
-                "is this the file of this very model?"
+                f"{source}: {len(names)} {what} tensor{plural}: {', '.join(names[:3])}{more}; "
+                f"{question}"
             )
     module.load_state_dict({n: tensors[n].to(wanted[n].dtype) for n in wanted})

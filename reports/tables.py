@@ -51,7 +51,10 @@ def model_card(card: ModelCard) -> Rows:
     facts = card.facts
     weights = facts.get("weights") if isinstance(facts.get("weights"), dict) else {}
     source = clean(weights.get("source") or facts.get("weights_from"), 200)
-    state = "" if card.trained else "untrained; "
+    state = "" if card.trained or source.startswith("untrained") else "untrained; "
+    trained_on = clean(facts.get("training_data"), 300)
+    if not card.trained:
+        trained_on = f"nothing here: random weights (the published ones: {trained_on})"
     digest = clean(weights.get("sha256"), 64)[:16]
     rate = facts.get("sample_rate")
     parameters = facts.get("parameters")
@@ -59,7 +62,7 @@ def model_card(card: ModelCard) -> Rows:
         [
             ("Name", card.name),
             ("Paper", clean(facts.get("paper"), 300)),
-            ("Trained on", clean(facts.get("training_data"), 300)),
+            ("Trained on", trained_on),
             ("Parameters", count(parameters) if isinstance(parameters, (int, float)) else ""),
             ("Audio", f"{count(rate)} Hz" if isinstance(rate, (int, float)) else ""),
             ("Windows", _windows(facts)),

@@ -30,6 +30,13 @@ BUDGET = 8e11
 TOGETHER = 4
 # rows whose mean is the first shift
 FIRST = 256
+FEWEST_ROWS = 4
+
+
+def check_enough(rows: int) -> None:
+    """Raises RsaError for fewer rows than any comparison needs."""
+    if rows < FEWEST_ROWS:
+        raise RsaError(f"{rows} rows are too few to compare: at least {FEWEST_ROWS} are needed")
 
 
 @dataclass(frozen=True)
@@ -96,8 +103,7 @@ class Joint:
         labels = np.asarray(sources[0].groups if groups is None else groups)
         if len(labels) != len(sources[0]):
             raise RsaError(f"{len(labels)} group labels for {len(sources[0])} rows: give one a row")
-        if len(labels) < 4:
-            raise RsaError(f"{len(labels)} rows are too few to compare: at least 4 are needed")
+        check_enough(len(labels))
         self.seed, self.draws, self.device, self.share = seed, draws, str(device), max(share, SHARE)
         self.grouping = Grouping.deal(labels, blocks, seed)
         self._places = [(source, layer) for source in sources for layer in source.layers]

@@ -161,10 +161,10 @@ def test_the_archive_in_its_place_is_found(plain, model, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({LAST: None}, f"1 missing tensors: {LAST}"),
-        ({LAST: torch.ones(512, 512, 5)}, r"1 misshapen tensors: sequential.10.0.weight is \(512"),
-        ({"sequential.11.0.weight": torch.ones(2)}, "1 unexpected tensors: sequential.11.0.weight"),
-        ({"other.weight": torch.ones(2)}, "1 unexpected tensors: other.weight"),
+        ({LAST: None}, f"1 missing tensor: {LAST}"),
+        ({LAST: torch.ones(512, 512, 5)}, r"1 misshapen tensor: sequential.10.0.weight is \(512"),
+        ({"sequential.11.0.weight": torch.ones(2)}, "1 unexpected tensor: sequential.11.0.weight"),
+        ({"other.weight": torch.ones(2)}, "1 unexpected tensor: other.weight"),
     ],
     ids=["missing", "misshapen", "one more", "a stranger"],
 )
@@ -208,7 +208,7 @@ def test_archives_that_are_not_the_release(tensors, tmp_path, monkeypatch):
         clmr.load(Request(weights=path))
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(clmr.CHECKPOINT, b"x" * 100)
-    with pytest.raises(WeightsInvalid, match="x.zip: damaged"):
+    with pytest.raises(WeightsInvalid, match="x.zip: .*damaged"):
         clmr.load(Request(weights=path))
     monkeypatch.setattr(clmr, "LARGEST", 99)
     with pytest.raises(WeightsInvalid, match="holds 100 bytes, at most 99"):

@@ -199,7 +199,7 @@ def test_wrong_tensors_are_named(what, published, tmp_path):
         tensors["surprise.weight"], name = torch.zeros(2), "surprise.weight"
     with pytest.raises(WeightsInvalid) as error:
         _load(files.write(tmp_path, tensors, CONFIG, rate=24000))
-    _one_line(error, f"1 {what} tensors", name, "pytorch_model.bin")
+    _one_line(error, f"1 {what} tensor", name, "pytorch_model.bin")
 
 
 def test_configuration_must_fit_the_tensors(published, tmp_path):
@@ -215,7 +215,7 @@ def test_missing_tensors_are_named_without_a_configuration_too(name, published, 
     torch.save(tensors, tmp_path / "x.bin")
     with pytest.raises(WeightsInvalid) as error:
         _load(tmp_path / "x.bin")
-    _one_line(error, "1 missing tensors", files_name(name))
+    _one_line(error, "1 missing tensor", files_name(name))
 
 
 def files_name(name):

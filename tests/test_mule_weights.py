@@ -151,7 +151,7 @@ def test_wrong_tensors_are_named(what):
         tensors["surprise.weight"], name = torch.zeros(2), "surprise.weight"
     with pytest.raises(WeightsInvalid) as error:
         model_of(tensors, SMALL)
-    assert f"here: 1 {what} tensors: {name}" in str(error.value)
+    assert f"here: 1 {what} tensor: {name}" in str(error.value)
 
 
 def test_wrong_keras_files_are_named(tmp_path):
@@ -172,12 +172,12 @@ def test_wrong_keras_files_are_named(tmp_path):
     kind, name, held = layers[convs[0]]
     shorter = held | {"vars/1": np.ones(3, "f4")}
     other = [(kind, name, shorter) if i == convs[0] else x for i, x in enumerate(layers)]
-    refused(other, "1 misshapen tensors: fast_stem.convs.0.gain is (3,), needed (2,)")
+    refused(other, "1 misshapen tensor: fast_stem.convs.0.gain is (3,), needed (2,)")
     more = [("BatchNormalization", "norm_1", {f"vars/{k}": np.ones(3, "f4") for k in range(4)})]
     refused(more + layers, "4 unexpected tensors: norm_1/vars/0")
     longer = held | {"vars/2": np.ones(3, "f4")}
     other = [(kind, name, longer) if i == convs[0] else x for i, x in enumerate(layers)]
-    refused(other, "1 unexpected tensors: fast_stem.convs.0/vars/2")
+    refused(other, "1 unexpected tensor: fast_stem.convs.0/vars/2")
 
 
 def test_a_network_of_other_sizes_is_refused(tmp_path):

@@ -140,13 +140,14 @@ def test_twins_of_a_family(folder, tmp_path):
 
 def test_family_says_what_it_needs(folder, tmp_path):
     for name, part in (
-        ("musichubert:", "which file or folder"),
         ("musichubert:/nowhere/k_500", "no such file"),
         (f"musichubert:{tmp_path}", "checkpoint_best.pt"),
     ):
         with pytest.raises(WeightsMissing) as error:
             models.spec(name)
         _one_line(error, part)
+    with pytest.raises(OptionUnsuitable, match="musichubert:PATH"):
+        models.spec("musichubert:")
     with pytest.raises(OptionUnsuitable, match="--weights"):
         models.load(f"music2vec:{folder}", Request(weights=folder))
 

@@ -296,7 +296,7 @@ def test_files_that_are_not_weights(content, reason, name, tmp_path):
     path.write_bytes(content)
     with pytest.raises(WeightsInvalid) as error:
         _load("musicfm" if name.endswith("pt") else "muq", path)
-    _one_line(error, str(path), reason, "download it again")
+    _one_line(error, str(path), reason, "; get the file itself" if reason != "damaged" else "again")
 
 
 def test_truncated_files(published, tmp_path):

@@ -140,10 +140,10 @@ def test_unknown_variables_are_named_and_optimiser_slots_are_not():
     variables |= {"dense/kernel": torch.ones(256, 50), "dense/bias": torch.ones(50)}
     variables |= {"beta1_power": torch.ones(()), "1CNN/kernel/Adam_1": torch.ones(3, 3, 1, 128)}
     load_strict(network, musicnn.from_tensorflow(variables, "vgg"), source="here")
-    with pytest.raises(WeightsInvalid, match="unexpected tensors: 6CNN/kernel"):
+    with pytest.raises(WeightsInvalid, match="unexpected tensor: 6CNN/kernel"):
         more = variables | {"6CNN/kernel": torch.ones(3, 3, 128, 128)}
         load_strict(network, musicnn.from_tensorflow(more, "vgg"), source="here")
-    with pytest.raises(WeightsInvalid, match="missing tensors: convs.2.bias"):
+    with pytest.raises(WeightsInvalid, match="missing tensor: convs.2.bias"):
         fewer = {k: v for k, v in variables.items() if k != "3CNN/bias"}
         load_strict(network, musicnn.from_tensorflow(fewer, "vgg"), source="here")
 

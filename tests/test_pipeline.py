@@ -194,8 +194,12 @@ def test_only_the_layers_asked_for_are_computed_and_kept(tmp_path):
     assert some.layers == ("mean", "double") and seen == {"double"}
     whole = extract(SmallModel(), data, data.clips, ["clips"], tmp_path)["clips"]
     assert torch.equal(some.read("double"), whole.read("double"))
-    with pytest.raises(OptionUnsuitable, match="no layer 'dubble'; there are mean, double, window"):
+    with pytest.raises(OptionUnsuitable, match="no layer 'dubble'; did you mean double"):
         model.keep(["dubble"])
+    with pytest.raises(OptionUnsuitable, match="no layer 'x'; there are mean, double, window"):
+        model.keep(["x"])
+    with pytest.raises(OptionUnsuitable, match="--layers names no layer"):
+        model.keep([])
 
 
 def test_windows_of_the_users_length_cover_the_clip_once(tmp_path):
@@ -209,7 +213,12 @@ def test_windows_of_the_users_length_cover_the_clip_once(tmp_path):
 
 @pytest.mark.parametrize(
     ("window", "hop", "message"),
-    [(1.0, 2.0, "--hop 2 is longer"), (0.0001, None, "--window 0.0001.*at least")],
+    [
+        (1.0, 2.0, "--hop 2 is longer"),
+        (0.0001, None, "--window 0.0001.*at least"),
+        (float("nan"), None, "--window nan: give a number"),
+        (None, 0.001, "--hop 0.001: a moment would be in more than 50.*at least 0.04"),
+    ],
 )
 def test_windows_that_make_no_cut_are_refused(window, hop, message):
     with pytest.raises(OptionUnsuitable, match=message):
@@ -269,7 +278,7 @@ def test_a_precision_the_device_has_not(tmp_path, precision):
 
 def test_only_a_model_with_blocks_can_be_compiled(tmp_path):
     data = SmallData()
-    with pytest.raises(OptionUnsuitable, match="--compile: small has no blocks"):
+    with pytest.raises(OptionUnsuitable, match="--compile: small cannot be compiled"):
         extract(SmallModel(), data, data.clips, ["clips"], tmp_path, Options(compiled=True))
 
 

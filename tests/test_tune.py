@@ -241,10 +241,10 @@ def test_deeper_modules_are_known_by_their_shapes(renamed, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"convDown9.layers.1.bias": None}, "1 missing tensors: convDown9.layers.1.bias"),
+        ({"convDown9.layers.1.bias": None}, "1 missing tensor: convDown9.layers.1.bias"),
         (
             {"transposedConv6.weight": torch.ones(176, 88, 5)},
-            r"1 misshapen tensors: transposedConv6.weight is \(176, 88, 5\), needed \(176, 88, 3\)",
+            r"1 misshapen tensor: transposedConv6.weight is \(176, 88, 5\), needed \(176, 88, 3\)",
         ),
         ({"conv10.layers.0.weight": torch.ones(2)}, "1 unexpected .*: conv10.layers.0.weight"),
     ],

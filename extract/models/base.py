@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import torch
 
 from extract.errors import OptionUnsuitable
 from extract.windows import Window, cut
+
+MOST_OVERLAP = 50  # windows that a moment may be in
 
 
 @dataclass(frozen=True)
@@ -130,14 +134,16 @@ class Model(ABC):
     def keep(self, names: Sequence[str]) -> None:
         """Keeps these layers only; the network is run no deeper than the deepest of them.
 
-        Raises OptionUnsuitable for a name the model has not.
+        Raises OptionUnsuitable for a name the model has not, or none at all.
         """
         known = [layer.name for layer in self.card.layers]
         for name in names:
             if name not in known:
-                raise OptionUnsuitable(
-                    f"{self.name} has no layer {name!r}; there are {', '.join(known)}"
-                )
+                near = get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+                raise OptionUnsuitable(f"{self.name} has no layer {name!r}; {hint}")
+        if not names:
+            raise OptionUnsuitable(f"--layers names no layer; there are {', '.join(known)}")
         self._kept = tuple(names)
 
     def recut(self, window: float | None, hop: float | None) -> None:
@@ -152,6 +158,14 @@ class Model(ABC):
                 "and --hop"
             )
         length = window or self.card.window
+        for option, value in (("--window", window), ("--hop", hop)):
+            if value is not None and not 0 < value < math.inf:
+                raise OptionUnsuitable(f"{option} {value:g}: give a number of seconds")
+        if hop and hop < length / MOST_OVERLAP:
+            raise OptionUnsuitable(
+                f"--hop {hop:g}: a moment would be in more than {MOST_OVERLAP} windows of "
+                f"{length:g} s; give at least {length / MOST_OVERLAP:.3g}"
+            )
         if window and round(window * self.sample_rate) < self.card.minimum:
             least = self.card.minimum / self.sample_rate
             raise OptionUnsuitable(
@@ -195,6 +209,22 @@ class Model(ABC):
     def to(self, device: str | torch.device) -> Model:
         self.network.to(device)
         return self
+
+
+def of_another_size(
+    card: ModelCard, layers: tuple[Layer, ...], parameters: int, note: str
+) -> ModelCard:
+    """The card of a network like the published one, but of other sizes: so not that one."""
+    unknown = "not known: not the published network"
+    return replace(
+        card,
+        title=f"{card.title}, other size",
+        training_data=unknown,
+        licence=unknown,
+        layers=layers,
+        parameters=parameters,
+        notes=f"{card.notes} Not of the published size: {note}.".strip(),
+    )
 
 
 def file_name(name: str) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 import torch
 
 from extract.errors import WeightsInvalid
-from extract.models.base import ModelCard, WeightsRecord
+from extract.models.base import ModelCard, WeightsRecord, of_another_size
 from extract.models.conformer import ConformerModel, Network, Sizes
 from extract.weights import drawing, load_strict, sha256_of_tensors
 
@@ -46,7 +45,8 @@ def sizes_of(
     def shape(name: str) -> tuple[int, ...]:
         if name not in tensors:
             raise WeightsInvalid(
-                f"{source}: 1 missing tensors: {name}; is this the file of this very model?"
+                f"{source}: 1 missing tensor: {name}; the file holds {sorted(tensors)[0]} and the "
+                "like; is this the file of this very model?"
             )
         return tuple(tensors[name].shape)
 
@@ -120,14 +120,6 @@ def _card_of(card: ModelCard, network: Network) -> ModelCard:
     sizes = network.sizes
     if sizes == PUBLISHED:
         return card
-    note = (
-        f"Not of the published size: {sizes.depth} blocks of width {sizes.encoder_dim}, "
-        f"{sizes.heads} heads."
-    )
-    return replace(
-        card,
-        title=f"{card.title}, other size",
-        layers=sizes.layers(),
-        parameters=sum(p.numel() for p in network.parameters()),
-        notes=f"{card.notes} {note}".strip(),
-    )
+    note = f"{sizes.depth} blocks of width {sizes.encoder_dim}, {sizes.heads} heads"
+    parameters = sum(p.numel() for p in network.parameters())
+    return of_another_size(card, sizes.layers(), parameters, note)

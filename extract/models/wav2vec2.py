@@ -18,7 +18,7 @@ import torch
 
 from extract import checkpoint, fairseq, hub
 from extract.errors import OptionUnsuitable, WeightsInvalid, WeightsMissing
-from extract.models.base import ModelCard, ModelSpec, Request, WeightsRecord
+from extract.models.base import ModelCard, ModelSpec, Request, WeightsRecord, of_another_size
 from extract.models.hosted import HostedModel, bake
 from extract.models.unpadded import unpad
 from extract.models.wav2vec2_settings import (
@@ -98,10 +98,11 @@ def local(published: Published, detail: str) -> ModelSpec:
     Raises
     ------
     WeightsMissing : nothing there.
+    OptionUnsuitable : no place named.
     """
     family = published.card.name
     if not detail:
-        raise WeightsMissing(f"{family}: say which file or folder, as in {family}:/data/k_500")
+        raise OptionUnsuitable(f"{family}: needs a file or folder after the colon: {family}:PATH")
     path = checkpoint.locate(Path(detail).expanduser(), FILES)
     published = replace(
         published,
@@ -233,17 +234,13 @@ def _card_of(published: Published, settings: dict, network: torch.nn.Module) -> 
     structure = structure_of(settings)
     place = "pre-LN" if structure.closing else "post-LN"
     note = (
-        f"Not of the published size: {structure.blocks} {place} blocks of width "
-        f"{structure.width}, {settings['num_attention_heads']} heads."
+        f"{structure.blocks} {place} blocks of width {structure.width}, "
+        f"{settings['num_attention_heads']} heads"
     )
-    return replace(
-        card,
-        title=f"{card.title}, other size",
-        layers=structure.layers(card.sample_rate),
-        parameters=sum(p.numel() for p in network.parameters()),
-        minimum=structure.field,
-        notes=f"{card.notes} {note}".strip(),
-    )
+    layers = structure.layers(card.sample_rate)
+    parameters = sum(p.numel() for p in network.parameters())
+    other = of_another_size(card, layers, parameters, note)
+    return replace(other, minimum=structure.field)
 
 
 def _own_names(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

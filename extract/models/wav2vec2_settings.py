@@ -157,7 +157,7 @@ def sizes_of(
     def shape(name: str) -> tuple[int, ...]:
         if name not in tensors:
             raise WeightsInvalid(
-                f"{source}: 1 missing tensors: {name}; is this the file of this very model?"
+                f"{source}: 1 missing tensor: {name}; is this the file of this very model?"
             )
         return tuple(tensors[name].shape) or (1,)
 

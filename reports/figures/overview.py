@@ -97,7 +97,7 @@ def _column(axes: Axes, study: Study, role: str, place: float, *, label_left: bo
     size = 7.5 if len(names) <= 16 and few else 6.3
     for i in style.every_few(len(names), 24):
         task = found.get(names[i])
-        label = abridged(names[i], 14 if few else 10)
+        label = abridged(names[i], 18 if few else 10)
         side = -1 if label_left else 1
         word = f"{label}   {tasks[task].title[:limit]}" if task and not label_left else label
         if task and label_left:

@@ -69,7 +69,7 @@ def _page(study: Study, roles: list[str], name: str) -> Drawing:
             layer, task, s=46 * share, color="white", edgecolors=style.INK, linewidths=0.7, zorder=3
         )
         axes.set_yticks(range(len(keys)), [probes.tasks[k].title[:24] for k in keys])
-        style.label_layers(axes, layers, "x", most=30, limit=14)
+        style.label_layers(axes, layers, "x", most=30, limit=18)
         axes.set_title(
             abridged(study.name_of(role), 60), loc="left", color=style.role_colour(role, text=True)
         )

@@ -63,7 +63,7 @@ def _matrix(axes: Axes, similarity: Similarity, measure: Measure):
     image = axes.imshow(
         measure.value, cmap=style.SEQUENTIAL, vmin=0, vmax=1, origin="lower", aspect="auto"
     )
-    style.label_layers(axes, similarity.layers_x, "y", most=16, limit=12)
+    style.label_layers(axes, similarity.layers_x, "y", most=16, limit=18)
     axes.set_xticks([])
     axes.spines[:].set_visible(False)
     return image
@@ -83,7 +83,7 @@ def _strip(axes: Axes, role: str, layers: tuple, measure: Measure, top: float, *
     axes.vlines(places, table[:, 1], table[:, 2], color=style.INK, lw=0.7)
     axes.set_xlim(-0.5, len(layers) - 0.5)
     axes.set_ylim(0, max(top, 0.05) * 1.05)
-    style.label_layers(axes, layers, "x", most=16, limit=12)
+    style.label_layers(axes, layers, "x", most=16, limit=18)
     if first:
         axes.set_ylabel("novelty")
     else:
