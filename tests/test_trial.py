@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from extract.errors import AudioError, WeightsMissing
+from extract.errors import AudioError, OptionUnsuitable, WeightsInvalid, WeightsMissing
 from extract.models.base import Layer, Model, ModelCard, ModelSpec, Request, WeightsRecord, collect
 from extract.signals import burst, misplaced, noise
 from extract.trial.checks import trial
@@ -139,6 +140,36 @@ class Counting(Sound):
         return super().taps(values)
 
 
+class Numbering(Sound):
+    """Counts its passes in a plain number of the model's."""
+
+    passes = 0
+
+    def taps(self, values):
+        self.passes += 1
+        return super().taps(values)
+
+
+class Listing(Sound):
+    """Keeps a list that grows on a module, behind an underscore."""
+
+    def __init__(self):
+        super().__init__()
+        self.network.mix._lengths = []
+
+    def taps(self, values):
+        self.network.mix._lengths.append(values.shape[1])
+        return super().taps(values)
+
+
+class Swapped(Sound):
+    """The card has the layers in another order than the forward pass."""
+
+    def forward(self, values, until=None):
+        got = collect(self.taps(values))
+        return {name: got[name] for name in ("mixed", "conv", "slow")}
+
+
 class Sharing(Sound):
     """Passes what it computes on through itself: two threads read each other's."""
 
@@ -217,11 +248,14 @@ def test_a_sound_model_passes_every_check():
         (StopsShort, {"until"}, "leaves out conv"),
         (Remembering, {"state"}, "model.last"),
         (Counting, {"state"}, "network.count"),
+        (Numbering, {"state"}, "model.passes"),
+        (Listing, {"state"}, "network.mix._lengths"),
+        (Swapped, {"runs"}, "order of the layers is mixed, conv, slow"),
         (Sharing, {"threads"}, "two threads"),
         (Forgetful, {"runs"}, "not put out: mixed"),
         (Squeezed, {"widths"}, "slow is (1, 50, 6, 1)"),
         (Gapped, {"windows"}, "gap or overlap"),
-        (TakesAll, {"shortest"}, "79 samples are taken"),
+        (TakesAll, {"shortest"}, "79 samples taken"),
         (Misnamed, {"loads"}, "calls itself other"),
         (Training, {"loads"}, "training mode"),
         (Collapsing, {"runs"}, "RuntimeError: sizes do not match"),
@@ -231,6 +265,51 @@ def test_each_fault_fails_its_check(model, failing, word):
     checks = outcome(model)
     assert failing <= {c.name for c in checks.values() if c.outcome == "failed"}, checks
     assert any(word in checks[name].detail for name in failing), checks
+
+
+def test_a_fault_in_a_pass_names_file_and_line():
+    import inspect
+
+    line = inspect.getsourcelines(Collapsing)[1] + 2
+    detail = outcome(Collapsing)["runs"].detail
+    assert detail == f"RuntimeError: sizes do not match ({__file__}, line {line})"
+
+
+def test_rows_say_what_was_checked_and_what_is_allowed():
+    details = {check.name: check.detail for check in outcome(Sound).values()}
+    assert "plain values" in details["state"] and "nothing kept" not in details["state"]
+    assert re.search(r"worst \w+, \d+ ms of \d+ allowed", details["time stamps"])
+    exact = replace(CARD, fixed=True, window=2.67796)
+
+    class Fixed(Sound):
+        def __init__(self):
+            super().__init__()
+            self.card = exact
+
+    details = {check.name: check.detail for check in outcome(Fixed, exact).values()}
+    assert details["card"].endswith("windows of exactly 2.678 s")
+    assert "windows are of exactly 2.678 s" in details["frame rates"]
+    whole = replace(CARD, window=1.0)
+
+    class Whole(Sound):
+        def __init__(self):
+            super().__init__()
+            self.card = whole
+
+    details = {check.name: check.detail for check in outcome(Whole, whole).values()}
+    assert details["card"].endswith("windows of at most 1 s")
+    assert "windows are of at most 1 s" in details["frame rates"]
+
+
+def test_one_sample_is_singular():
+    single = replace(CARD, minimum=1, fixed=True)
+
+    class Single(Sound):
+        def __init__(self):
+            super().__init__()
+            self.card = single
+
+    assert outcome(Single, single)["shortest"].detail.startswith("1 sample (")
 
 
 @pytest.mark.parametrize(
@@ -259,17 +338,22 @@ def test_faults_of_the_card_are_found_without_a_pass(changed, check, word):
     assert checks[check].outcome == "failed" and word in checks[check].detail
 
 
-def test_weights_that_are_missing_leave_the_card_checked_and_are_raised_at_the_end():
+@pytest.mark.parametrize("kind", [WeightsMissing, WeightsInvalid, OptionUnsuitable])
+def test_what_loading_refuses_is_raised_before_any_check(kind):
     def load(request):
-        raise WeightsMissing("small.pt: no such file")
+        raise kind("small.pt: no such file")
 
-    done = []
-    with pytest.raises(WeightsMissing):
-        for check in trial(ModelSpec(CARD, load), Request()):
-            done.append(check)
-    outcomes = {check.name: check.outcome for check in done}
-    assert outcomes["card"] == "ok" and outcomes["loads"] == "failed"
-    assert outcomes["threads"] == "skipped"
+    with pytest.raises(kind, match="small.pt"):
+        next(trial(ModelSpec(CARD, load), Request()))
+
+
+def test_a_fault_while_loading_is_a_failed_check():
+    def load(request):
+        raise ValueError("a slip")
+
+    checks = {check.name: check for check in trial(ModelSpec(CARD, load), Request())}
+    assert checks["card"].outcome == "ok" and checks["threads"].outcome == "skipped"
+    assert checks["loads"].outcome == "failed" and "ValueError: a slip" in checks["loads"].detail
 
 
 def test_checks_that_would_take_too_long_are_skipped_and_say_so():
@@ -316,7 +400,11 @@ def test_a_snapshot_sees_one_changed_value_and_nothing_else():
     with torch.no_grad():
         model.network.mix.weight[0, 0] += 1e-6
     model.extra = [torch.ones(2)]
-    assert changes(before, snapshot(model)) == ["model.extra.0", "network.mix.weight"]
+    model.network.mix.turns = 3
+    model.network.register_forward_hook(lambda *_: None)
+    assert changes(before, snapshot(model)) == [
+        "model.extra.0", "network.mix.turns", "network.mix.weight"
+    ]  # fmt: skip
 
 
 def test_audio_that_is_too_short_must_be_refused_as_such():

@@ -1,13 +1,14 @@
 """Models by name. A new model is one module with a `ModelSpec` and one line here.
 
 Besides the names of the registry there are families, `hf:ID_OR_FOLDER` or `tune:VARIANT`, whose
-members are too many to list, and a user's own models (see `extract.models.own`).
+members are too many to list, and a user's own models (see `extract.models.ownpath`).
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -83,9 +84,12 @@ def spec(name: str) -> ModelSpec:
         return _resolve(FAMILIES[family][0])(detail)
     installed = _installed()
     if name in installed:
-        return _resolve("extract.models.own:from_entry_point")(installed[name])
+        return _resolve("extract.models.ownpath:from_entry_point")(installed[name])
+    if "/" in name or family.endswith(".py") or Path(f"{family}.py").is_file():
+        name = _resolve("extract.models.ownpath:meant")(name) or name
+        family, _, detail = name.partition(":")
     if detail.isidentifier() and all(part.isidentifier() for part in family.split(".")):
-        return _resolve("extract.models.own:from_path")(name)
+        return _resolve("extract.models.ownpath:from_path")(name)
     raise KeyError(name)
 
 

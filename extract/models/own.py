@@ -1,73 +1,34 @@
-"""A user's own models: `module:Attribute`, an installed entry point, or a network wrapped.
+"""A user's own network, wrapped: a model out of a torch module that takes waveforms.
 
 See docs/own-model.md for the whole story with an example.
 """
 
 from __future__ import annotations
 
-import inspect
-import os
-import sys
-import traceback
+import copy
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from importlib import import_module
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from extract import checkpoint
-from extract.errors import ExtractError, OptionUnsuitable, WeightsMissing
+from extract.errors import OptionUnsuitable, WeightsMissing
+from extract.faults import place
+from extract.models import ownweights
 from extract.models.base import Layer, Model, ModelCard, ModelSpec, Request, WeightsRecord
 from extract.models.hosted import HostedModel
 from extract.models.sounding import Untellable, ghost, shapes, sound
-from extract.models.taps import Tap
-from extract.weights import drawing, load_strict, sha256_of_tensors
+from extract.models.taps import Tap, Tapped
+from extract.weights import drawing, sha256_of_tensors
 
-
-def from_path(text: str) -> ModelSpec:
-    """The model that `module:Attribute` names, imported from the current folder or `sys.path`.
-
-    Raises
-    ------
-    OptionUnsuitable : no such module or attribute, a fault in the module, or no model.
-    """
-    module, _, attribute = text.partition(":")
-    here = os.getcwd()
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        found = import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name and (module == error.name or module.startswith(f"{error.name}.")):
-            raise OptionUnsuitable(
-                f"{text}: no module {module!r} in {here} or on Python's path; run from the folder "
-                "of the file, or install it (hf:... is for models of the transformers library)"
-            ) from None
-        raise _fault(text, error) from error
-    except ExtractError:
-        raise
-    except Exception as error:  # the user's code may raise anything
-        raise _fault(text, error) from error
-    if not hasattr(found, attribute):
-        near = [name for name, value in vars(found).items() if _is_model(value)]
-        hint = f"; there is {', '.join(near)}" if near else ""
-        raise OptionUnsuitable(f"{text}: {found.__file__} has no {attribute!r}{hint}")
-    return _spec(text, getattr(found, attribute))
-
-
-def from_entry_point(entry: EntryPoint) -> ModelSpec:
-    """The model that an installed package offers in the group `rsa.models`."""
-    text = f"{entry.name} ({entry.value})"
-    try:
-        return _spec(text, entry.load())
-    except ExtractError:
-        raise
-    except Exception as error:  # the package's code may raise anything
-        raise _fault(text, error) from error
+# fields of the card that the user may fill in, and what stands there otherwise
+SAID = {
+    "title": "", "cite": "not said", "paper": "", "url": "", "training_data": "not said",
+    "licence": "not said", "notes": "",
+}  # fmt: skip
 
 
 def wrap(
@@ -108,12 +69,13 @@ def wrap(
     OptionUnsuitable : a module that is not there, a network that does not run, an output that
         holds no frames.
     """
+    sample_rate = _checked(name, sample_rate, taps, window, centers, about)
     if isinstance(network, nn.Module):
         first, build = network, None
     else:
         build = network
         with drawing(name, 0):
-            first = build()
+            first = build() if callable(build) else build
     if not isinstance(first, nn.Module):
         raise OptionUnsuitable(f"{name}: wrap() got {type(first).__name__}, no torch module")
     first = first.eval()
@@ -127,18 +89,10 @@ def wrap(
         sides = _sides(first, taps, samples, fixed)
         layers, minimum = _sounded(first, sides, samples, sample_rate, fixed)
     except Untellable as error:
-        raise OptionUnsuitable(f"{name}: {error}") from error
+        where = place(error.__cause__) if error.__cause__ else ""
+        raise OptionUnsuitable(f"{name}: {error}{where and f' ({where})'}") from error
     for layer, center in (centers or {}).items():
         layers = tuple(replace(x, center=center) if x.name == layer else x for x in layers)
-    unsaid = "not said"
-    fields = {
-        "title": name, "cite": unsaid, "paper": "", "url": "", "training_data": unsaid,
-        "licence": unsaid, "notes": "",
-    }  # fmt: skip
-    if unknown := sorted(set(about) - set(fields)):
-        raise OptionUnsuitable(
-            f"{name}: wrap() takes no {unknown[0]!r}; cards have {', '.join(fields)}"
-        )
     card = ModelCard(
         name=name,
         parameters=sum(p.numel() for p in first.parameters()),
@@ -148,7 +102,7 @@ def wrap(
         window=window,
         fixed=fixed,
         minimum=samples if fixed and minimum > samples else minimum,
-        **{**fields, **about},
+        **{**SAID, "title": name, **about},
     )
     file = Path(weights) if weights else None
     load = partial(_load, card, network if build is None else None, build, sides, file, normalise)
@@ -161,6 +115,49 @@ class WrappedModel(HostedModel):
     def forward(self, values: torch.Tensor, until: str | None = None) -> dict[str, torch.Tensor]:
         outputs = super().forward(values, until)
         return {name: x[:, None] if x.ndim == 2 else x for name, x in outputs.items()}
+
+
+def _checked(
+    name: str,
+    sample_rate: object,
+    taps: object,
+    window: object,
+    centers: object,
+    about: Mapping[str, object],
+) -> int:
+    """The sample rate as a whole number; OptionUnsuitable for values of the wrong kind."""
+
+    def number(value: object) -> bool:
+        plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return plain and math.isfinite(value)
+
+    def names(value: object) -> bool:
+        return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+
+    def refuse(text: str) -> OptionUnsuitable:
+        return OptionUnsuitable(f"{name}: {text}")
+
+    if not isinstance(name, str) or not name.strip():
+        raise OptionUnsuitable(f"wrap(): name must be a text, not {name!r}")
+    if not number(sample_rate) or sample_rate != int(sample_rate) or sample_rate < 1:
+        raise refuse(f"sample_rate must be a whole number of Hz, not {sample_rate!r}")
+    if not names(taps) or not taps or not all(isinstance(each, str) for each in taps.values()):
+        raise refuse(f"taps must be a dict of layer name: module name, not {taps!r}")
+    if not number(window) or round(window * sample_rate) < 1:
+        raise refuse(f"window must be a number of seconds above 0, not {window!r}")
+    if centers is not None and not names(centers):
+        raise refuse(f"centers must be a dict of layer name: seconds, not {centers!r}")
+    for layer, center in (centers or {}).items():
+        if layer not in taps:
+            raise refuse(f"centers: no layer {layer!r}; there are {', '.join(taps)}")
+        if not number(center):
+            raise refuse(f"centers: {layer} must be a number of seconds, not {center!r}")
+    for field, value in about.items():
+        if field not in SAID:
+            raise refuse(f"wrap() takes no {field!r}; cards have {', '.join(SAID)}")
+        if not isinstance(value, str):
+            raise refuse(f"{field} must be a text, not {value!r}")
+    return int(sample_rate)
 
 
 def _load(
@@ -189,17 +186,13 @@ def _load(
                     f"{card.name}: no weights; give --weights FILE, or weights= to wrap(). "
                     "To rehearse without: --untrained"
                 )
-            path = checkpoint.locate(path, ("model.safetensors", "pytorch_model.bin", "model.pt"))
-            load_strict(network, checkpoint.read(path), source=str(path))
-            source = f"file {path.name}"
+            source = ownweights.load(network, path)
     record = WeightsRecord(sha256_of_tensors(network.state_dict()), source, not request.untrained)
     return WrappedModel(card, network, record, taps, normalise=normalise)
 
 
 def _runner(network: nn.Module, taps: tuple[Tap, ...]):
     """[1, samples] -> layers, of a copy that shares nothing but weights with the network."""
-    from extract.models.taps import Tapped
-
     tapped = Tapped(network, taps)
 
     def run(values: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -211,8 +204,6 @@ def _runner(network: nn.Module, taps: tuple[Tap, ...]):
 
 def _shared(network: nn.Module) -> nn.Module:
     """A copy with the same parameters: hooks on it are none on the network."""
-    import copy
-
     memo = {id(tensor): tensor for tensor in [*network.parameters(), *network.buffers()]}
     return copy.deepcopy(network, memo)
 
@@ -237,6 +228,7 @@ def _sides(
     missing = [layer for layer in taps if layer not in long]
     if missing:
         raise Untellable(f"{missing[0]}: the module {taps[missing[0]]!r} is not run by forward()")
+    _check_order(list(taps), list(long))
     short = long if fixed else shapes(run, device, max(1, int(samples * 0.6)))
     sides = []
     for tap in plain:
@@ -257,6 +249,16 @@ def _sides(
                 "[batch, frames, width] or [batch, width, ..., frames] is needed"
             )
     return tuple(sides)
+
+
+def _check_order(said: list[str], met: list[str]) -> None:
+    """Depths are places in the forward pass: the order in which modules first put something out."""
+    for wrong, right in zip(said, met, strict=True):
+        if wrong != right:
+            raise Untellable(
+                f"taps: {wrong} stands where the forward pass comes to {right}; "
+                f"its order is {', '.join(met)}"
+            )
 
 
 def _convolves(module: nn.Module) -> bool:
@@ -281,67 +283,3 @@ def _sounded(
         for depth, (name, x) in enumerate(sounded.items())
     ]
     return tuple(layers), minimum
-
-
-def _is_model(value: object) -> bool:
-    own = inspect.isclass(value) and issubclass(value, Model) and not inspect.isabstract(value)
-    return isinstance(value, ModelSpec) or (own and value is not HostedModel)
-
-
-def _spec(text: str, value: object) -> ModelSpec:
-    """A ModelSpec as it is, or of a class; what it raises while loading names the user's line."""
-    if inspect.isclass(value) and issubclass(value, Model):
-        card = getattr(value, "card", None)
-        if not isinstance(card, ModelCard):
-            raise OptionUnsuitable(
-                f"{text}: the class has no attribute `card` with a ModelCard; see docs/own-model.md"
-            )
-        value = ModelSpec(card, value, lambda: True)
-    if isinstance(value, nn.Module) or (inspect.isclass(value) and issubclass(value, nn.Module)):
-        raise OptionUnsuitable(
-            f"{text} is a torch module: wrap it, SPEC = extract.models.own.wrap(...), and name "
-            "that; see docs/own-model.md"
-        )
-    if not isinstance(value, ModelSpec) or not isinstance(value.card, ModelCard):
-        raise OptionUnsuitable(
-            f"{text} is a {type(value).__name__}; a ModelSpec, or a subclass of Model with a "
-            "`card`, is needed; see docs/own-model.md"
-        )
-    from extract.models import REGISTRY
-
-    if value.card.name in REGISTRY:
-        raise OptionUnsuitable(
-            f"{text}: the card calls the model {value.card.name!r}, which is another's name here"
-        )
-
-    def load(request: Request) -> Model:
-        try:
-            model = value.load(request)
-        except ExtractError:
-            raise
-        except Exception as error:  # the user's code may raise anything
-            raise _fault(text, error) from error
-        if not isinstance(model, Model):
-            raise OptionUnsuitable(f"{text}: loading gave a {type(model).__name__}, no Model")
-        return model
-
-    return replace(value, load=load)
-
-
-def _fault(text: str, error: Exception) -> OptionUnsuitable:
-    """One line for a fault in the user's code: what, where, and what to do."""
-    what = (str(error).strip() or "no message").splitlines()[0]
-    if isinstance(error, SyntaxError) and error.filename:
-        where, what = f"{error.filename}, line {error.lineno}", error.msg
-    else:
-        own = [
-            frame
-            for frame in traceback.extract_tb(error.__traceback__)
-            if "importlib" not in frame.filename and frame.filename != __file__
-        ]
-        near = [f for f in own if "site-packages" not in f.filename] or own
-        where = f"{near[-1].filename}, line {near[-1].lineno}" if near else "unknown place"
-    return OptionUnsuitable(
-        f"{text}: {type(error).__name__}: {what} ({where}); mend that, then try it with "
-        "`rsa models check`"
-    )

@@ -16,6 +16,7 @@ from functools import partial
 import torch
 
 from extract.errors import AudioError, ExtractError
+from extract.faults import said
 from extract.models.base import Model, ModelSpec, Request
 from extract.signals import burst, misplaced, noise
 from extract.trial.bench import Bench, Failed, Skipped
@@ -49,25 +50,16 @@ def trial(
 
     Raises
     ------
-    ExtractError : weights that are missing or wrong; the checks that need none come before.
+    ExtractError : what loading says of weights that are missing or wrong, or of a request that the
+        model cannot follow; before the first check, as the rest would be skipped for it.
     """
+    bench = Bench(spec, device, seconds)
+    loads = _outcome("loads", partial(bench.load, request))
     yield _outcome("card", partial(_card, spec))
     yield _outcome("layers", partial(_layers, spec))
-    bench = Bench(spec, device, seconds)
-    refused: list[ExtractError] = []
-
-    def load() -> str:
-        try:
-            return bench.load(request)
-        except ExtractError as error:
-            refused.append(error)
-            raise Failed(str(error)) from None
-
-    yield _outcome("loads", load)
+    yield loads
     for name, check in CHECKS.items():
         yield _outcome(name, partial(check, bench))
-    if refused:
-        raise refused[0]
 
 
 def _outcome(name: str, check: Callable[[], str]) -> Check:
@@ -77,9 +69,16 @@ def _outcome(name: str, check: Callable[[], str]) -> Check:
         return Check(name, SKIPPED, str(reason))
     except Failed as reason:
         return Check(name, FAILED, str(reason))
+    except ExtractError as error:
+        if name == "loads":
+            raise
+        return Check(name, FAILED, str(error))
     except Exception as error:  # whatever the model raises is what the check found
-        text = (str(error).strip() or "no message").splitlines()[0]
-        return Check(name, FAILED, f"{type(error).__name__}: {text}")
+        return Check(name, FAILED, said(error))
+
+
+def _counted(samples: int) -> str:
+    return f"{samples} sample{'' if samples == 1 else 's'}"
 
 
 def _card(spec: ModelSpec) -> str:
@@ -89,12 +88,12 @@ def _card(spec: ModelSpec) -> str:
     if not card.window > 0 or (card.hop is not None and not 0 < card.hop <= card.window):
         raise Failed(f"window {card.window:g} s, hop {card.hop}: the hop is at most the window")
     if not 1 <= card.minimum <= round(card.window * card.sample_rate):
-        raise Failed(f"minimum of {card.minimum} samples does not fit the window")
+        raise Failed(f"minimum of {_counted(card.minimum)} does not fit the window")
     empty = [f for f in ("name", "cite", "licence", "training_data") if not getattr(card, f)]
     if empty:
         raise Failed(f"nothing said of {', '.join(empty)}")
-    kind = "fixed" if card.fixed else "at most"
-    return f"{card.sample_rate} Hz, windows of {kind} {card.window:g} s"
+    kind = "exactly" if card.fixed else "at most"
+    return f"{card.sample_rate} Hz, windows of {kind} {card.window:.4g} s"
 
 
 def _layers(spec: ModelSpec) -> str:
@@ -166,7 +165,8 @@ def _widths(bench: Bench) -> str:
 def _rates(bench: Bench) -> str:
     lengths = {bench.length: bench.base}
     longer = min(3 * bench.length, bench.card.window)
-    note = "one length, as windows are fixed"
+    kind = "exactly" if bench.card.fixed else "at most"
+    note = f"at one length, as windows are of {kind} {bench.card.window:.4g} s"
     if longer > bench.length and not bench.card.fixed:
         bench.afford(longer / bench.length)
         samples = bench.samples(longer)
@@ -233,7 +233,7 @@ def _batches(bench: Bench) -> str:
 
 def _times(bench: Bench) -> str:
     rows = bench.marked
-    worst, text, judged = 0.0, "", 0
+    worst, text, judged = -1.0, "", 0
     for layer in bench.card.layers:
         if layer.name not in rows:
             continue
@@ -249,10 +249,11 @@ def _times(bench: Bench) -> str:
             raise Failed(
                 f"{layer.name}: a burst moves the frame {abs(off) * 1000:.0f} ms "
                 f"{'after' if off > 0 else 'before'} its time most; "
-                f"{allowed * 1000:.0f} ms is a frame and the blur"
+                f"{allowed * 1000:.0f} ms are allowed, a frame and the blur"
             )
-        if abs(off) >= worst:
-            worst, text = abs(off), f"{layer.name}, {abs(off) * 1000:.0f} ms"
+        if abs(off) / allowed >= worst:
+            worst = abs(off) / allowed
+            text = f"{layer.name}, {abs(off) * 1000:.0f} ms of {allowed * 1000:.0f} allowed"
     if not judged:
         raise Skipped("no layer has frames enough, or changes in one place")
     return f"{judged} of {len(bench.card.layers)} layers judged; worst {text}"
@@ -301,7 +302,7 @@ def _threads(bench: Bench) -> str:
                 if worst > ALIKE:
                     found.append(f"{name} differs by {worst:.1e} when two threads run at once")
         except Exception as error:  # a thread must not die unheard
-            found.append(f"{type(error).__name__} when two threads run at once: {error}")
+            found.append(f"when two threads run at once: {said(error)}")
             together.abort()
 
     workers = [threading.Thread(target=work, args=(which,)) for which in (0, 1)]
@@ -335,15 +336,15 @@ def _shortest(bench: Bench) -> str:
     bench.afford(1 if bench.card.fixed else 0.2)
     for name, output in bench.run(bench.values(noise(minimum))).items():
         if output.shape[1] < 1 or not torch.isfinite(output).all():
-            raise Failed(f"{minimum} samples: {name} has no finite frame")
-    held = f"{minimum} samples ({minimum / rate * 1000:.3g} ms) work"
+            raise Failed(f"{_counted(minimum)}: {name} has no finite frame")
+    held = f"{_counted(minimum)} ({minimum / rate * 1000:.3g} ms) taken"
     if minimum == 1 or bench.card.fixed and type(bench.model).windows is Model.windows:
         return f"{held}; shorter audio is padded" if bench.card.fixed else held
     try:
         bench.values(noise(minimum - 1))
     except AudioError:
         return f"{held}, one less is refused"
-    raise Failed(f"{minimum - 1} samples are taken, though the card says at least {minimum}")
+    raise Failed(f"{_counted(minimum - 1)} taken, though the card says at least {minimum}")
 
 
 def _state(bench: Bench) -> str:
@@ -356,7 +357,7 @@ def _state(bench: Bench) -> str:
     changed = changes(before, snapshot(bench.model))
     if changed:
         raise Failed(f"a pass changes {changed[0]}; keep what it computes in local variables")
-    return "weights and buffers as before a pass; nothing kept"
+    return "weights, other tensors and plain values (numbers, texts) are as before a pass"
 
 
 def _cost(bench: Bench) -> str:

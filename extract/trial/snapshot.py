@@ -1,4 +1,4 @@
-"""What a model holds at a moment: its weights, and every tensor that it keeps elsewhere."""
+"""What a model holds at a moment: weights, other tensors, and plain values such as counters."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from torch import nn
 
 from extract.models.base import Model
 
+# attributes that every module has: hooks and lists that torch keeps
+BOOKKEEPING = frozenset(vars(nn.Module()))
+
 
 def snapshot(model: Model) -> dict[str, tuple]:
-    """Place -> content, of the parameters, buffers and other tensors of a model.
+    """Place -> content, of parameters, buffers, other tensors, arrays and plain values of a model.
+
+    Plain values are numbers, texts, truth values and None, on the model, on its modules, and in
+    lists and dictionaries there.
 
     Caches count as kept: take the first snapshot after a pass over an input of the same shape.
     """
@@ -19,9 +26,7 @@ def snapshot(model: Model) -> dict[str, tuple]:
     for name, module in model.network.named_modules():
         place = f"network.{name}" if name else "network"
         own = {**module._parameters, **module._buffers}
-        own |= {k: v for k, v in vars(module).items() if not k.startswith("_")}
-        # what a module hides behind an underscore is torch's own, or holds tensors
-        own |= {k: v for k, v in vars(module).items() if isinstance(v, torch.Tensor)}
+        own |= {k: v for k, v in vars(module).items() if k not in BOOKKEEPING}
         kept.update(_found(place, own))
     return kept
 
@@ -39,6 +44,8 @@ def _found(place: str, values: Mapping, depth: int = 2):
             value = torch.from_numpy(value) if value.dtype.kind in "fiu" else None
         if isinstance(value, torch.Tensor):
             yield here, _print(value)
+        elif value is None or isinstance(value, (bool, int, float, str)):
+            yield here, (type(value).__name__, repr(value))
         elif isinstance(value, Mapping) and depth:
             yield from _found(here, value, depth - 1)
         elif isinstance(value, (list, tuple)) and depth:
