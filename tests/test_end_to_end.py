@@ -145,3 +145,47 @@ def test_two_taggers_agree_at_the_front_and_part_towards_the_end(tmp_path):
     value = {name: biased["value"][i][i] for i, name in enumerate(layers)}
     assert min(value["timbral"], value["temporal"]) > 0.85
     assert value["cnn3"] < min(value["timbral"], value["temporal"]) - 0.15
+
+
+def test_too_few_clips_are_told_before_a_network_runs(music, tmp_path):
+    arguments = ("compare", "--a", "clmr", "--b", "tune", "--untrained", "--data", music)
+    code, _, error = rsa(*arguments, "--limit", "3", "--out", tmp_path / "study")
+    assert code == 5 and "3 rows are too few to compare: at least 4" in error
+    assert "activations" not in error and not (tmp_path / "study").exists()
+
+
+def test_networks_of_other_rates_widths_and_depths_meet_on_the_clip(music, tmp_path):
+    study = tmp_path / "study"
+    arguments = ("compare", "--a", "clmr", "--b", "tune:vanilla-xs", "--untrained", "--data", music,
+                 "--measures", "cka", "--tasks", "none", "--layers-a", "conv03,conv11",
+                 "--layers-b", "Contr-2,Bot-U", "--precision", "bf16", "--out", study,
+                 "--no-report")  # fmt: skip
+    code, _, error = rsa(*arguments)
+    assert code == 0, error
+    cards = json.loads((study / "study.json").read_text())["models"]
+    assert [[layer["name"] for layer in cards[role]["layers"]] for role in "ab"] == [
+        ["conv03", "conv11"], ["Contr-2", "Bot-U"],
+    ]  # fmt: skip
+    for role in "ab":
+        assert all(0 < off < 0.1 for off in cards[role]["deviations"].values())
+    assert "relative deviation from float32: conv03" in error
+    between = json.loads((study / "similarity" / "a-b.json").read_text())
+    assert between["layers_x"] == ["conv03", "conv11"] and len(between["measures"][0]["value"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "part"),
+    [
+        (("--layers", "conv3"), 2, "clmr has no layer 'conv3'; did you mean conv03?"),
+        (("--layers", ","), 2, "--layers names no layer"),
+        (("--window", "5"), 2, "clmr cuts its windows itself"),
+        (("--precision", "fp16"), 2, "--precision fp16: not for cpu"),
+        (("--compile",), 2, "--compile: clmr cannot be compiled"),
+        (("--weights", "/nowhere/clmr.ckpt"), 3, "/nowhere/clmr.ckpt"),
+    ],
+)
+def test_what_a_model_cannot_do_is_one_line(music, options, code, part):
+    arguments = ["extract", "--model", "clmr", "--data", music, "--device", "cpu", *options]
+    found, out, error = rsa(*arguments, *(() if "--weights" in options else ("--untrained",)))
+    assert found == code and part in error.replace("\n", " ")
+    assert "Traceback" not in error and not out
