@@ -24,7 +24,7 @@ from extract.signals import noise
 from extract.trial.checks import trial
 
 PAGE = Path(__file__).parent.parent / "docs" / "own-model.md"
-EXAMPLE = re.search(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)[1]
+EXAMPLE, SUBCLASS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
 
 
 @pytest.fixture()
@@ -58,17 +58,40 @@ def test_the_example_of_the_page_is_short_and_passes_its_trial(folder):
     assert {row["outcome"] for row in rows} == {"ok"} and len(rows) == 17
 
 
-def test_the_example_of_the_page_can_be_extracted(folder):
+def test_the_first_command_of_the_page_works_as_it_stands(folder):
+    write(folder, "mynet", EXAMPLE)
+    first = re.search(r"^    rsa (.*?)(?:#.*)?$", PAGE.read_text(encoding="utf-8"), re.M)[1]
+    result = rsa(*first.split())
+    assert result.exit_code == 0, result.output
+
+
+def test_the_subclass_of_the_page_passes_its_trial_and_loads_weights(folder):
+    write(folder, "mynet", SUBCLASS)
+    result = rsa("models", "check", "mynet:Spectral", "--untrained", "--json")
+    rows = json.loads(result.stdout)["checks"]
+    assert result.exit_code == 0 and {row["outcome"] for row in rows} == {"ok"}, rows
+    spec = models.spec("mynet:Spectral")
+    twin = spec.load(Request(untrained=True))
+    assert spec.card.parameters == sum(p.numel() for p in twin.network.parameters())
+    torch.save({"model": twin.network.state_dict(), "step": 7}, folder / "my.ckpt")
+    model = spec.load(Request(weights=folder / "my.ckpt"))
+    assert model.weights.trained and model.weights.sha256 == twin.weights.sha256
+    with pytest.raises(WeightsMissing, match="--untrained"):
+        spec.load(Request())
+
+
+@pytest.mark.parametrize("example, name", [(EXAMPLE, "SPEC"), (SUBCLASS, "Spectral")])
+def test_the_examples_of_the_page_can_be_extracted(folder, example, name):
     import soundfile
 
-    write(folder, "mynet", EXAMPLE)
+    write(folder, "mynet", example)
     (folder / "audio").mkdir()
     for k in range(2):
         soundfile.write(folder / "audio" / f"{k}.wav", noise(16000, seed=k).numpy(), 16000)
-    result = rsa("extract", "--model", "mynet:SPEC", "--untrained", "--data", folder / "audio",
+    result = rsa("extract", "--model", f"mynet:{name}", "--untrained", "--data", folder / "audio",
                  "--quiet", "--json")  # fmt: skip
     assert result.exit_code == 0, (result.output, result.exception)
-    assert "mynet" in result.stdout
+    assert models.spec(f"mynet:{name}").card.name in result.stdout
 
 
 def test_the_example_loads_trained_weights_strictly(folder):
@@ -172,11 +195,57 @@ def test_images_are_averaged_over_bands_and_vectors_are_one_frame():
         ({"window": 0.01}, "RuntimeError at 10 samples"),
         ({"colour": "red"}, "takes no 'colour'"),
         ({"network": lambda: 3}, "got int, no torch module"),
+        ({"network": 3}, "got int, no torch module"),
+        ({"sample_rate": "16k"}, "sample_rate must be a whole number of Hz, not '16k'"),
+        ({"sample_rate": 0}, "sample_rate must be a whole number of Hz"),
+        ({"sample_rate": True}, "sample_rate must be a whole number of Hz"),
+        ({"sample_rate": 8000.5}, "sample_rate must be a whole number of Hz"),
+        ({"taps": ["conv"]}, "taps must be a dict of layer name: module name, not ['conv']"),
+        ({"taps": {}}, "taps must be a dict"),
+        ({"taps": {"conv": 3}}, "taps must be a dict"),
+        ({"window": 0}, "window must be a number of seconds above 0, not 0"),
+        ({"window": float("nan")}, "window must be a number of seconds above 0, not nan"),
+        ({"window": "10"}, "window must be a number of seconds"),
+        ({"centers": {"pool": 0.1}}, "centers: no layer 'pool'; there are conv"),
+        ({"centers": {"conv": "0.1"}}, "centers: conv must be a number of seconds"),
+        ({"cite": 2025}, "cite must be a text"),
+        ({"taps": {"pool": "pool", "conv": "conv"}}, "pool stands where the forward pass comes"),
     ],
 )
 def test_a_wrap_that_cannot_be_says_why(changed, words):
     with pytest.raises(OptionUnsuitable, match=re.escape(words)):
         build(**changed)
+
+
+def test_a_rate_with_a_point_is_a_whole_number_all_the_same():
+    assert build(sample_rate=1000.0).card.sample_rate == 1000
+
+
+@pytest.mark.parametrize("order", ["bac", "acb", "cab"])
+def test_taps_stand_in_the_order_of_the_first_calls(order):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = (nn.Conv1d(k, 4, 8, 8) for k in (1, 4, 4))
+
+        def forward(self, x):
+            frames = self.b(self.a(x[:, None]))
+            return self.c(frames) + self.b(frames)  # b once more, after c
+
+    good = build(network=Net, taps={name: name for name in "abc"}, window=8.0)
+    assert [(x.name, x.depth) for x in good.card.layers] == [("a", 0), ("b", 1), ("c", 2)]
+    first = next(x for x, y in zip(order, "abc", strict=True) if x != y)
+    with pytest.raises(OptionUnsuitable, match=f"{first} stands where.*its order is a, b, c"):
+        build(network=Net, taps={name: name for name in order}, window=8.0)
+
+
+def test_a_fault_in_forward_names_its_line(folder):
+    text = EXAMPLE.replace("self.middle(self.front(", "self.midle(self.front(")
+    write(folder, "mynet", text)
+    line = 1 + next(k for k, x in enumerate(text.splitlines()) if "midle" in x)
+    with pytest.raises(OptionUnsuitable, match="AttributeError at 160000 samples") as error:
+        models.spec("mynet:SPEC")
+    assert f"mynet.py, line {line})" in str(error.value) and "\n" not in str(error.value)
 
 
 def test_a_module_that_is_not_run_is_named():
@@ -275,6 +344,52 @@ def test_a_name_of_the_registry_cannot_be_taken(folder):
     write(folder, "ownmodel", OWN.replace('name="mine"', 'name="muq"'))
     with pytest.raises(OptionUnsuitable, match="another's name"):
         models.spec("ownmodel:Mine")
+
+
+@pytest.mark.parametrize(
+    "name", ["./ownmodel:Mine", "ownmodel.py:Mine", "./ownmodel.py:Mine", "ownmodel:Mine"]
+)
+def test_files_are_understood(folder, name):
+    write(folder, "ownmodel", OWN)
+    assert models.spec(name).card.name == "mine"
+
+
+def test_a_file_in_a_folder_is_understood(folder):
+    (folder / "nets").mkdir()
+    write(folder, "nets/ownmodel", OWN)
+    assert models.spec("nets/ownmodel.py:Mine").card.name == "mine"
+
+
+@pytest.mark.parametrize("name", ["ownmodel", "ownmodel:", "ownmodel.py", "./ownmodel"])
+def test_a_file_without_an_attribute_gets_the_cure(folder, name):
+    write(folder, "ownmodel", OWN)
+    with pytest.raises(OptionUnsuitable, match="write ownmodel:Mine or ownmodel:.*STRANGE"):
+        models.spec(name)
+    write(folder, "plain", "x = 1\n")
+    with pytest.raises(OptionUnsuitable, match="there is none in it"):
+        models.spec("plain")
+
+
+def test_files_that_cannot_be_imported_from_here_get_the_cure(folder):
+    write(folder, "my-net", OWN)
+    with pytest.raises(OptionUnsuitable, match="rename my-net.py"):
+        models.spec("my-net.py:Mine")
+    with pytest.raises(OptionUnsuitable, match="run from the folder .* write ownmodel:Mine"):
+        models.spec("../elsewhere/ownmodel.py:Mine")
+    with pytest.raises(OptionUnsuitable, match="no module 'nowhere_at_all'"):
+        models.spec("nowhere_at_all.py:SPEC")
+
+
+def test_without_weights_a_check_is_one_line_and_no_table(folder):
+    write(folder, "mynet", EXAMPLE)
+    for options, code in (((), 3), (("--weights", "absent.pt"), 3)):
+        with pytest.raises(WeightsMissing) as error:
+            next(trial(models.spec("mynet:SPEC"), Request(*(Path(x) for x in options[1:]))))
+        assert error.value.exit_code == code and "\n" not in str(error.value)
+    write(folder, "ready", EXAMPLE.replace("    Net,", "    Net(),"))
+    with pytest.raises(OptionUnsuitable, match="wrap.. was given a network") as error:
+        next(trial(models.spec("ready:SPEC"), Request(untrained=True)))
+    assert error.value.exit_code == 2
 
 
 def test_entry_points_stand_in_the_table_and_never_hide_the_registry(folder, monkeypatch):

@@ -50,9 +50,7 @@ def meant(text: str) -> str | None:
     if attribute.isidentifier():
         return f"{module}:{attribute}"
     offers = [f"{module}:{name}" for name in _offered(_imported(text, module))]
-    cure = f"write {' or '.join(offers)}" if offers else "there is none in it; " + (
-        f"make one with wrap(...) and write {module}:SPEC; see docs/own-model.md"
-    )
+    cure = f"write {' or '.join(offers)}" if offers else "there is none in it: wrap a network first"
     raise OptionUnsuitable(f"{text}: a model in a file is module:Attribute; {cure}")
 
 
