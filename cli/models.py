@@ -10,6 +10,21 @@ from pathlib import Path
 import click
 
 from cli import options
+from cli.nearest import nearest
+
+SLIP = 0.75  # likeness from which a name that is no model's is taken for a command
+
+
+class Unnamed(click.Context):
+    """Of a command whose name is not typed: usage lines speak of the group alone."""
+
+    @property
+    def command_path(self) -> str:
+        return self.parent.command_path
+
+
+class Show(click.Command):
+    context_class = Unnamed
 
 
 class Models(click.Group):
@@ -48,7 +63,7 @@ def command(context: click.Context, as_json: bool, markdown: bool) -> None:
         modeltable.show_models(list(specs.values()))
 
 
-@click.command("show", hidden=True)
+@click.command("show", cls=Show, hidden=True)
 @click.argument("name")
 @options.as_json
 @click.pass_context
@@ -56,7 +71,14 @@ def show(context: click.Context, name: str, as_json: bool) -> None:
     """Show one model's card."""
     from cli import modeltable
 
-    spec = _one(name)
+    try:
+        spec = _one(name)
+    except click.UsageError:
+        if meant := nearest(name, command.commands, SLIP):
+            raise click.UsageError(
+                f"no model {name!r}; did you mean rsa models {meant[0]} NAME?"
+            ) from None
+        raise
     if as_json or context.parent.params.get("as_json"):
         click.echo(json.dumps(_json(spec), indent=1))
     else:
@@ -115,7 +137,7 @@ def check(
     if as_json or (context.parent and context.parent.params.get("as_json")):
         rows = [{"check": c.name, "outcome": c.outcome, "detail": c.detail} for c in done]
         click.echo(json.dumps({"model": spec.card.name, "checks": rows}, indent=1))
-    else:
+    elif done:
         from cli.modeltable import show_checks
 
         show_checks(spec.card.name, done)

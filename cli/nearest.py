@@ -7,15 +7,36 @@ from collections.abc import Iterable
 from difflib import SequenceMatcher
 
 CLOSE = 0.5  # share of letters in common below which no name is near
+SHOWN = 6  # names at most in one question
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """`; did you mean X?`, or the list of what there is."""
-    known = list(known)
-    best = max(known, key=lambda each: _likeness(name.lower(), each.lower()), default="")
-    if best and _likeness(name.lower(), best.lower()) >= CLOSE:
-        return f"; did you mean {best}?"
-    return f"; there are {', '.join(known)}"
+    """`; did you mean X?` (`X, Y or Z?`), or the list of what there is."""
+    known = list(dict.fromkeys(known))
+    near = nearest(name, known)
+    if not near:
+        return f"; there are {', '.join(known)}"
+    if len(near) > SHOWN:
+        return f"; did you mean {', '.join(near[:SHOWN])} ...?"
+    before = f"{', '.join(near[:-1])} or " if near[:-1] else ""
+    return f"; did you mean {before}{near[-1]}?"
+
+
+def nearest(name: str, known: Iterable[str], least: float = CLOSE) -> list[str]:
+    """Names that begin with `name`, else those most like it; none if these are hardly like it.
+
+    Parameters
+    ----------
+    least : likeness, 0 to 1, from which a name is near.
+    """
+    known, name = list(known), name.lower()
+    longer = [each for each in known if len(name) > 1 and each.lower().startswith(name)]
+    if longer:
+        return longer
+    scores = [_likeness(name, each.lower()) for each in known]
+    best = max(scores, default=0.0)
+    # names of one stem (mert-v0, mert-95m ...) are equally near to a slip in the stem
+    return [each for each, score in zip(known, scores, strict=True) if score == best >= least]
 
 
 def _likeness(name: str, other: str) -> float:

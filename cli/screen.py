@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from shutil import get_terminal_size
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+PIPED = 160  # characters of a line where no terminal sets a width
 
 
 class Screen:
@@ -52,12 +56,37 @@ class Screen:
         self.console.print(f"[yellow]warning:[/yellow] {escape(message)}")
 
 
-def show_table(title: str, columns: list[str], rows: list[list[str]], caption: str = "") -> None:
-    """A table on standard output; plain text where that is not a terminal."""
-    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+def line_width() -> int:
+    """Characters of a line on standard output: the terminal's, or COLUMNS, or PIPED."""
+    if sys.stdout.isatty():
+        return get_terminal_size().columns
+    given = os.environ.get("COLUMNS", "")
+    return int(given) if given.isdecimal() and int(given) else PIPED
+
+
+def show_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence],
+    caption: str = "",
+    widths: Sequence[int] | None = None,
+) -> None:
+    """A table on standard output; plain text where that is not a terminal.
+
+    Parameters
+    ----------
+    columns : headings; no line of headings if all are empty.
+    widths : characters of each column; as the content and the line want it if None.
+    """
+    table = Table(
+        title=title, caption=caption, title_justify="left", caption_justify="left",
+        show_header=any(columns),
+    )  # fmt: skip
     for position, column in enumerate(columns):
-        table.add_column(column, no_wrap=position == 0, overflow="fold")
+        if widths:
+            table.add_column(column, width=widths[position], overflow="fold")
+        else:
+            table.add_column(column, no_wrap=position == 0, overflow="fold")
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
-    width = None if sys.stdout.isatty() else 160
-    Console(width=width, highlight=False).print(table)
+    Console(width=line_width(), highlight=False).print(table)
