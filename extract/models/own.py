@@ -173,8 +173,8 @@ def _load(
     path = request.weights or file
     if build is None and (request.untrained or request.weights):
         raise OptionUnsuitable(
-            f"{card.name}: wrap() was given a network, not what makes one: for --untrained and "
-            "--weights give it the class or a function without arguments"
+            f"{card.name}: wrap() was given a network that has its weights: leave out --untrained "
+            "and --weights, or give wrap() the class or a function without arguments"
         )
     if build is not None:
         with drawing(card.name, request.seed):

@@ -51,7 +51,7 @@ def meant(text: str) -> str | None:
         return f"{module}:{attribute}"
     offers = [f"{module}:{name}" for name in _offered(_imported(text, module))]
     cure = f"write {' or '.join(offers)}" if offers else "there is none in it: wrap a network first"
-    raise OptionUnsuitable(f"{text}: a model in a file is module:Attribute; {cure}")
+    raise OptionUnsuitable(f"{text.rstrip(':')}: a model in a file is module:Attribute; {cure}")
 
 
 def from_path(text: str) -> ModelSpec:

@@ -83,8 +83,9 @@ class Bench:
     def afford(self, passes: float) -> None:
         """Skips the check at hand when `passes` more windows would take too long."""
         if time.perf_counter() + passes * self.cost > self.ends:
+            more = "1 more pass" if passes == 1 else f"{passes:g} more passes"
             raise Skipped(
-                f"{passes:g} more passes of {self.cost:.1f} s would go beyond {self.allowed:g} s; "
+                f"{more} of {self.cost:.1f} s would go beyond {self.allowed:g} s; "
                 "allow more with --seconds"
             )
 
