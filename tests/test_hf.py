@@ -259,11 +259,11 @@ def spoiled(folder, change):
 def test_missing_misshapen_and_unexpected_tensors_are_named(copied):
     name = "encoder.layers.1.attention.q_proj.weight"
     folder = copied("hubert")
-    assert f"1 unexpected tensors: {name}2" in spoiled(
+    assert f"1 unexpected tensor: {name}2" in spoiled(
         folder, lambda t: t.update({f"{name}2": torch.ones(1)})
     )
     assert "unexpected" in spoiled(folder, lambda t: None)
-    assert "1 missing tensors: " in spoiled(folder, lambda t: (t.pop(f"{name}2"), t.pop(name)))
+    assert "1 missing tensor: " in spoiled(folder, lambda t: (t.pop(f"{name}2"), t.pop(name)))
     text = spoiled(folder, lambda t: t.update({name: torch.ones(3, 3)}))
     assert f"{name} is (3, 3), needed (24, 24)" in text
 
@@ -290,22 +290,35 @@ def write(folder, **fields):
 
 def test_what_is_no_audio_encoder_is_refused_in_plain_words(tmp_path):
     for fields, words in (
-        ({"model_type": "bert"}, "no audio encoder that the transformers library knows"),
+        ({"model_type": "bert"}, "no encoder of audio.* and musicgen; wrap .*docs/own-model.md"),
         ({"model_type": "home", "auto_map": {"AutoModel": "x.Y"}}, "code of its own, which is not"),
-        ({}, "model_type None"),
+        ({}, "names no model_type"),
+        ({"model_type": ["hubert"]}, "names no model_type"),
         ({"model_type": "mert_model", "feature_extractor_cqt": True}, "feature_extractor_cqt"),
     ):
         with pytest.raises(OptionUnsuitable, match=words):
             spec_of(write(tmp_path / "m", **fields))
     with pytest.raises(WeightsInvalid, match="config.json is refused"):
         spec_of(write(tmp_path / "m", model_type="hubert", hidden_size="many"))
-    (tmp_path / "m" / "config.json").write_text("{")
-    with pytest.raises(WeightsInvalid, match="cannot be read"):
-        spec_of(str(tmp_path / "m"))
+    for text, words in (
+        ('{\n "a": 1,\n "b" 2\n}', r"config.json: damaged \(line 3, column 6: .*copy the file once"),
+        (b"\xff{}", "no text in UTF-8"),
+        ("[1]", "no table of settings"),
+        ("[" * 100_000, "damaged"),
+        ('{"hidden_size": ' + "9" * 5000 + "}", "damaged"),
+    ):
+        data = text if isinstance(text, bytes) else text.encode()
+        (tmp_path / "m" / "config.json").write_bytes(data)
+        with pytest.raises(WeightsInvalid, match=words) as error:
+            spec_of(str(tmp_path / "m"))
+        assert "\n" not in str(error.value)
     with pytest.raises(WeightsMissing, match="no config.json"):
         spec_of(str(tmp_path))
-    with pytest.raises(OptionUnsuitable, match="neither a folder here"):
-        spec_of("./not/there/at/all")
+    for gone in ("./not/there/at/all", "/nonexistent/x", "~/not-here/x"):
+        with pytest.raises(WeightsMissing, match="no such folder here"):
+            spec_of(gone)
+    with pytest.raises(OptionUnsuitable, match="a file; give the folder"):
+        spec_of(str(tmp_path / "m" / "config.json"))
     with pytest.raises(OptionUnsuitable, match="hf:org/name"):
         spec_of("")
 
@@ -347,7 +360,40 @@ def test_the_card_has_the_licence_of_the_readme_and_the_name_as_given(copied):
     assert card.parameters == sum(
         p.numel() for p in hf.HubertModel(config_of("hubert")).parameters()
     )
-    assert card.minimum == 105 and "see the model card" in card.training_data
+    assert card.minimum == 105 and card.training_data == "see the model card (README.md)"
+
+
+def test_a_card_states_no_more_than_the_folder_does(saved, copied):
+    card = spec_of(str(saved("wavlm")[0])).card
+    assert card.paper == card.training_data == "not stated in the folder"
+    assert card.title.endswith(" (wavlm)") and card.title != "wavlm (wavlm)"
+    assert spec_of(str(copied("wavlm"))).card.title == "wavlm"
+
+
+def edited(folder, name, **fields):
+    path = folder / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+    return str(folder)
+
+
+def test_the_sample_rate_is_read_where_it_stands_or_called_assumed(copied, tmp_path):
+    folder, settings = copied("hubert"), "preprocessor_config.json"
+    assert "ample rate" not in spec_of(str(folder)).card.notes
+    (folder / settings).rename(tmp_path / settings)
+    edited(folder, "config.json", sample_rate=24000)
+    card = spec_of(str(folder)).card  # of a HuBERT the field says nothing
+    assert card.sample_rate == 16000
+    assert "Sample rate assumed: no preprocessor_config.json" in card.notes
+    edited(folder, "config.json", model_type="mert_model")
+    card = spec_of(str(folder)).card
+    assert card.sample_rate == 24000 and card.layers[-1].rate == 600
+    assert "Sample rate from config.json" in card.notes and "assumed" not in card.notes
+    with pytest.raises(WeightsInvalid, match="'fast', is no number of hertz"):
+        spec_of(edited(folder, "config.json", sample_rate="fast"))
+    (tmp_path / settings).rename(folder / settings)  # what the extractor says comes first
+    edited(folder, "config.json", sample_rate=24000, nothing="new")
+    card = spec_of(str(folder)).card
+    assert card.sample_rate == 16000 and "ample rate" not in card.notes
 
 
 def test_files_of_the_hub_are_taken_from_one_commit(saved, tmp_path, monkeypatch):
@@ -367,7 +413,7 @@ def test_files_of_the_hub_are_taken_from_one_commit(saved, tmp_path, monkeypatch
     model = spec.load(Request(offline=True))
     assert model.weights.source == f"hub someone/small@{commit[:8]} model.safetensors"
     assert model.weights.sha256 == spec_of(str(folder)).load(Request()).weights.sha256
-    with pytest.raises(WeightsMissing, match="someone/else"):
+    with pytest.raises(WeightsMissing, match="no such folder here .*repository someone/else"):
         spec_of("someone/else")
 
 

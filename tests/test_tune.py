@@ -122,8 +122,15 @@ def test_members_put_out_what_their_cards_say(detail):
 def test_other_names_are_refused_in_one_line():
     assert tune.spec_of("tail5") is tune.TAIL5 and tune.spec_of("plus") is tune.PLUS
     assert tune.spec_of("cont2").card.name == "tune:cont2"
-    with pytest.raises(OptionUnsuitable, match="tune:tail6 is unknown; there are vanilla, .*plus"):
-        tune.spec_of("tail6")
+    for detail, words in (
+        ("tail6", r"tune:tail6 is unknown; did you mean tune:tail\d\? There are vanilla, .*plus"),
+        ("PLUS-XL", r"did you mean tune:plus-xl\?"),
+        ("quartz", "tune:quartz is unknown; there are vanilla, "),
+        ("", r"tune: which variant\? After the colon goes one of vanilla, "),
+    ):
+        with pytest.raises(OptionUnsuitable, match=words) as error:
+            tune.spec_of(detail)
+        assert "--weights" not in str(error.value)
     with pytest.raises(OptionUnsuitable, match="hybrid-frozen is not offered: what stands between"):
         tune.spec_of("hybrid-frozen")
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 
 import torch
@@ -348,8 +349,13 @@ def spec_of(detail: str) -> ModelSpec:
             "the names in its files, are not published in a form that could be checked"
         )
     if detail not in VARIANTS:
-        raise OptionUnsuitable(
-            f"tune:{detail} is unknown; there are {', '.join(VARIANTS)} (weights: --weights)"
-        )
+        names = ", ".join(VARIANTS)
+        if not detail:
+            raise OptionUnsuitable(f"tune: which variant? After the colon goes one of {names}")
+        near = get_close_matches(detail.lower(), VARIANTS, 1)
+        meant = f"; did you mean tune:{near[0]}? There are {names}" if near else (
+            f"; there are {names}"
+        )  # fmt: skip
+        raise OptionUnsuitable(f"tune:{detail} is unknown{meant}")
     known = {"tail5": TAIL5, "plus": PLUS}
     return known.get(detail) or _spec(f"tune:{detail}", detail)

@@ -55,14 +55,26 @@ class Source:
             return None
 
     def json(self, name: str) -> dict:
+        """The table in a JSON file. Raises WeightsInvalid, with the line, for anything else."""
         path = self.file(name)
         try:
             table = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise WeightsInvalid(f"{path}: cannot be read ({type(error).__name__})") from None
-        if not isinstance(table, dict):
-            raise WeightsInvalid(f"{path}: no table of settings")
-        return table
+        except json.JSONDecodeError as error:
+            reason = f"line {error.lineno}, column {error.colno}: {error.msg}"
+        except UnicodeDecodeError:
+            reason = "it is no text in UTF-8"
+        except OSError as error:
+            raise WeightsInvalid(f"{path}: cannot be read ({error.strerror})") from None
+        except (ValueError, RecursionError) as error:  # numbers or nests without end
+            reason = str(error).splitlines()[0]
+        else:
+            if isinstance(table, dict):
+                return table
+            reason = "it holds no table of settings, { ... }"
+        raise WeightsInvalid(
+            f"{path}: damaged ({reason}); mend it, or copy the file once more from where the "
+            "model comes from"
+        )
 
     def present(self) -> bool:
         """Whether the weights are on this machine."""
@@ -88,26 +100,31 @@ def source_of(text: str) -> Source:
 
     Raises
     ------
-    OptionUnsuitable : neither a folder nor the form of a repository's name.
-    WeightsMissing : no configuration there.
+    OptionUnsuitable : a file instead of its folder.
+    WeightsMissing : no such folder, no repository that can be reached, or no configuration there.
     """
     folder = Path(text).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise WeightsMissing(f"hf:{text}: no config.json in the folder; is it a model's?")
+            raise WeightsMissing(
+                f"hf:{text}: no config.json in the folder; it takes one that save_pretrained wrote"
+            )
         return Source(text, folder.resolve())
+    if folder.is_file():
+        raise OptionUnsuitable(f"hf:{text}: a file; give the folder it is in: hf:{folder.parent}")
     repo, _, revision = text.partition("@")
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", repo) or repo.startswith("."):
-        raise OptionUnsuitable(
-            f"hf:{text}: neither a folder here nor the name of a hub repository (org/name)"
+        raise WeightsMissing(
+            f"hf:{text}: no such folder here, and no name of a hub repository (hf:org/name)"
         )
     try:
         path = hub.fetch(repo, "config.json", revision or BRANCH)
     except WeightsMissing:
         raise WeightsMissing(
-            f"hf:{text}: config.json of {repo} is neither in the hub's cache here (HF_HOME) nor to "
-            "be had from the hub: no network, no such repository, or one that asks for an account. "
-            "With the files on this machine: hf:FOLDER"
+            f"hf:{text}: no such folder here ({Path.cwd()}), and config.json of a hub repository "
+            f"{repo} is neither in the hub's cache (HF_HOME) nor to be had: no network, no such "
+            "repository, or one that asks for an account. If its files are elsewhere on this "
+            "machine, give the whole path of their folder: hf:/path/to/folder"
         ) from None
     # the hub's cache keeps a folder for each commit
     commit = path.parent.name
@@ -193,8 +210,9 @@ def fill(
     for what, names in (("missing", missing), ("misshapen", wrong), ("unexpected", unexpected)):
         if names:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            plural = "s" if len(names) > 1 else ""
             raise WeightsInvalid(
-                f"{source}: {len(names)} {what} tensors: {', '.join(names[:3])}{more}; "
+                f"{source}: {len(names)} {what} tensor{plural}: {', '.join(names[:3])}{more}; "
                 "are these the weights of this very configuration?"
             )
     return model

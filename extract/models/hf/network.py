@@ -92,6 +92,11 @@ def config_of(name: str, table: dict) -> Any:
     from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_MAPPING_NAMES
 
     kind = table.get("model_type")
+    if not isinstance(kind, str):
+        raise OptionUnsuitable(
+            f"{name}: config.json names no model_type; hf: takes folders and repositories in the "
+            "transformers library's layout, for others see docs/own-model.md"
+        )
     kind = COUSINS.get(kind, kind)
     if kind not in CONFIG_MAPPING:
         brings = " and brings code of its own, which is not run" if table.get("auto_map") else ""
@@ -101,8 +106,10 @@ def config_of(name: str, table: dict) -> Any:
         )
     if kind not in FEATURE_EXTRACTOR_MAPPING_NAMES and kind not in PARTS:
         raise OptionUnsuitable(
-            f"{name}: model_type {kind!r} is no audio encoder that the transformers library knows; "
-            f"such as {', '.join((*SPEECH, 'whisper', AST, CLAP, *CODECS, MUSICGEN))} are"
+            f"{name}: model_type {kind!r} is no encoder of audio. hf: takes those that the "
+            "transformers library has, for instance "
+            f"{', '.join((*SPEECH, 'whisper', AST, CLAP, *CODECS))} and {MUSICGEN}; wrap any other "
+            "network by hand: see docs/own-model.md"
         )
     for field in ("feature_extractor_cqt", "deepnorm"):
         if table.get(field):

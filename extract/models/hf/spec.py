@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from extract.errors import OptionUnsuitable, WeightsInvalid
+from extract.errors import ExtractError, OptionUnsuitable, WeightsInvalid
 from extract.models.base import Layer, Model, ModelCard, ModelSpec, Request, WeightsRecord
 from extract.models.hf import files, musicgen
 from extract.models.hf.codecs import CODECS, NOTES, codec_layers, draw_codes
@@ -28,6 +28,7 @@ from extract.models.hf.musicgen import Musicgen, musicgen_layers
 from extract.models.hf.network import (
     AST,
     CLAP,
+    COUSINS,
     MUSICGEN,
     Plan,
     call,
@@ -93,6 +94,7 @@ def spec_of(detail: str) -> ModelSpec:
     ------
     OptionUnsuitable : not an audio encoder of the library, or one whose layers are not found.
     WeightsMissing : no such folder or repository, or the hub cannot be reached.
+    WeightsInvalid : files that are damaged, or settings that make no network that runs.
     """
     if not detail:
         raise OptionUnsuitable("hf: what? Give hf:org/name or hf:FOLDER")
@@ -113,27 +115,42 @@ def _described(source: files.Source, written: int) -> Described:
     try:
         if config.model_type in (*CODECS, MUSICGEN):
             return _codec(name, source, config)
-        return _encoder(name, source, config)
+        return _encoder(name, source, config, table)
+    except ExtractError:
+        raise
     except (NoStructure, Untellable) as error:
         raise OptionUnsuitable(
             f"{name}: model_type {config.model_type!r}: its layers cannot be found: {error}. "
             "Wrap it by hand: see docs/own-model.md"
         ) from None
+    except Exception as error:  # settings that make no network that runs, in as many ways
+        first = (str(error).strip() or "no reason given").splitlines()[0]
+        raise WeightsInvalid(
+            f"{name}: its settings (config.json, preprocessor_config.json) make no network that "
+            f"runs over audio ({type(error).__name__}: {first})"
+        ) from error
 
 
-def _extractor(source: files.Source, config: Any) -> Any:
-    """The feature extractor, with the settings beside the weights, or the usual ones."""
+def _extractor(source: files.Source, config: Any, table: dict) -> tuple[Any, str]:
+    """The feature extractor, with the settings beside the weights, or the usual ones.
+
+    Returns it and what a reader must know of its sample rate, "" where the settings state it.
+    """
     import transformers
     from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_MAPPING_NAMES
 
     usual = FEATURE_EXTRACTOR_MAPPING_NAMES.get(config.model_type)
     if config.model_type == "wav2vec2-bert":
         usual = "SeamlessM4TFeatureExtractor"
-    settings = {}
-    if source.maybe("preprocessor_config.json"):
-        settings = source.json("preprocessor_config.json")
+    settings, file = {}, "preprocessor_config.json"
+    if source.maybe(file):
+        settings, said = source.json(file), f"{file} does not state it"
     elif source.maybe("processor_config.json"):
-        settings = source.json("processor_config.json").get("feature_extractor", {})
+        file = "processor_config.json"
+        settings, said = source.json(file).get("feature_extractor"), f"{file} does not state it"
+        settings = settings if isinstance(settings, dict) else {}
+    else:
+        said = f"no {file}"
     kind = settings.get("feature_extractor_type") or usual
     made = getattr(transformers, str(kind), None)
     if made is None or not hasattr(made, "from_dict"):
@@ -141,18 +158,30 @@ def _extractor(source: files.Source, config: Any) -> Any:
             f"hf:{source.text}: the transformers library has no feature extractor {kind!r}"
         )
     kept = {k: v for k, v in settings.items() if k not in ("auto_map", "processor_class")}
+    note = ""
+    if "sampling_rate" not in kept:
+        note = f"Sample rate assumed: {said}."
+        # MERT's own code keeps it there
+        if table.get("model_type") in COUSINS and table.get("sample_rate"):
+            kept["sampling_rate"] = table["sample_rate"]
+            note = f"Sample rate from config.json: {said}."
     try:
-        return made.from_dict(kept)
+        extractor = made.from_dict(kept)
     except Exception as error:  # settings of any kind may stand there
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise WeightsInvalid(f"hf:{source.text}: {file} is refused ({first})") from None
+    rate = getattr(extractor, "sampling_rate", None)
+    if isinstance(rate, bool) or not isinstance(rate, int) or rate <= 0:
         raise WeightsInvalid(
-            f"hf:{source.text}: preprocessor_config.json is refused ({first})"
-        ) from None
+            f"hf:{source.text}: the sample rate of its settings, {rate!r}, is no number of hertz; "
+            f"mend sampling_rate in {file}"
+        )
+    return extractor, note
 
 
-def _encoder(name: str, source: files.Source, config: Any) -> Described:
+def _encoder(name: str, source: files.Source, config: Any, table: dict) -> Described:
     plan = plan_of(name, config)
-    extractor = _extractor(source, config)
+    extractor, assumed = _extractor(source, config, table)
     key = extractor.model_input_names[0]
     waveform = key == "input_values" and config.model_type != AST
     rate = int(extractor.sampling_rate)
@@ -169,7 +198,8 @@ def _encoder(name: str, source: files.Source, config: Any) -> Described:
         layers, minimum = timed(run, taps, plan, config, features, samples, rate, bool(fixed))
     card = _card(
         name, source, config, network, layers, rate,
-        window=fixed or WINDOW, fixed=bool(fixed), minimum=minimum, notes=notes,
+        window=fixed or WINDOW, fixed=bool(fixed), minimum=minimum,
+        notes=f"{notes} {assumed}".strip(),
     )  # fmt: skip
     normalise = waveform and bool(getattr(extractor, "do_normalize", False))
     return Described(source, card, plan, taps, features, normalise, call, regroup)
@@ -220,13 +250,18 @@ def _card(
 ) -> ModelCard:
     where = str(source.folder) if source.folder else f"hub {source.repo}@{source.revision}"
     see = f"https://huggingface.co/{source.repo}" if source.repo else ""
+    told = "see the model card"
+    if source.folder:
+        told = f"{told} (README.md)" if source.maybe("README.md") else "not stated in the folder"
+    called = source.repo or Path(source.folder).name
+    kind = config.model_type
     return ModelCard(
         name=name,
-        title=f"{source.repo or Path(source.text).name} ({config.model_type})",
+        title=called if called.lower() == kind else f"{called} ({kind})",
         cite=source.repo or source.text,
-        paper="see the model card",
+        paper=told,
         url=see,
-        training_data="see the model card",
+        training_data=told,
         licence=source.licence() or "unknown",
         parameters=sum(p.numel() for p in network.parameters()),
         sample_rate=rate,
