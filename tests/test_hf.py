@@ -300,8 +300,10 @@ def test_what_is_no_audio_encoder_is_refused_in_plain_words(tmp_path):
             spec_of(write(tmp_path / "m", **fields))
     with pytest.raises(WeightsInvalid, match="config.json is refused"):
         spec_of(write(tmp_path / "m", model_type="hubert", hidden_size="many"))
+    with pytest.raises(WeightsInvalid, match="asks for 100000 layers"):
+        spec_of(write(tmp_path / "m", model_type="hubert", num_hidden_layers=100_000))
     for text, words in (
-        ('{\n "a": 1,\n "b" 2\n}', r"config.json: damaged \(line 3, column 6: .*copy the file once"),
+        ('{\n "a": 1,\n "b" 2\n}', r"config.json: damaged \(line 3, column 6: .*copy the file"),
         (b"\xff{}", "no text in UTF-8"),
         ("[1]", "no table of settings"),
         ("[" * 100_000, "damaged"),
@@ -374,6 +376,23 @@ def edited(folder, name, **fields):
     path = folder / name
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
     return str(folder)
+
+
+@pytest.mark.parametrize(
+    "kind, name, field, value",
+    [
+        ("hubert", "config.json", "conv_stride", [0, 4, 2]),
+        ("audio-spectrogram-transformer", "config.json", "frequency_stride", 0),
+        ("whisper", "preprocessor_config.json", "chunk_length", "x"),
+        ("clap", "preprocessor_config.json", "max_length_s", [1]),
+        ("encodec", "config.json", "sampling_rate", -1),
+    ],
+)
+def test_settings_that_make_no_network_are_one_line(copied, kind, name, field, value):
+    folder = copied(kind)
+    with pytest.raises(ExtractError) as error:
+        spec_of(edited(folder, name, **{field: value}))
+    assert "\n" not in str(error.value) and str(folder) in str(error.value)
 
 
 def test_the_sample_rate_is_read_where_it_stands_or_called_assumed(copied, tmp_path):

@@ -40,6 +40,7 @@ PARTS = {
     "clap": "audio_model",
 }
 AST, CLAP, MUSICGEN = "audio-spectrogram-transformer", "clap", "musicgen"
+MOST = 1000  # layers; more are a damaged number, and would take minutes to make
 SPEECH = "wav2vec2", "hubert", "data2vec-audio", "wavlm"
 
 
@@ -114,6 +115,9 @@ def config_of(name: str, table: dict) -> Any:
     for field in ("feature_extractor_cqt", "deepnorm"):
         if table.get(field):
             raise OptionUnsuitable(f"{name}: {field} is set, which the library's network has not")
+    for field in ("num_hidden_layers", "encoder_layers", "decoder_layers"):
+        if isinstance(count := table.get(field), int) and count > MOST:
+            raise WeightsInvalid(f"{name}: config.json asks for {count} layers ({field})")
     fields = {key: value for key, value in table.items() if key not in ("auto_map", "model_type")}
     if isinstance(fields.get("vocab_size"), str):  # a path that one published model left there
         del fields["vocab_size"]
