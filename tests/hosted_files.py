@@ -51,13 +51,20 @@ MODERN = ".conv.parametrizations.weight.original"
 
 def library(kind: str, **sizes) -> torch.nn.Module:
     """The library's own model, as its own loader would make it."""
-    config, model = (getattr(transformers, name) for name in CLASSES[kind])
+    config, model = classes(kind)
     return model(config(**sizes)).eval()
 
 
+def classes(kind: str) -> tuple[type, type]:
+    """Looked up before any device is set: what the library imports makes tensors of its own."""
+    config, model = (getattr(transformers, name) for name in CLASSES[kind])
+    return config, model
+
+
 def shapes(kind: str, **sizes) -> dict[str, tuple[int, ...]]:
+    config, model = classes(kind)
     with torch.device("meta"):
-        return {n: tuple(t.shape) for n, t in library(kind, **sizes).state_dict().items()}
+        return {n: tuple(t.shape) for n, t in model(config(**sizes)).state_dict().items()}
 
 
 def tensors_of(kind: str, seed: int, **sizes) -> dict[str, torch.Tensor]:

@@ -55,7 +55,7 @@ class Mini(Dataset):
         rows = [row for name in SUBSETS if name in wanted for row in table.load(name)]
         self.clips = tuple(clip for clip, _ in rows)
         self._sounds: dict[str, Sound] = {clip.id: sound for clip, sound in rows}
-        self._audio_key = [sources.font_hash(), sources.renderer()]
+        self._audio_key = [sources.font_hash(), sources.renderer(), render.RECIPE]
         self._folder = cache_dir("mini", "audio") if cache_audio else None
         self._processes, self._pool, self._lock = 0, None, Lock()
         present = {

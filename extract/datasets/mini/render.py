@@ -23,6 +23,7 @@ from extract.errors import AudioError
 
 RENDERED = 48_000  # the renderer knows no other rate
 RATE = 24_000  # of the data set: no model of music takes more
+RECIPE = "2"  # of what is done to make audio of a sound; a change renders anew
 LEVEL = 0.08  # root mean square of every clip: loudness must not tell one program from another
 PEAK = 0.98
 
