@@ -148,7 +148,9 @@ def _unreadable(error: Exception) -> str:
         return "no weights file of PyTorch, or damaged: get it again from its source"
     first = re.split(r"[.:] |$", text, maxsplit=1, flags=re.M)[0]
     said = f" ({first})" if re.search(r"[a-z]{4}", first) and "Errno" not in first else ""
-    return f"no weights file of PyTorch or safetensors, or damaged{said}: get it again from its source"
+    return (
+        f"no weights file of PyTorch or safetensors, or damaged{said}: get it again from its source"
+    )
 
 
 def _not_weights(path: Path) -> str:
