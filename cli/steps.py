@@ -14,7 +14,7 @@ from cli.nearest import suggestion
 if TYPE_CHECKING:
     from cli.screen import Screen
     from extract.datasets.base import Clip, Dataset
-    from extract.models.base import Model
+    from extract.models.base import Model, ModelSpec
     from extract.store import Activations
 
 
@@ -86,12 +86,12 @@ def data_name(text: str, dataset: Dataset) -> str:
     return text if text.partition(":")[0] in datasets.REGISTRY else dataset.card.name
 
 
-def check_model(name: str) -> None:
-    """A usage error with the nearest name for an unknown model."""
+def check_model(name: str) -> ModelSpec:
+    """The entry of a model; a usage error with the nearest name for an unknown one."""
     from extract import models
 
     try:
-        models.spec(name)
+        return models.spec(name)
     except KeyError:
         known = [*models.names(), *models.ALIASES, *(f"{family}:" for family in models.FAMILIES)]
         raise click.UsageError(f"no model {name!r}{suggestion(name, known)}") from None
@@ -99,11 +99,10 @@ def check_model(name: str) -> None:
 
 def load_model(name: str, weights: Path | None, run: Run, layers: str | None = None) -> Model:
     """The model, cut and kept as the options say; `layers` are names separated by commas."""
-    from extract import models
     from extract.models.base import Request
 
-    check_model(name)
-    model = models.load(name, Request(weights, run.untrained, run.seed, run.offline))
+    request = Request(weights, run.untrained, run.seed, run.offline)
+    model = check_model(name).load(request)
     model.recut(run.window, run.hop)
     if layers is not None:
         model.keep([layer.strip() for layer in layers.split(",") if layer.strip()])

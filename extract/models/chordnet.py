@@ -29,7 +29,6 @@ from extract.models.base import (
 )
 from extract.models.hybridcqt import HOP, RATE, hybrid_cqt
 from extract.models.packaged import Packaged
-from extract.weights import drawing, load_strict, sha256_of_tensors
 from extract.wheels import Wheel
 from extract.windows import Window
 
@@ -150,17 +149,10 @@ def from_published(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _load(card: ModelCard, sibling: int, request: Request) -> ChordModel:
-    with drawing(card.name, request.seed):
-        network = ChordNet()
-    source = f"untrained, seed {request.seed}"
-    if not request.untrained:
-        file = f"{FOLDER}/{FILE.format(sibling)}"
-        tensors, source = Packaged(WHEEL, file, SIZES[sibling], ("net",)).read(request)
-        tensors = from_published(tensors)
-        # a layer that the published network carries and never uses
-        load_strict(network, tensors, source=source, unused=("condition_linear.",))
-    record = WeightsRecord(sha256_of_tensors(network.state_dict()), source, not request.untrained)
-    return ChordModel(card, network, record)
+    file = Packaged(WHEEL, f"{FOLDER}/{FILE.format(sibling)}", SIZES[sibling], ("net",))
+    # a layer that the published network carries and never uses
+    unused = ("condition_linear.",)
+    return ChordModel(card, *file.load(ChordNet, card.name, request, from_published, unused))
 
 
 def _layers() -> tuple[Layer, ...]:

@@ -29,7 +29,6 @@ from extract.models.base import (
     collect,
 )
 from extract.models.packaged import Packaged
-from extract.weights import drawing, load_strict, sha256_of_tensors
 from extract.wheels import Wheel
 from extract.windows import Window, spans
 
@@ -232,14 +231,9 @@ def from_published(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _load(card: ModelCard, size: str, file: Packaged, request: Request) -> PitchOfFrame:
-    with drawing(card.name, request.seed):
-        network = CREPE(size)
-    source = f"untrained, seed {request.seed}"
-    if not request.untrained:
-        tensors, source = file.read(request)
-        load_strict(network, from_published(tensors), source=source)
-    record = WeightsRecord(sha256_of_tensors(network.state_dict()), source, not request.untrained)
-    return PitchOfFrame(card, network, record)
+    return PitchOfFrame(
+        card, *file.load(partial(CREPE, size), card.name, request, from_published)
+    )
 
 
 def _layers(size: str) -> tuple[Layer, ...]:

@@ -27,7 +27,6 @@ from extract.models.base import (
     collect,
 )
 from extract.models.packaged import Packaged
-from extract.weights import drawing, load_strict, sha256_of_tensors
 from extract.wheels import Wheel
 
 RATE, FFT, HOP, BANDS = 16000, 1024, 160, 128
@@ -163,16 +162,11 @@ def from_published(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _load(request: Request) -> PitchOfVoice:
-    with drawing(CARD.name, request.seed):
-        network = FCPE()
-    source = f"untrained, seed {request.seed}"
-    if not request.untrained:
-        tensors, source = FILE.read(request)
-        # norms before an attention that this variant was built without
-        norms = tuple(f"net.encoder_layers.{i}.norm." for i in range(BLOCKS))
-        load_strict(network, from_published(tensors), source=source, unused=UNUSED + norms)
-    record = WeightsRecord(sha256_of_tensors(network.state_dict()), source, not request.untrained)
-    return PitchOfVoice(CARD, network, record)
+    # norms before an attention that this variant was built without
+    norms = tuple(f"net.encoder_layers.{i}.norm." for i in range(BLOCKS))
+    return PitchOfVoice(
+        CARD, *FILE.load(FCPE, CARD.name, request, from_published, UNUSED + norms)
+    )
 
 
 def _layers() -> tuple[Layer, ...]:

