@@ -70,9 +70,10 @@ def command(context: click.Context, as_json: bool, markdown: bool) -> None:
 def show(context: click.Context, name: str, as_json: bool) -> None:
     """Show one model's card."""
     from cli import modeltable
+    from cli.steps import check_model
 
     try:
-        spec = _one(name)
+        spec = check_model(name)
     except click.UsageError:
         if meant := nearest(name, command.commands, SLIP):
             raise click.UsageError(
@@ -119,12 +120,12 @@ def check(
     Exit code 1 when a check fails, 3 when the weights are missing or wrong.
     """
     from cli.screen import Screen
-    from cli.steps import resolve_device
+    from cli.steps import check_model, resolve_device
     from extract.errors import ExtractError
     from extract.models.base import Request
     from extract.trial.checks import FAILED, trial
 
-    spec = _one(name)
+    spec = check_model(name)
     request = Request(weights, untrained, seed, offline)
     screen, done, refused = Screen(quiet=quiet or as_json), [], None
     with screen.stage(f"trial of {spec.card.name}") as progress:
@@ -145,15 +146,6 @@ def check(
         raise refused
     if any(each.outcome == FAILED for each in done):
         sys.exit(1)
-
-
-def _one(name: str):
-    """The entry of one model; a usage error with the nearest name for an unknown one."""
-    from cli.steps import check_model
-    from extract import models
-
-    check_model(name)
-    return models.spec(name)
 
 
 def _described() -> Iterator[tuple[str, object]]:
