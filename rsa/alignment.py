@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rsa.inference import jackknife, null_level
+from rsa.inference import jackknife
 from rsa.joint import Joint
-from rsa.measure import Measure, Table, constant_note
+from rsa.measure import Measure, Null, Table, constant_note
 
 _LINEAR = frozenset({"translation", "isotropic scaling", "permutation", "orthogonal"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LinearCKA(Measure):
     """HSIC(K, L) / (sqrt HSIC(K, K) sqrt HSIC(L, L)) with one estimator of HSIC throughout.
 
@@ -34,13 +34,10 @@ class LinearCKA(Measure):
         values[:, itself, itself] = np.where(np.isnan(scale), np.nan, 1.0)
         value = values[0]
         low, high = jackknife(value, values[1:])
-        chance, level, chance_by, notes = self._chance(joint, scale[0])
-        notes = constant_note(joint) + self._signal_notes(joint, own[0]) + notes
+        notes = constant_note(joint) + self._signal_notes(joint, own[0])
         if joint.grouping.blocks < 2:
             notes.append((frozenset(), "one group of rows: no interval, no chance"))
-        undefined = np.isnan(value)
-        chance, level = np.where(undefined, np.nan, chance), np.where(undefined, np.nan, level)
-        return Table(value, low, high, chance, level, chance_by, {}, notes)
+        return Table(value, low, high, self._null(joint, scale[0]), {}, notes)
 
     def _signal_notes(self, joint: Joint, own: np.ndarray) -> list:
         if self.kind == "track-debiased" and joint.grouping.groups < 4:
@@ -51,24 +48,21 @@ class LinearCKA(Measure):
             for i in weak
         ]
 
-    def _chance(self, joint: Joint, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray, str, list]:
+    def _null(self, joint: Joint, scale: np.ndarray) -> Null:
         with np.errstate(invalid="ignore", divide="ignore"):
             draws = joint.null_hsic[self.kind] / scale[:, None] / scale[None, :]
         # the draw (y, x) is the draw (x, y) under the inverse rearrangement
-        mean, level = null_level(np.concatenate([draws, draws.transpose(0, 2, 1)]))
-        count = len(draws)
-        by = f"permutation of groups, {count} draws"
-        notes = [(frozenset(), f"chance_high: Pearson III level of a {by}, and their inverses")]
+        by = f"permutation of groups, {len(draws)} draws and their inverses"
+        draws = np.concatenate([draws, draws.transpose(0, 2, 1)])
         single = joint.grouping.single
         if self.kind == "track-debiased" or (self.kind == "debiased" and single):
-            exact, by = np.zeros_like(mean), "zero by construction"
-        elif self.kind == "biased" and single:
+            return Null(f"mean zero by construction; {by}", draws, np.zeros(draws.shape[1:]))
+        if self.kind == "biased" and single:
             # root of the participation ratio (tr K)^2 / |K|^2; layers have unit mean square
             root = joint.rows * joint.widths / (scale * (joint.rows - 1))
-            exact, by = np.outer(root, root) / (joint.rows - 1), "closed form"
-        else:
-            return mean, level, by, notes
-        return exact, exact + (level - mean), by, notes
+            mean = np.outer(root, root) / (joint.rows - 1)
+            return Null(f"mean in closed form; {by}", draws, mean)
+        return Null(by, draws)
 
 
 def _cka(kind: str, title: str, source: str, low: float | None, rows: int) -> LinearCKA:
@@ -78,13 +72,15 @@ def _cka(kind: str, title: str, source: str, low: float | None, rows: int) -> Li
         "track-debiased": "pairs of rows of different groups",
     }[kind]
     return LinearCKA(
-        name=f"cka:linear,{kind}",
+        stem=f"cka:linear,{kind}",
         title=title,
         family="cka",
         formula=f"HSIC(K,L) / (sqrt HSIC(K,K) sqrt HSIC(L,L)), K = XX', L = YY', over {pairs}",
         source=source,
+        says="",
+        beware="",
+        needs="moments",
         range=(low, 1.0 if kind == "biased" else None),
-        symmetric=True,
         invariances=_LINEAR,
         minimum_rows=rows,
         kind=kind,
@@ -106,3 +102,5 @@ TRACK_DEBIASED = _cka(
     None,
     4,
 )
+
+MEASURES = (TRACK_DEBIASED, DEBIASED, BIASED)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from rsa.inference import linearized, null_level
+from rsa.errors import RsaError
+from rsa.inference import linearized
 from rsa.joint import Joint
-from rsa.measure import Measure, Table, constant_note
+from rsa.measure import Measure, Null, Table, constant_note
 from rsa.threads import spread
 
 # an approximation to first order: for SVCCA wide where many small correlations enter
 _INTERVAL = "interval: influence of each group, with components and weights held fixed"
 # floating-point operations that the permutations of one measure may take; at least MINIMUM draws
-BUDGET, MINIMUM = 6e11, 5
+BUDGET, MINIMUM = 6e11, 19
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def influences(found: Canonical, x: View, y: View, share: np.ndarray, by_group) 
     return by_group(row / np.maximum(1 - lever / 2, 0.1))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CCA(Measure):
     """CCA between the components that hold a share of each layer's variance.
 
@@ -90,10 +91,9 @@ class CCA(Measure):
     variance: float = 0.99
     projection: bool = False
 
-    def with_variance(self, variance: float) -> CCA:
-        """The same measure at another share, under its own name."""
-        name = f"{self.name.partition(':')[0]}:var={variance:g},mean"
-        return replace(self, variance=variance, name=name)
+    def check(self) -> None:
+        if not 0 < self.variance <= 1:
+            raise RsaError(f"measure {self.name!r}: var is above 0 and at most 1")
 
     def estimate(self, joint: Joint) -> Table:
         found = joint.shared(("cca", self.variance), lambda: solve(joint, self.variance))
@@ -101,19 +101,15 @@ class CCA(Measure):
         forward, draws = found.forward[which], found.draws[which]
         value = (forward + forward.T) / 2
         low, high = linearized(value, found.influence[which], joint.rows)
-        chance, level = null_level(draws)
-        notes = constant_note(joint) + self._notes(joint, found, len(draws))
+        notes = constant_note(joint) + self._notes(joint, found)
         extra = {"components": found.kept}
         if self.projection:
             extra |= {"weighted_by_x": forward, "weighted_by_y": forward.T}
-        by = f"permutation of groups, {len(draws)} draws"
-        return Table(value, low, high, chance, level, by, extra, notes)
+        null = Null(f"permutation of groups, {len(draws)} draws", draws)
+        return Table(value, low, high, null, extra, notes)
 
-    def _notes(self, joint: Joint, found: Solved, draws: int) -> list:
-        notes = [
-            (frozenset(), _INTERVAL),
-            (frozenset(), f"chance_high: level of {draws} permutations of whole groups"),
-        ]
+    def _notes(self, joint: Joint, found: Solved) -> list:
+        notes: list[tuple[frozenset[int], str]] = [(frozenset(), _INTERVAL)]
         kept = found.kept
         for i, j in zip(*np.nonzero(np.triu(~found.possible, 1)), strict=True):
             if kept[i] and kept[j]:
@@ -220,26 +216,32 @@ def _moved(joint: Joint, view: View, order: np.ndarray) -> View:
 _STEPS = "components with the share var of the variance, singular values rho of Q_x' Q_y; "
 
 SVCCA = CCA(
-    name="svcca:var=0.99,mean",
+    stem="svcca:var={variance:g},mean",
     title="SVCCA",
     family="cca",
     formula=_STEPS + "mean rho",
     source="Raghu et al. 2017, arXiv:1706.05806",
+    says="",
+    beware="",
+    needs="moments",
     range=(0.0, 1.0),
-    symmetric=True,
     invariances=frozenset({"translation", "isotropic scaling", "permutation", "orthogonal"}),
     minimum_rows=4,
 )
 
 PWCCA = CCA(
-    name="pwcca:var=0.99,mean",
+    stem="pwcca:var={variance:g},mean",
     title="Projection-weighted CCA",
     family="cca",
     formula=_STEPS + "sum_i a_i rho_i, a_i ~ sum_j |<h_i, x_j>|; mean of the weights by x and by y",
     source="Morcos et al. 2018, arXiv:1806.05759, eq. 3",
+    says="",
+    beware="",
+    needs="moments",
     range=(0.0, 1.0),
-    symmetric=True,
     invariances=frozenset({"translation", "isotropic scaling", "permutation"}),
     minimum_rows=4,
     projection=True,
 )
+
+MEASURES = (SVCCA, PWCCA)

@@ -8,8 +8,9 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
+from rsa.chance import verdict
 from rsa.errors import RsaError
-from rsa.joint import Joint
+from rsa.joint import DRAWS, Joint
 from rsa.measure import Measure, Table
 from rsa.measures import DEFAULT, resolve
 from rsa.similarity import MeasureResult, Similarity
@@ -54,8 +55,9 @@ def compare(
     seed: int = 0,
     device: str = "cpu",
     progress: Callable[[str], None] | None = None,
-    draws: int = 20,
+    draws: int = DRAWS,
     rows: str = "rows",
+    confound: tuple[int, str] | None = None,
 ) -> Comparison:
     """Similarity of all layers of all sources, within each and between each two.
 
@@ -69,8 +71,11 @@ def compare(
     seed : of the dealing of groups into blocks and of the permutations.
     device : of the products of Gram tiles; anything but `cpu` needs torch.
     progress : called with the name of each measure as it begins.
-    draws : permutations of whole groups for the levels of chance; 0 for none.
+    draws : permutations of whole groups for the levels of chance; 0 for none. Dear measures take
+        fewer, and say so.
     rows : the kind of the rows, for the record.
+    confound : place of a source and the name of its layer that stands for the input, for measures
+        that take out what the input alone makes alike.
 
     Raises
     ------
@@ -82,8 +87,11 @@ def compare(
     for i, j in wanted:
         if not (0 <= i < len(sources) and 0 <= j < len(sources)):
             raise RsaError(f"pair ({i}, {j}) names no source: there are {len(sources)}")
+    if confound is not None and confound[1] not in sources[confound[0]].layers:
+        have = ", ".join(sources[confound[0]].layers)
+        raise RsaError(f"confound {confound[1]!r} is no layer: there are {have}")
     share = max((getattr(m, "variance", 0.0) for m in chosen), default=0.0)
-    joint = Joint(sources, groups, blocks, draws, seed, device, share)
+    joint = Joint(sources, groups, blocks, draws, seed, device, share, wanted, confound)
     tables = []
     for measure in chosen:
         if progress is not None:
@@ -109,9 +117,11 @@ def compare(
 
 
 def _cut(measure: Measure, table: Table, x: np.ndarray, y: np.ndarray) -> MeasureResult:
-    """One measure's table, cut to the layers of two sources."""
+    """One measure's table, cut to the layers of two sources and held against chance."""
     at = np.ix_(x, y)
-    extra = {}
+    value = table.value[at]
+    found = verdict(measure, value, table.null, at)
+    extra = {} if measure.symmetric else {"reverse": table.value[np.ix_(y, x)].T}
     for name, array in table.extra.items():
         if array.ndim == 2:
             extra[name] = array[at]
@@ -128,12 +138,15 @@ def _cut(measure: Measure, table: Table, x: np.ndarray, y: np.ndarray) -> Measur
         unit=measure.unit,
         range=measure.range,
         symmetric=measure.symmetric,
-        chance_by=table.chance_by,
-        value=table.value[at],
+        larger_is_more_similar=measure.larger_is_more_similar,
+        chance_by=table.null.by,
+        value=value,
         low=table.low[at],
         high=table.high[at],
-        chance=table.chance[at],
-        chance_high=table.chance_high[at],
+        chance=found.chance,
+        chance_high=found.level,
+        score=found.score,
+        p=found.p,
         extra=extra,
         notes=tuple(notes),
     )
@@ -152,6 +165,8 @@ class Estimate:
     high: float
     chance: float
     chance_high: float
+    score: float
+    p: float
     extra: dict[str, float]
     notes: tuple[str, ...]
 
@@ -167,23 +182,26 @@ def pair(
     groups: Sequence | np.ndarray | None = None,
     blocks: int = 32,
     seed: int = 0,
-    draws: int = 20,
+    draws: int = DRAWS,
+    confound: np.ndarray | None = None,
 ) -> Estimate:
     """One measure between two matrices [rows, p] and [rows, q]; see `compare`."""
     two = compare(
         Matrices("x", {"x": x}, groups),
         Matrices("y", {"y": y}, groups),
+        *([] if confound is None else [Matrices("input", {"input": confound}, groups)]),
         measures=[measure],
         pairs=[(0, 1)],
         blocks=blocks,
         seed=seed,
         draws=draws,
+        confound=None if confound is None else (2, "input"),
     ).between(0, 1)
     result = two.measures[0]
     numbers = {name: float(np.ravel(array)[0]) for name, array in result.extra.items()}
     cell = {
         name: float(getattr(result, name)[0, 0])
-        for name in ("value", "low", "high", "chance", "chance_high")
+        for name in ("value", "low", "high", "chance", "chance_high", "score", "p")
     }
     return Estimate(measure=result.measure, **cell, extra=numbers, notes=result.notes)
 

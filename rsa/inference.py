@@ -51,6 +51,25 @@ def linearized(
     return around(value, error, groups, level)
 
 
+def subsampled(
+    value: np.ndarray, replicates: np.ndarray, kept: int, groups: int, level: float = CONFIDENCE
+) -> tuple[np.ndarray, np.ndarray]:
+    """Interval from estimates on subsets of the groups, drawn without replacement.
+
+    The bootstrap would put rows beside their own copies, which pairwise measures take for
+    similarity. The spread over subsets of m of n groups stands for sqrt(m / (n - m)) of itself
+    (delete-d jackknife, Shao and Wu 1989).
+
+    Parameters
+    ----------
+    replicates : [subsets, ...]; kept : groups of each subset; groups : of all.
+    """
+    if len(replicates) < 2 or kept >= groups:
+        return np.full_like(value, np.nan), np.full_like(value, np.nan)
+    error = replicates.std(axis=0, ddof=1) * np.sqrt(kept / (groups - kept))
+    return around(value, error, len(replicates), level)
+
+
 def around(
     value: np.ndarray, error: np.ndarray, units: int, level: float = CONFIDENCE
 ) -> tuple[np.ndarray, np.ndarray]:

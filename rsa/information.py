@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
+from rsa.errors import RsaError
 from rsa.grouping import Grouping
-from rsa.inference import linearized, null_level
-from rsa.joint import Joint
-from rsa.measure import Measure, Table, constant_note
+from rsa.inference import linearized
+from rsa.joint import COMPONENTS, Joint
+from rsa.measure import Measure, Null, Table, constant_note
 from rsa.threads import spread
 
 FOLDS = 5
 # permutations at most: each fits all Gaussians again
-DRAWS = 10
+DRAWS = 19
 # a canonical correlation this close to 1 means one layer is a function of the other
 UNBOUNDED = 1 - 1e-10
 # pairs of layers scored at a time, times rows
 CHUNK = 200_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GaussianInformation(Measure):
     """Mean of log2 p(x, y) / (p(x) p(y)) over rows that the Gaussians were not fitted to.
 
@@ -32,9 +33,9 @@ class GaussianInformation(Measure):
 
     components: int = 20
 
-    def with_components(self, components: int) -> GaussianInformation:
-        """The same measure on another number of components, under its own name."""
-        return replace(self, components=components, name=f"mi:gaussian,pca={components},held-out")
+    def check(self) -> None:
+        if not 0 < self.components <= COMPONENTS:
+            raise RsaError(f"measure {self.name!r}: 1 to {COMPONENTS} components are possible")
 
     def estimate(self, joint: Joint) -> Table:
         count, width = len(joint), self.components
@@ -48,11 +49,11 @@ class GaussianInformation(Measure):
         cells = [(i, j) for i, j in joint.pairs() if i < j and kept[i] and kept[j]]
         pairs = np.array(cells, dtype=int).reshape(-1, 2)
         shape = (count, count)
-        value, low, high, chance, level = (np.full(shape, np.nan) for _ in range(5))
+        value, low, high = (np.full(shape, np.nan) for _ in range(3))
         folds = _folds(joint)
         smallest = joint.rows - max((f.sum() for f in folds), default=joint.rows)
         enough = smallest > 2 * width + 1 and len(folds) > 1
-        draws = np.empty((0, len(pairs)))
+        draws = np.empty((0, *shape))
         if enough and len(pairs):
             total = self._held_out(joint, scores, scores, kept, pairs, folds)
             sizes = joint.grouping.sizes
@@ -63,15 +64,15 @@ class GaussianInformation(Measure):
                 return self._held_out_sum(scores, scores[order], kept, pairs, folds) / joint.rows
 
             orders = joint.permutations[:DRAWS]
-            if orders:
-                draws = np.stack(spread(draw, orders))
-            around = null_level(draws)
-            matrices = (value, low, high, chance, level)
-            for matrix, found in zip(matrices, (mean, *ends, *around), strict=True):
+            draws = np.full((len(orders), *shape), np.nan)
+            drawn = spread(draw, orders)
+            for matrix, found in zip(
+                (value, low, high, *draws), (mean, *ends, *drawn), strict=True
+            ):
                 matrix[pairs[:, 0], pairs[:, 1]] = matrix[pairs[:, 1], pairs[:, 0]] = found
-        by = f"permutation of groups, {len(draws)} draws"
+        null = Null(f"permutation of groups, {len(draws)} draws", draws)
         notes = constant_note(joint) + self._notes(joint, value, kept, enough, smallest)
-        return Table(value, low, high, chance, level, by, {"components": kept}, notes)
+        return Table(value, low, high, null, {"components": kept}, notes)
 
     def _held_out(
         self,
@@ -193,14 +194,17 @@ def _log_ratio(u: np.ndarray, v: np.ndarray, rho: np.ndarray) -> np.ndarray:
 
 
 GAUSSIAN = GaussianInformation(
-    name="mi:gaussian,pca=20,held-out",
+    stem="mi:gaussian,pca={components},held-out",
     title="Gaussian mutual information",
     family="information",
     formula="mean over held-out rows of log2 p(x,y) / (p(x) p(y)), jointly Gaussian x, y",
     source="Cover and Thomas 2006, eq. 8.49; Pasad et al. 2021, arXiv:2107.04734",
+    says="",
+    beware="",
     range=(None, None),
-    symmetric=True,
     invariances=frozenset({"translation", "isotropic scaling", "permutation", "orthogonal"}),
     minimum_rows=4,
     unit="bits",
 )
+
+MEASURES = (GAUSSIAN,)

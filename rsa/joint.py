@@ -15,6 +15,7 @@ from rsa.grouping import Grouping
 from rsa.hsic import KINDS
 from rsa.moments import Moments
 from rsa.source import Source, check_same_rows, read_layer
+from rsa.thinning import Subset, thin
 
 Shared = TypeVar("Shared")
 
@@ -31,6 +32,8 @@ TOGETHER = 4
 # rows whose mean is the first shift
 FIRST = 256
 FEWEST_ROWS = 4
+# permutations of whole groups behind the levels of chance, and subsets of the groups
+DRAWS, SUBSETS = 99, 20
 
 
 def check_enough(rows: int) -> None:
@@ -87,6 +90,8 @@ class Joint:
     blocks : of groups, for the jackknife.
     draws : permutations of whole groups behind the levels of chance.
     share : of the variance that the layers' bases must hold.
+    wanted : places of the sources whose layers are compared, (i, i) for within; all when None.
+    confound : place of a source and a layer of it: what the input alone makes alike.
     """
 
     def __init__(
@@ -94,10 +99,12 @@ class Joint:
         sources: Sequence[Source],
         groups: np.ndarray | None = None,
         blocks: int = 32,
-        draws: int = 20,
+        draws: int = DRAWS,
         seed: int = 0,
         device: str = "cpu",
         share: float = SHARE,
+        wanted: Sequence[tuple[int, int]] | None = None,
+        confound: tuple[int, str] | None = None,
     ):
         check_same_rows(sources)
         labels = np.asarray(sources[0].groups if groups is None else groups)
@@ -106,6 +113,8 @@ class Joint:
         check_enough(len(labels))
         self.seed, self.draws, self.device, self.share = seed, draws, str(device), max(share, SHARE)
         self.grouping = Grouping.deal(labels, blocks, seed)
+        self._sources, self._labels = tuple(sources), labels
+        self._wanted, self._confound = wanted, confound
         self._places = [(source, layer) for source in sources for layer in source.layers]
         self._kept: dict[int, np.ndarray] = {}
         self._bases: dict[int, Basis] = {}
@@ -248,9 +257,60 @@ class Joint:
             self._shared[key] = make()
         return self._shared[key]
 
+    @cached_property
+    def confound(self) -> int | None:
+        """The layer that stands for the input in deconfounded measures, if one was named."""
+        if self._confound is None:
+            return None
+        place, layer = self._confound
+        return self._places.index((self._sources[place], layer))
+
+    @cached_property
+    def wanted(self) -> np.ndarray:
+        """[layers, layers] bool, symmetric: pairs that are compared, and every layer with itself."""
+        source = np.repeat(np.arange(len(self._sources)), [len(s.layers) for s in self._sources])
+        if self._wanted is None:
+            return np.ones((len(self), len(self)), dtype=bool)
+        mask = np.zeros((len(self._sources),) * 2, dtype=bool)
+        for i, j in self._wanted:
+            mask[i, j] = mask[j, i] = True
+        return mask[np.ix_(source, source)] | np.eye(len(self), dtype=bool)
+
     def pairs(self) -> list[tuple[int, int]]:
-        """Unordered pairs of layers, a layer with itself included."""
-        return [(i, j) for i in range(len(self)) for j in range(i, len(self))]
+        """Unordered pairs (i, j), i <= j, of layers that are compared; each with itself."""
+        return [(int(i), int(j)) for i, j in np.argwhere(np.triu(self.wanted))]
+
+    @cached_property
+    def subsets(self) -> list[np.ndarray]:
+        """[rows] bool masks, each of half of the groups, whole; the same for every layer."""
+        count = self.grouping.groups
+        if count < 4:
+            return []
+        rng = np.random.default_rng([self.seed, 2])
+        masks = []
+        for _ in range(SUBSETS):
+            kept = np.zeros(count, dtype=bool)
+            kept[rng.permutation(count)[: count // 2]] = True
+            masks.append(kept[self.grouping.group_of_row])
+        return masks
+
+    def thinned(self, limit: int) -> Joint:
+        """The same layers on at most about `limit` rows, from all groups if there are not more.
+
+        Itself where it has no more rows. For measures whose cost grows with the square of rows.
+        """
+        if self.rows <= limit:
+            return self
+
+        def make() -> Joint:
+            chosen = thin(self._labels, limit, self.seed)
+            return Joint(
+                [Subset(source, chosen) for source in self._sources],
+                self._labels[chosen], max(self.grouping.blocks, 2), self.draws, self.seed,
+                self.device, self.share, self._wanted, self._confound,
+            )  # fmt: skip
+
+        return self.shared(("thinned", limit), make)
 
 
 def standardized(x: np.ndarray) -> np.ndarray:

@@ -10,11 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
+from rsa.chance import above
 from rsa.errors import RsaError
 from rsa.inference import CONFIDENCE
 
-FORMAT = 1
-_MATRICES = ("value", "low", "high", "chance", "chance_high")
+FORMAT = 2
+_MATRICES = ("value", "low", "high", "chance", "chance_high", "score", "p")
+_PLAIN = (
+    "measure", "title", "family", "unit", "symmetric", "larger_is_more_similar", "chance_by",
+    "interval",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -23,10 +28,12 @@ class MeasureResult:
 
     Attributes
     ----------
-    measure, title, family, unit, range, symmetric : see `rsa.measure.Measure`.
+    measure, title, family, unit, range, symmetric, larger_is_more_similar : see
+        `rsa.measure.Measure`.
     chance_by : how `chance` was found.
-    value, low, high, chance, chance_high : [layers of x, layers of y] float64; NaN where not
-        defined. A cell is above chance when low > chance_high.
+    value, low, high : [layers of x, layers of y] float64; NaN where not defined.
+    chance, chance_high, score, p : the same cells against chance; see `rsa.chance.Verdict`, whose
+        `level` is `chance_high`. A cell is above chance when p is at most 1 - `interval`.
     extra : name -> [layers of x, layers of y], or a vector over the layers of one side.
     notes : sentences for the reader.
     interval : confidence of `low` to `high`.
@@ -38,12 +45,15 @@ class MeasureResult:
     unit: str
     range: tuple[float | None, float | None]
     symmetric: bool
+    larger_is_more_similar: bool
     chance_by: str
     value: np.ndarray
     low: np.ndarray
     high: np.ndarray
     chance: np.ndarray
     chance_high: np.ndarray
+    score: np.ndarray
+    p: np.ndarray
     extra: dict[str, np.ndarray] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     interval: float = CONFIDENCE
@@ -51,7 +61,7 @@ class MeasureResult:
     @property
     def above_chance(self) -> np.ndarray:
         """[layers of x, layers of y] bool."""
-        return self.low > self.chance_high
+        return above(self.p, self.interval)
 
     def as_json(self) -> dict:
         return {
@@ -61,6 +71,7 @@ class MeasureResult:
             "unit": self.unit,
             "range": list(self.range),
             "symmetric": self.symmetric,
+            "larger_is_more_similar": self.larger_is_more_similar,
             "interval": self.interval,
             "chance_by": self.chance_by,
             **{name: _plain(getattr(self, name)) for name in _MATRICES},
@@ -71,9 +82,7 @@ class MeasureResult:
     @classmethod
     def from_json(cls, block: dict) -> MeasureResult:
         return cls(
-            **{k: block[k] for k in ("measure", "title", "family", "unit", "symmetric")},
-            chance_by=block["chance_by"],
-            interval=block["interval"],
+            **{k: block[k] for k in _PLAIN},
             range=tuple(block["range"]),
             notes=tuple(block["notes"]),
             extra={name: _array(values) for name, values in block["extra"].items()},

@@ -73,7 +73,7 @@ def test_files_hold_what_the_study_promises_and_read_back(comparison, tmp_path):
     content = json.loads(path.read_text())
     head = {key: item for key, item in content.items() if not isinstance(item, list)}
     assert head == {
-        "format": 1,
+        "format": 2,
         "x": "a",
         "y": "b",
         "rows": "frames:5",
@@ -82,8 +82,8 @@ def test_files_hold_what_the_study_promises_and_read_back(comparison, tmp_path):
         "blocks": 20,
     }
     expected = set(
-        "measure title family unit range symmetric interval chance_by value low high chance "
-        "chance_high extra notes".split()
+        "measure title family unit range symmetric larger_is_more_similar interval chance_by value "
+        "low high chance chance_high score p extra notes".split()
     )
     assert all(set(block) == expected for block in content["measures"])
     again = rsa.Similarity.read(path)
@@ -102,8 +102,8 @@ def test_what_is_not_defined_is_null_in_the_file(comparison, tmp_path):
     information = json.loads(path.read_text())["measures"][-1]
     assert information["value"][0][0] is None and information["value"][0][1] is not None
     assert any("itself" in note for note in information["notes"])
-    (tmp_path / "bad.json").write_text('{"format": 2}')
-    with pytest.raises(rsa.RsaError, match="bad.json has format 2"):
+    (tmp_path / "bad.json").write_text('{"format": 1}')
+    with pytest.raises(rsa.RsaError, match="bad.json has format 1"):
         rsa.Similarity.read(tmp_path / "bad.json")
 
 
