@@ -267,7 +267,7 @@ class Joint:
 
     @cached_property
     def wanted(self) -> np.ndarray:
-        """[layers, layers] bool, symmetric: pairs that are compared, and every layer with itself."""
+        """[layers, layers] bool, symmetric: pairs compared, and every layer with itself."""
         source = np.repeat(np.arange(len(self._sources)), [len(s.layers) for s in self._sources])
         if self._wanted is None:
             return np.ones((len(self), len(self)), dtype=bool)
