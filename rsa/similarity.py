@@ -17,8 +17,8 @@ from rsa.inference import CONFIDENCE
 FORMAT = 2
 _MATRICES = ("value", "low", "high", "chance", "chance_high", "score", "p")
 _PLAIN = (
-    "measure", "title", "family", "unit", "symmetric", "larger_is_more_similar", "chance_by",
-    "interval",
+    "measure", "title", "family", "unit", "formula", "source", "says", "beware", "symmetric",
+    "larger_is_more_similar", "chance_by", "interval",
 )  # fmt: skip
 
 
@@ -28,8 +28,8 @@ class MeasureResult:
 
     Attributes
     ----------
-    measure, title, family, unit, range, symmetric, larger_is_more_similar : see
-        `rsa.measure.Measure`.
+    measure, title, family, unit, formula, source, says, beware, range, symmetric,
+    larger_is_more_similar : see `rsa.measure.Measure`.
     chance_by : how `chance` was found.
     value, low, high : [layers of x, layers of y] float64; NaN where not defined.
     chance, chance_high, score, p : the same cells against chance; see `rsa.chance.Verdict`, whose
@@ -43,6 +43,10 @@ class MeasureResult:
     title: str
     family: str
     unit: str
+    formula: str
+    source: str
+    says: str
+    beware: str
     range: tuple[float | None, float | None]
     symmetric: bool
     larger_is_more_similar: bool
@@ -65,15 +69,8 @@ class MeasureResult:
 
     def as_json(self) -> dict:
         return {
-            "measure": self.measure,
-            "title": self.title,
-            "family": self.family,
-            "unit": self.unit,
+            **{name: getattr(self, name) for name in _PLAIN},
             "range": list(self.range),
-            "symmetric": self.symmetric,
-            "larger_is_more_similar": self.larger_is_more_similar,
-            "interval": self.interval,
-            "chance_by": self.chance_by,
             **{name: _plain(getattr(self, name)) for name in _MATRICES},
             "extra": {name: _plain(array) for name, array in self.extra.items()},
             "notes": list(self.notes),

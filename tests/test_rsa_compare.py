@@ -82,7 +82,7 @@ def test_files_hold_what_the_study_promises_and_read_back(comparison, tmp_path):
         "blocks": 20,
     }
     expected = set(
-        "measure title family unit range symmetric larger_is_more_similar interval chance_by value "
+        "measure title family unit formula source says beware range symmetric larger_is_more_similar interval chance_by value "
         "low high chance chance_high score p extra notes".split()
     )
     assert all(set(block) == expected for block in content["measures"])
