@@ -61,7 +61,7 @@ def begin_study(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / UNFINISHED).touch()
     (folder / "study.json").unlink(missing_ok=True)
-    for results in ("similarity", "probes"):
+    for results in ("similarity", "geometry", "information", "probes"):
         shutil.rmtree(folder / results, ignore_errors=True)
 
 
@@ -106,6 +106,7 @@ def write_study(
     seed: int,
     timings: Sequence[tuple[str, float]],
     notes: Sequence[str] = (),
+    twins: dict[str, Model] | None = None,
 ) -> None:
     """Writes `study.json`; the arguments are its keys, `deviations` goes into the model cards."""
     stamps = [] if all(m.weights.trained for m in models.values()) else [UNTRAINED]
@@ -118,6 +119,9 @@ def write_study(
         "caveats": [*dataset.card.caveats, *notes],
         "models": {
             role: model_card(role, model, deviations[role]) for role, model in models.items()
+        },
+        "twins": {
+            role: model_card(role, model, deviations[role]) for role, model in (twins or {}).items()
         },
         "references": model_card("ref", references, None) if references else None,
         "data": data_card(dataset, clips),

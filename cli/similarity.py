@@ -14,38 +14,62 @@ if TYPE_CHECKING:
     from cli.steps import Run
     from extract.store import Activations
 
-PAIRS = (("a", "a"), ("b", "b"), ("a", "b"), ("a", "ref"), ("b", "ref"))
+# a0 and b0 are the untrained twins of a and b
+PAIRS = (
+    ("a", "a"), ("b", "b"), ("a", "b"), ("a", "ref"), ("b", "ref"),
+    ("a", "a0"), ("b", "b0"), ("a0", "b0"), ("a0", "ref"), ("b0", "ref"),
+)  # fmt: skip
+# the layer of the references that stands for the input in deconfounded measures
+INPUT = "log-mel"
 
 
 def resolve_measures(text: str) -> tuple[str, ...]:
-    """Canonical names for `default`, families (`cka`) and canonical names, separated by commas.
+    """Canonical names for `default`, `all`, families, stems (`svcca`) and canonical names.
 
-    Canonical names hold commas themselves, so the longest run of pieces that names a measure wins.
+    Separated by commas, which canonical names hold themselves: the longest run of pieces that
+    names a measure wins.
     """
     from rsa import measures
     from rsa.errors import RsaError
+    from rsa.measure import FAMILIES
 
-    if text in ("default", "all"):
-        return measures.DEFAULT
     pieces, chosen, at = [p.strip() for p in text.split(",") if p.strip()], [], 0
     while at < len(pieces):
         for end in range(len(pieces), at, -1):
-            name = ",".join(pieces[at:end])
             try:
-                found = [measures.measure(name).name]
-            except RsaError:
-                found = [known for known in measures.MEASURES if known.startswith(f"{name}:")]
+                found = named(",".join(pieces[at:end]))
+            except RsaError as error:
+                raise click.UsageError(f"--measures: {error}") from None
             if found:
                 chosen += found
                 at = end
                 break
         else:
-            families = dict.fromkeys(known.partition(":")[0] for known in measures.MEASURES)
-            hint = suggestion(pieces[at], [*families, *measures.MEASURES])
-            raise click.UsageError(f"--measures: no measure {pieces[at]!r}{hint}")
+            stems = dict.fromkeys(known.partition(":")[0] for known in measures.MEASURES)
+            words = ["default", "all", *stems, *FAMILIES, *measures.MEASURES]
+            raise click.UsageError(
+                f"--measures: no measure {pieces[at]!r}{suggestion(pieces[at], words)}; "
+                "`rsa measures` lists them"
+            )
     if not chosen:
         raise click.UsageError("--measures: name at least one, or `default`")
     return tuple(dict.fromkeys(chosen))
+
+
+def named(name: str) -> list[str]:
+    """Canonical names of what a word or a canonical name stands for; [] when it is neither.
+
+    RsaError for a canonical name whose numbers are out of range.
+    """
+    from rsa import measures
+
+    if name == "default":
+        return list(measures.DEFAULT)
+    known = measures.MEASURES.items()
+    if found := [n for n, m in known if name in ("all", m.family) or n.startswith(f"{name}:")]:
+        return found
+    one = measures.find(name)
+    return [one.name] if one else []
 
 
 def compare_models(
@@ -55,26 +79,55 @@ def compare_models(
     folder: Path,
     screen: Screen,
 ) -> dict:
-    """Writes similarity/X-Y of every pair of roles; returns kind and numbers of rows and groups."""
-    import rsa
+    """Writes similarity/X-Y of every pair of roles; returns kind and numbers of rows and groups.
+
+    Pairs of representations that were compared before are taken from the cache.
+    """
+    from cli.known import Known, chosen, joined, missing
     from extract.store import align
+    from extract.weights import cache_dir
 
     align(*representations.values())
     roles = list(representations)
     first = representations[roles[0]]
-    kind = first.rows.kind
-    pairs = [(roles.index(x), roles.index(y)) for x, y in PAIRS]
+    known = Known(
+        cache_dir("similarity"),
+        {"seed": run.seed, "input": representations["ref"].store.plan.digest},
+    )
+    pairs = [(x, y) for x, y in PAIRS if x in roles and y in roles]
+    found = {(x, y): known.find(representations[x], representations[y]) for x, y in pairs}
+    wanted: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    for pair in pairs:
+        if todo := missing(found[pair], measures):
+            wanted.setdefault(todo, []).append(pair)
     with screen.stage("similarity") as progress:
-        names: list[str] = []
+        total, done = sum(map(len, wanted)), 0
+        for todo, some in wanted.items():
+            for pair, new in _compared(representations, todo, some, run, progress, done, total):
+                found[pair] = joined(found[pair], new)
+                known.keep(*(representations[role] for role in pair), found[pair])
+            done += len(todo)
+    for x, y in pairs:
+        chosen(found[x, y], measures).write(folder / "similarity", x, y)
+    return {"kind": first.rows.kind, "rows": len(first), "groups": len(set(first.groups))}
 
-        def begin(name: str) -> None:
-            names.append(name)
-            progress(len(names) - 1, len(measures))
 
-        comparison = rsa.compare(
-            *representations.values(), measures=measures, pairs=pairs, seed=run.seed,
-            device=run.solver_device, rows=kind, progress=begin,
-        )  # fmt: skip
-    for (x, y), (i, j) in zip(PAIRS, pairs, strict=True):
-        comparison.between(i, j).write(folder / "similarity", x, y)
-    return {"kind": kind, "rows": len(first), "groups": len(set(first.groups))}
+def _compared(representations, measures, pairs, run, progress, done, total):
+    """(pair, similarity) of some pairs of roles, computed together."""
+    import rsa
+
+    present = {role for pair in pairs for role in pair} | {"ref"}
+    roles = [role for role in representations if role in present]
+    names: list[str] = []
+
+    def begin(name: str) -> None:
+        progress(done + len(names), total)
+        names.append(name)
+
+    places = [(roles.index(x), roles.index(y)) for x, y in pairs]
+    comparison = rsa.compare(
+        *(representations[role] for role in roles), measures=measures, pairs=places,
+        seed=run.seed, device=run.solver_device, rows=representations["ref"].rows.kind,
+        progress=begin, confound=(roles.index("ref"), INPUT),
+    )  # fmt: skip
+    return [(pair, comparison.between(i, j)) for pair, (i, j) in zip(pairs, places, strict=True)]

@@ -27,14 +27,21 @@ DEFAULT: tuple[str, ...] = (
 )
 
 
-def measure(name: str) -> Measure:
-    """The measure that a canonical string names; its numbers may differ from the registry's."""
+def find(name: str) -> Measure | None:
+    """The measure that a canonical string names, None when there is none.
+
+    Its numbers may differ from the registry's; `RsaError` where they are out of range.
+    """
     if name in MEASURES:
         return MEASURES[name]
-    for base in MEASURES.values():
-        if (found := base.named(name)) is not None:
-            return found
-    raise RsaError(f"measure {name!r} is unknown: use one of {', '.join(MEASURES)}")
+    return next((m for base in MEASURES.values() if (m := base.named(name)) is not None), None)
+
+
+def measure(name: str) -> Measure:
+    """The measure that a canonical string names; `RsaError` when there is none."""
+    if (found := find(name)) is None:
+        raise RsaError(f"measure {name!r} is unknown: use one of {', '.join(MEASURES)}")
+    return found
 
 
 def resolve(names: Iterable[str | Measure]) -> list[Measure]:

@@ -1,0 +1,103 @@
+"""Finished comparisons of two representations, kept so that a later command starts from them.
+
+A model that is compared with a second and then with a third is compared with itself once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from extract.store import Activations
+    from rsa import Similarity
+
+
+class Known:
+    """A folder of similarities, one file for two representations under given settings.
+
+    Parameters
+    ----------
+    folder : made when something is kept.
+    settings : what the numbers depend on beside rows and code: seed, confound.
+    """
+
+    def __init__(self, folder: Path, settings: dict):
+        self.folder, self.settings = folder, settings
+
+    def path(self, x: Activations, y: Activations) -> Path:
+        about = [_content(x), _content(y), self.settings, _code()]
+        text = json.dumps(about, sort_keys=True)
+        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()}.json"
+
+    def find(self, x: Activations, y: Activations) -> Similarity | None:
+        """What is known of two representations; None when nothing (readable) is."""
+        from rsa import RsaError, Similarity
+
+        path = self.path(x, y)
+        if not path.exists():
+            return None
+        try:
+            return Similarity.read(path)
+        except RsaError:
+            return None
+
+    def keep(self, x: Activations, y: Activations, found: Similarity) -> None:
+        """Writes under a temporary name and renames: a file is there whole or not at all."""
+        path = self.path(x, y)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            temporary.write_text(json.dumps(found.as_json(), allow_nan=False), encoding="utf-8")
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def missing(known: Similarity | None, measures: Sequence[str]) -> tuple[str, ...]:
+    """Measures that are still to be computed."""
+    have = {result.measure for result in known.measures} if known else set()
+    return tuple(name for name in measures if name not in have)
+
+
+def joined(known: Similarity | None, new: Similarity) -> Similarity:
+    """Both sets of measures in one; what the new one has wins."""
+    if known is None:
+        return new
+    fresh = {result.measure for result in new.measures}
+    kept = tuple(result for result in known.measures if result.measure not in fresh)
+    return replace(
+        new,
+        measures=(*kept, *new.measures),
+        structure=new.structure or known.structure,
+        stability=new.stability or known.stability,
+    )
+
+
+def chosen(known: Similarity, measures: Sequence[str]) -> Similarity:
+    """Only these measures, in this order."""
+    return replace(known, measures=tuple(known[name] for name in measures))
+
+
+def _content(x: Activations) -> list[str]:
+    """Identity of a representation: its plan and the clips that are in it."""
+    clips = hashlib.sha256("\n".join(clip.id for clip in x.rows.clips).encode()).hexdigest()
+    return [x.name, x.store.plan.digest, clips]
+
+
+@cache
+def _code() -> str:
+    """Hash of the code that makes the numbers: another version makes them again."""
+    import rsa
+
+    digest = hashlib.sha256()
+    for path in sorted(Path(rsa.__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
