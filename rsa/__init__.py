@@ -17,6 +17,8 @@ _HOMES = {
     "Source": "rsa.source",
     "Similarity": "rsa.similarity",
     "MeasureResult": "rsa.similarity",
+    "geometry": "rsa.layers",
+    "Geometry": "rsa.layers",
     "MEASURES": "rsa.measures",
     "DEFAULT": "rsa.measures",
     "RsaError": "rsa.errors",
