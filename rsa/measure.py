@@ -45,6 +45,8 @@ class Table:
     extra : name -> [layers, layers] or [layers].
     notes : each a set of layers (empty: all pairs) and a sentence; a note is shown with a pair of
         sources that contains all of its layers.
+    replicates : [blocks, layers, layers], values without each block of groups; None where the
+        interval is found in another way.
     """
 
     value: np.ndarray
@@ -53,6 +55,7 @@ class Table:
     null: Null
     extra: dict[str, np.ndarray] = field(default_factory=dict)
     notes: list[tuple[frozenset[int], str]] = field(default_factory=list)
+    replicates: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
