@@ -1,59 +1,21 @@
-"""HSIC of all pairs of layers from tiles of their Gram matrices.
+"""Sums of products of pairs of kernels from tiles of Gram matrices: the route for fewer rows.
 
-The cost is rows^2 x (total width + layers^2): linear in the number of layers, and the cheaper
-route while rows < width x layers / 2. A Gram matrix is never held whole: tiles of all layers are
-made, multiplied for all pairs at once, and dropped. The tiles follow the jackknife's blocks of
-rows, so that the value without one block is a subtraction.
+The cost is rows^2 x (total width + layers^2): linear in the number of layers. A Gram matrix is
+never held whole: tiles of all layers are made, multiplied for all pairs at once, and dropped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from rsa.grouping import Grouping
-from rsa.hsic import KINDS, Counts, Sums, hsic
 from rsa.threads import spread
 
-# rows of a tile, where nothing else decides
-TILE = 512
-# numbers of all tiles in work at once, in one thread
-ROOM = 12_000_000
-
-
-@dataclass(frozen=True)
-class Tables:
-    """Layers [rows, width], and what their linear kernels add up to along rows.
-
-    Attributes
-    ----------
-    rows : layers' matrices, in the grouping's order.
-    sums : layers' sums over each group [groups, width]; the same arrays when groups are rows.
-    to_block : [layers, rows, blocks], sum of K_ij over the rows j of a block.
-    diagonal : [layers, rows], K_ii.
-    own : [layers, rows], sum of K_ij over the rows j of i's own group.
-    """
-
-    rows: list[np.ndarray]
-    sums: list[np.ndarray]
-    to_block: np.ndarray
-    diagonal: np.ndarray
-    own: np.ndarray
-
-    @classmethod
-    def of(cls, layers: Sequence[np.ndarray], grouping: Grouping) -> Tables:
-        sums, to_block, diagonal, own = [], [], [], []
-        for x in layers:
-            s = x if grouping.single else grouping.sum_by_group(x)
-            sums.append(s)
-            to_block.append(x @ np.add.reduceat(x, grouping.edges[:-1], axis=0).T)
-            diagonal.append(np.einsum("ij,ij->i", x, x))
-            expanded = s if grouping.single else s[grouping.group_of_row]
-            own.append(np.einsum("ij,ij->i", x, expanded))
-        stacked = [np.stack(a).astype(np.float64) for a in (to_block, diagonal, own)]
-        return cls(list(layers), sums, *stacked)
+# rows of a tile, and numbers of all tiles in work at once in one thread
+TILE, ROOM = 256, 8_000_000
+# products that are added up in the tiles' own precision
+RUN = 16384
 
 
 def inner(
@@ -63,43 +25,54 @@ def inner(
     right_edges: np.ndarray,
     device: str = "cpu",
 ) -> np.ndarray:
-    """Sums of products of two kernels over tiles, for all pairs of layers.
+    """Sums of products of two kernels over blocks of their rows and columns, for all pairs.
 
     Parameters
     ----------
     left, right : each (layers of x, layers of y); a kernel's rows come from the left matrix, its
         columns from the right one: K = left right'. The same tuple twice gives a symmetric kernel,
         of which half is computed.
-    left_edges, right_edges : first row of each tile, and the end.
+    left_edges, right_edges : first row of each block, and the end.
+    device : of the products; anything but `cpu` is torch's.
 
     Returns
     -------
-    [left tiles, right tiles, x, y] float64.
+    [left blocks, right blocks, x, y] float64.
     """
     symmetric, same = left is right, left[0] is left[1]
     if device != "cpu":
         left, right = _moved(left, device), _moved(right, device)
-    out = np.zeros((len(left_edges) - 1, len(right_edges) - 1, len(left[0]), len(left[1])))
-
-    def tile(place: tuple[int, int]) -> None:
-        p, q = place
-        rows = slice(left_edges[p], left_edges[p + 1])
-        columns = slice(right_edges[q], right_edges[q + 1])
-        kx = _tiles(left[0], right[0], rows, columns)
-        ky = kx if same else _tiles(left[1], right[1], rows, columns)
-        product = kx @ ky.T
-        out[p, q] = product if device == "cpu" else product.cpu().numpy()
-        if symmetric and q > p:
-            out[q, p] = out[p, q]
-
+    layers = len(left[0]) + (0 if same else len(left[1]))
+    rows = _tiles(left_edges, layers)
+    columns = _tiles(right_edges, layers)
     places = [
-        (p, q) for p in range(out.shape[0]) for q in range(p if symmetric else 0, out.shape[1])
-    ]
-    if len(places) > 1 and device == "cpu":
-        spread(tile, places)
-    else:
-        for place in places:
-            tile(place)
+        (p, q)
+        for p in range(len(rows))
+        for q in range(p if symmetric else 0, len(columns))
+    ]  # fmt: skip
+
+    def tile(place: tuple[int, int]) -> np.ndarray:
+        at, to = slice(*rows[place[0]][1:]), slice(*columns[place[1]][1:])
+        kx = _kernels(left[0], right[0], at, to)
+        return _products(kx, kx if same else _kernels(left[1], right[1], at, to))
+
+    found = spread(tile, places) if device == "cpu" else [tile(place) for place in places]
+    out = np.zeros((len(left_edges) - 1, len(right_edges) - 1, len(left[0]), len(left[1])))
+    for (p, q), product in zip(places, found, strict=True):
+        a, b = rows[p][0], columns[q][0]
+        out[a, b] += product
+        if symmetric and q > p:
+            out[b, a] += product
+    return out
+
+
+def _tiles(edges: np.ndarray, layers: int) -> list[tuple[int, int, int]]:
+    """(block, first row, end) of tiles of about equal size within each block."""
+    side = max(16, min(TILE, int(np.sqrt(ROOM / layers))))
+    out = []
+    for block, (start, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        cuts = np.linspace(start, stop, -(-(stop - start) // side) + 1).astype(int)
+        out += [(block, int(a), int(b)) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
     return out
 
 
@@ -112,11 +85,11 @@ def _moved(side: tuple[Sequence, Sequence], device: str) -> tuple[list, list]:
     )
 
 
-def _tiles(left: Sequence, right: Sequence, rows: slice, columns: slice):
+def _kernels(left: Sequence, right: Sequence, rows: slice, columns: slice):
     """One tile of each layer's kernel, as rows of a matrix."""
     if isinstance(left[0], np.ndarray):
         shape = (len(left), len(left[0][rows]), len(right[0][columns]))
-        out = np.empty(shape, np.result_type(left[0], right[0]))
+        out = np.empty(shape, left[0].dtype)
         for a, b, tile in zip(left, right, out, strict=True):
             np.matmul(a[rows], b[columns].T, out=tile)
         return out.reshape(len(out), -1)
@@ -127,119 +100,23 @@ def _tiles(left: Sequence, right: Sequence, rows: slice, columns: slice):
     )
 
 
-def _even(edges: tuple[int, int], layers: int) -> np.ndarray:
-    """Edges of tiles of at most TILE rows, fewer where there are many layers."""
-    side = min(TILE, int(np.sqrt(ROOM / layers)))
-    count = -(-(edges[1] - edges[0]) // side)
-    return np.linspace(edges[0], edges[1], count + 1).astype(int)
+def _products(kx, ky) -> np.ndarray:
+    """[x, y] float64 inner products of [x, numbers] and [y, numbers]."""
+    if not isinstance(kx, np.ndarray):
+        return (kx.double() @ ky.double().T).cpu().numpy()
+    return long_products(kx, ky)
 
 
-def _within(x: Tables, y: Tables, grouping: Grouping) -> np.ndarray:
-    """[blocks, x, y], sums of K_ij L_ij over the pairs of rows of one group."""
-    out = np.zeros((grouping.blocks, len(x.rows), len(y.rows)))
-    if grouping.single:
-        for b, (start, stop) in enumerate(
-            zip(grouping.edges[:-1], grouping.edges[1:], strict=True)
-        ):
-            out[b] = x.diagonal[:, start:stop] @ y.diagonal[:, start:stop].T
-        return out
-    many = len(x.rows) + len(y.rows)
-    side = (x.rows, x.rows if y is x else y.rows)
-    for group, block in enumerate(grouping.block_of_group):
-        edges = _even((grouping.starts[group], grouping.starts[group + 1]), many)
-        out[block] += inner(side, side, edges, edges).sum(axis=(0, 1))
+def long_products(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """[a, b] float64: x y' of [a, numbers] and [b, numbers], added up in float64 after each run."""
+    out = np.zeros((len(x), len(y)))
+    for start in range(0, x.shape[1], RUN):
+        out += x[:, start : start + RUN] @ y[:, start : start + RUN].T
     return out
 
 
-def _without(tiles: np.ndarray) -> np.ndarray:
-    """[blocks + 1, x, y] sums over all tiles, then without each block's rows and columns."""
-    total = tiles.sum(axis=(0, 1))
-    own = np.einsum("bbxy->bxy", tiles)
-    return np.concatenate([total[None], total - tiles.sum(axis=0) - tiles.sum(axis=1) + own])
-
-
-def cross(
-    x: Tables, y: Tables, grouping: Grouping, *, jackknife: bool = True, device: str = "cpu"
-) -> dict[str, np.ndarray]:
-    """HSIC by every estimator, for all pairs of layers, whole and without each block.
-
-    Returns
-    -------
-    kind -> [1 + blocks, x, y] (the whole first), or [1, x, y] without `jackknife`.
-    """
-    many = len(x.rows) + len(y.rows)
-    edges = grouping.edges if jackknife else _even((0, grouping.rows), many)
-    side = (x.rows, x.rows if y is x else y.rows)
-    full = inner(side, side, edges, edges, device)
-    keep = _without if jackknife else (lambda tiles: tiles.sum(axis=(0, 1))[None])
-    full, third, between = keep(full), None, None
-    if not grouping.single:
-        at = grouping.blocks_at if jackknife else _even((0, grouping.groups), many)
-        sums = (x.sums, x.sums if y is x else y.sums)
-        third = keep(inner(side, sums, edges, at, device))
-        between = keep(inner(sums, sums, at, at, device))
-    within = _within(x, y, grouping)
-    out = {kind: np.empty_like(full) for kind in KINDS}
-    for place, left_out in enumerate([None, *range(grouping.blocks)] if jackknife else [None]):
-        counts = Counts.of(grouping.kept_sizes(left_out))
-        all_sums = _row_sums(x, y, grouping, left_out)
-        lost = 0.0 if left_out is None else within[left_out]
-        product = {
-            "biased": full[place],
-            "debiased": full[place] - all_sums["diagonal"],
-            "track-debiased": full[place] - (within.sum(axis=0) - lost),
-        }
-        for kind in KINDS:
-            if kind == "track-debiased" and grouping.single:
-                out[kind][place] = out["debiased"][place]
-                continue
-            row = all_sums[kind]
-            extra = {}
-            if kind == "track-debiased":
-                row["third"] = row["third"] - (third[place] - all_sums["own"])
-                extra = {
-                    "paired": all_sums["paired"],
-                    "between": between[place] - all_sums["squares"],
-                }
-            out[kind][place] = hsic(kind, Sums(product=product[kind], **row, **extra), counts)
-    return out
-
-
-def _row_sums(x: Tables, y: Tables, grouping: Grouping, left_out: int | None) -> dict:
-    """What the estimators need of row sums of the kernels, without one block of rows."""
-    keep = np.ones(grouping.rows)
-    if left_out is not None:
-        keep[grouping.edges[left_out] : grouping.edges[left_out + 1]] = 0.0
-
-    def row_sums(table: Tables) -> dict[str, np.ndarray]:
-        k = table.to_block.sum(axis=2)
-        if left_out is not None:
-            k = k - table.to_block[:, :, left_out]
-        own = table.own * keep
-        return {
-            "biased": k * keep,
-            "debiased": (k - table.diagonal) * keep,
-            "track-debiased": (k - table.own) * keep,
-            "own": own,
-            "diagonal": table.diagonal * keep,
-        }
-
-    of_x = row_sums(x)
-    of_y = of_x if y is x else row_sums(y)
-    out: dict = {
-        "own": of_x["own"] @ of_y["own"].T,
-        "diagonal": of_x["diagonal"] @ of_y["diagonal"].T,
-    }
-    for kind in KINDS:
-        kx, ky = of_x[kind], of_y[kind]
-        out[kind] = {
-            "third": kx @ ky.T,
-            "total_x": kx.sum(axis=1)[:, None],
-            "total_y": ky.sum(axis=1)[None, :],
-        }
-    if not grouping.single:
-        for name, source in (("paired", "track-debiased"), ("squares", "own")):
-            gx = grouping.sum_by_group(of_x[source], axis=1)
-            gy = grouping.sum_by_group(of_y[source], axis=1)
-            out[name] = gx @ gy.T
-    return out
+def without_each(products: np.ndarray) -> np.ndarray:
+    """[1 + blocks, ...] sums over all of [blocks, blocks, ...], without each row and column."""
+    total = products.sum(axis=(0, 1))
+    own = np.einsum("bb...->b...", products)
+    return np.concatenate([total[None], total - products.sum(axis=0) - products.sum(axis=1) + own])

@@ -10,27 +10,18 @@ from typing import TypeVar
 import numpy as np
 
 from rsa.errors import RsaError
-from rsa.gram import Tables, cross
 from rsa.grouping import Grouping
-from rsa.hsic import KINDS
-from rsa.moments import Moments
-from rsa.source import Source, check_same_rows, read_layer
+from rsa.source import Source, check_same_rows
+from rsa.streaming import Layers, Standard, batches
 from rsa.thinning import Subset, thin
+from rsa.threads import spread
 
 Shared = TypeVar("Shared")
 
 # layers beyond this many bytes together are read again whenever they are needed
 MEMORY = 4e9
-# share of the variance that the layers of a permutation keep
-NULL_SHARE = 0.99
 # share of the variance, and number of components at least, that a layer's basis keeps
 SHARE, COMPONENTS = 0.999, 64
-# floating-point operations that all permutations together may take
-BUDGET = 8e11
-# permutations computed side by side
-TOGETHER = 4
-# rows whose mean is the first shift
-FIRST = 256
 FEWEST_ROWS = 4
 # permutations of whole groups behind the levels of chance, and subsets of the groups
 DRAWS, SUBSETS = 99, 20
@@ -119,9 +110,7 @@ class Joint:
         self._kept: dict[int, np.ndarray] = {}
         self._bases: dict[int, Basis] = {}
         self._shared: dict[tuple, object] = {}
-        probe = [self._load(i) for i in range(len(self._places))]
-        self.widths = np.array([width for width, _ in probe])
-        self.constant = np.array([flat for _, flat in probe])
+        self._last: tuple[int, np.ndarray | None] = (-1, None)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -135,20 +124,42 @@ class Joint:
         source, layer = self._places[index]
         return f"{source.name}/{layer}"
 
-    def _load(self, index: int) -> tuple[int, bool]:
-        """Reads a layer, keeps it if memory allows; its width and whether it is constant."""
-        x = standardized(read_layer(*self._places[index])[self.grouping.order])
-        if sum(a.nbytes for a in self._kept.values()) + x.nbytes <= MEMORY:
-            self._kept[index] = x
-        self._last = (index, x)
-        return x.shape[1], not x.any()
+    @cached_property
+    def standards(self) -> list[Standard]:
+        """How each layer is centred and scaled; the first look at all rows of all layers."""
+        return spread(lambda place: Standard.of(batches(*place)), self._places)
+
+    @property
+    def widths(self) -> np.ndarray:
+        """[layers] columns of each layer."""
+        return np.array([len(standard.mean) for standard in self.standards])
+
+    @property
+    def constant(self) -> np.ndarray:
+        """[layers] bool, True for a layer that is the same in every row."""
+        return np.array([standard.scale == 0.0 for standard in self.standards])
+
+    @property
+    def huge(self) -> bool:
+        """True when the layers do not fit in memory: they are read by stretches, or thinned."""
+        return 4.0 * self.rows * self.widths.sum() > MEMORY
+
+    def layers(self, without: Sequence[np.ndarray | None], dtype: type) -> Layers:
+        """All layers by stretches of rows, some directions taken out of each; see `Layers`."""
+        return Layers(self._places, self.standards, self.grouping, without, dtype)
 
     def layer(self, index: int) -> np.ndarray:
-        """[rows, width] float64, centred columns, scaled to unit mean square; groups contiguous."""
+        """[rows, width] float64, centred columns, scaled to unit mean square; groups contiguous.
+
+        Not for a joint that is `huge`: thin it first.
+        """
         if index in self._kept:
             return self._kept[index]
         if self._last[0] != index:
-            self._load(index)
+            x = self.layers([None] * len(self), np.float64).rows(index, 0, self.rows)
+            self._last = (index, x)
+            if sum(a.nbytes for a in self._kept.values()) + x.nbytes <= MEMORY:
+                self._kept[index] = x
         return self._last[1]
 
     def basis(self, index: int) -> Basis | None:
@@ -167,89 +178,6 @@ class Joint:
             return []
         rng = np.random.default_rng([self.seed, 1])
         return [self.grouping.permutation(rng) for _ in range(self.draws)]
-
-    @cached_property
-    def hsic(self) -> dict[str, np.ndarray]:
-        """kind -> [1 + blocks, layers, layers]: whole, then without each block of groups."""
-        count, n, widths = len(self), self.rows, self.widths.astype(float)
-        if self._gram_is_cheaper(widths) and widths.sum() * n * 8 <= MEMORY:
-            tables = Tables.of([self.layer(i) for i in range(count)], self.grouping)
-            return cross(tables, tables, self.grouping, device=self.device)
-        out = {k: np.empty((1 + self.grouping.blocks, count, count)) for k in KINDS}
-        for i in range(count):
-            x = self.layer(i)
-            for j in range(i, count):
-                for kind, values in self._by_moments(x, self.layer(j)).items():
-                    out[kind][:, i, j] = out[kind][:, j, i] = values
-        return out
-
-    def _gram_is_cheaper(self, widths: np.ndarray) -> bool:
-        gram = self.rows**2 * (widths.sum() + len(widths) ** 2)
-        return gram <= self.rows * widths.sum() ** 2
-
-    def _by_moments(self, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
-        grouping = self.grouping
-        moments = Moments(np.zeros(x.shape[1]), np.zeros(y.shape[1]))
-        for block in range(grouping.blocks):
-            at = slice(grouping.edges[block], grouping.edges[block + 1])
-            moments.update(x[at], y[at], grouping.group_of_row[at], block)
-        return moments.jackknife(range(grouping.blocks))
-
-    @cached_property
-    def null_hsic(self) -> dict[str, np.ndarray]:
-        """kind -> [draws, layers, layers]: numerators with the second layer's groups rearranged.
-
-        Layers are cut to the components with 99 % of the variance, or fewer where all draws
-        together would cost more than `BUDGET` (the leading ones are kept). To `biased` is added
-        what the components left out contribute to its mean under permutations of rows.
-        """
-        layers = [self._null_layer(i) for i in range(len(self))]
-        widths = np.array([z.shape[1] for z in layers], dtype=float)
-        for cap in (512, 256, 128, 64, 32, 16):
-            if self._null_cost(widths) * len(self.permutations) <= BUDGET:
-                break
-            layers = [z[:, :cap] for z in layers]
-            widths = np.minimum(widths, cap)
-        out = {k: np.empty((len(self.permutations), len(self), len(self))) for k in KINDS}
-        gram = self._null_by_gram(widths)
-        x = Tables.of(layers, self.grouping) if gram else None
-        for start in range(0, len(self.permutations) if gram else 0, TOGETHER):
-            orders = self.permutations[start : start + TOGETHER]
-            y = Tables.of([z[order] for order in orders for z in layers], self.grouping)
-            values = cross(x, y, self.grouping, jackknife=False, device=self.device)
-            for kind in KINDS:
-                drawn = values[kind][0].reshape(len(self), len(orders), len(self))
-                out[kind][start : start + len(orders)] = drawn.transpose(1, 0, 2)
-        for draw, order in enumerate([] if gram else self.permutations):
-            moved = [z[order] for z in layers]
-            for i, left in enumerate(layers):
-                for j, right in enumerate(moved):
-                    moments = Moments(np.zeros(left.shape[1]), np.zeros(right.shape[1]))
-                    moments.update(left, right, self.grouping.group_of_row)
-                    for kind, value in moments.compute().items():
-                        out[kind][draw, i, j] = value
-        left_in = np.array([np.vdot(z, z) for z in layers], dtype=np.float64)
-        traces = np.where(self.constant, 0.0, self.rows * self.widths)
-        lost = np.outer(traces, traces) - np.outer(left_in, left_in)
-        out["biased"] += lost / (self.rows - 1) ** 3
-        return out
-
-    def _null_by_gram(self, widths: np.ndarray) -> bool:
-        # a pair at a time costs more than its operations where there are few rows
-        return self.rows**2 * (widths.sum() + len(widths) ** 2) <= 4 * self.rows * widths.sum() ** 2
-
-    def _null_cost(self, widths: np.ndarray) -> float:
-        if self._null_by_gram(widths):
-            return float(self.rows) ** 2 * (widths.sum() * (1 + 1 / TOGETHER) + len(widths) ** 2)
-        return 2 * self.rows * widths.sum() ** 2
-
-    def _null_layer(self, index: int) -> np.ndarray:
-        basis = self.basis(index)
-        if basis is None:
-            return np.zeros((self.rows, 1), dtype=np.float32)
-        count = basis.count(NULL_SHARE)
-        scale = np.sqrt((basis.loadings[:count] ** 2).sum(axis=1))
-        return (basis.scores[:, :count] * scale).astype(np.float32)
 
     def shared(self, key: tuple, make: Callable[[], Shared]) -> Shared:
         """What `make` gives, made once for all measures that ask with this key."""
@@ -311,20 +239,3 @@ class Joint:
             )  # fmt: skip
 
         return self.shared(("thinned", limit), make)
-
-
-def standardized(x: np.ndarray) -> np.ndarray:
-    """Columns of [rows, width] centred, the whole scaled to unit mean square; zeros if constant.
-
-    A first shift by the mean of the first rows keeps the digits that a large offset would cost.
-    """
-    flat = (x == x[:1]).all(axis=0)
-    x = x - x[:FIRST].mean(axis=0)
-    x[:, flat] = 0.0
-    largest = np.abs(x).max()
-    if largest == 0.0:
-        return x
-    x /= largest
-    x -= x.mean(axis=0)
-    x[:, flat] = 0.0
-    return x / np.sqrt((x**2).mean())

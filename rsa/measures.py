@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rsa import alignment, cca, information
+from rsa import cca, information, linear_cka
 from rsa.errors import RsaError
 from rsa.measure import Measure
 
 MEASURES: dict[str, Measure] = {
     measure.name: measure
     for measure in (
-        *alignment.MEASURES,
+        *linear_cka.MEASURES,
         *cca.MEASURES,
         *information.MEASURES,
     )

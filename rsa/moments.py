@@ -1,158 +1,92 @@
-"""HSIC of one pair of layers from sums that add over batches, shards and machines.
+"""Sums of products of pairs of kernels from cross-moments: the route for many rows.
 
-The sums are first and second moments, so the cost is rows x width x width: the cheaper route
-when there are many rows. A group must come whole, in one update; blocks of groups are kept apart
-so that the value without one block is a subtraction.
+The sum of K_ij L_ij over rows i of one block and j of another is the inner product of the blocks'
+cross-moments, <X_b' Y_b, X_c' Y_c>, so the cost is rows x width x width a pair and rows are
+visited once, in any number. Cross-moments of all blocks are held for as many pairs of layers as
+`room` allows; for the next tile of pairs the rows are visited again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 
-from rsa.errors import RsaError
-from rsa.hsic import KINDS, Counts, Sums, hsic
+from rsa.gram import long_products, without_each
+from rsa.grouping import Grouping
+from rsa.streaming import stretches
+from rsa.threads import spread
 
 
-class Moments:
-    """Sums over the rows of a pair of layers, block by block.
+def tiles(
+    pairs: Sequence[tuple[int, int]], widths: np.ndarray, copies: int, room: float
+) -> list[list[tuple[int, int]]]:
+    """Pairs of layers in tiles whose cross-moments fit `room` bytes together.
+
+    Squares of neighbouring layers, so that few layers are read for many pairs.
 
     Parameters
     ----------
-    shift_x, shift_y : [width] subtracted from every row, for precision: a mean over some rows.
-        Moments that are merged must share it. `biased` and `debiased` do not depend on it, nor
-        does `track-debiased` where all groups are of one size; otherwise its three means weigh
-        groups differently, and it is to be taken about the mean of all rows.
-
-    Notes
-    -----
-    With a_i = |x_i|^2, b_i = |y_i|^2 and, for group t, S_t = sum x_i, R_t = sum y_i,
-    C_t = sum x_i y_i', the sums of a block are those of `_FIELDS`.
+    copies : matrices of float32 for each pair.
     """
-
-    _FIELDS = (
-        "sx sy C xb ya aa bb ab B ctr cts sctr ww gx gy gxgy srr rss m1 m2 m3 m4 groups"
-    ).split()
-
-    def __init__(self, shift_x: np.ndarray, shift_y: np.ndarray):
-        self.shift_x = np.asarray(shift_x, dtype=np.float64)
-        self.shift_y = np.asarray(shift_y, dtype=np.float64)
-        self.blocks: dict[int, dict[str, np.ndarray | float]] = {}
-
-    def update(
-        self, x: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None, block: int = 0
-    ) -> Moments:
-        """Adds rows x [rows, p], y [rows, q] of whole groups, all of one block; returns itself."""
-        x = np.asarray(x, dtype=np.float64) - self.shift_x
-        y = np.asarray(y, dtype=np.float64) - self.shift_y
-        if len(x) != len(y):
-            raise RsaError(f"a batch has {len(x)} rows of x and {len(y)} of y: give the same rows")
-        if groups is None:
-            starts = np.arange(len(x))
-        else:
-            number: dict = {}
-            codes = np.array([number.setdefault(g, len(number)) for g in groups], dtype=int)
-            order = np.argsort(codes, kind="stable")
-            x, y = x[order], y[order]
-            starts = np.searchsorted(codes[order], np.arange(len(number)))
-        self._add(block, self._sums(x, y, starts))
-        return self
-
-    def merge(self, other: Moments) -> Moments:
-        """Adds the sums of other rows; returns itself."""
-        same = np.array_equal(self.shift_x, other.shift_x) and np.array_equal(
-            self.shift_y, other.shift_y
-        )
-        if not same:
-            raise RsaError("moments with different shifts cannot be merged: start both from one")
-        for block, sums in other.blocks.items():
-            self._add(block, sums)
-        return self
-
-    def _add(self, block: int, sums: dict) -> None:
-        mine = self.blocks.get(block)
-        self.blocks[block] = sums if mine is None else {k: mine[k] + sums[k] for k in self._FIELDS}
-
-    @staticmethod
-    def _sums(x: np.ndarray, y: np.ndarray, starts: np.ndarray) -> dict:
-        a, b = np.einsum("ij,ij->i", x, x), np.einsum("ij,ij->i", y, y)
-        c = x.T @ y
-        sizes = np.diff(np.append(starts, len(x))).astype(np.float64)
-        s, r = np.add.reduceat(x, starts), np.add.reduceat(y, starts)
-        ss, rr = np.einsum("ij,ij->i", s, s), np.einsum("ij,ij->i", r, r)
-        if len(starts) == len(x):
-            ctr, cts, sctr, ww = x.T @ b, y.T @ a, a @ b, a @ b
-        else:
-            to_r = np.einsum("ij,ij->i", y, np.repeat(r, sizes.astype(int), axis=0))
-            to_s = np.einsum("ij,ij->i", x, np.repeat(s, sizes.astype(int), axis=0))
-            ctr, cts, sctr = x.T @ to_r, y.T @ to_s, to_s @ to_r
-            ww = _within(x, y, starts, sizes.astype(int))
-        return {
-            "sx": x.sum(axis=0), "sy": y.sum(axis=0), "C": c, "xb": x.T @ b, "ya": y.T @ a,
-            "aa": a.sum(), "bb": b.sum(), "ab": a @ b, "B": s.T @ r, "ctr": ctr, "cts": cts,
-            "sctr": sctr, "ww": ww, "gx": ss.sum(), "gy": rr.sum(), "gxgy": ss @ rr,
-            "srr": s.T @ rr, "rss": r.T @ ss, "m1": sizes.sum(), "m2": (sizes**2).sum(),
-            "m3": (sizes**3).sum(), "m4": (sizes**4).sum(), "groups": len(sizes),
-        }  # fmt: skip
-
-    def compute(self, without: int | None = None) -> dict[str, float]:
-        """HSIC by every estimator over all rows, or without one block."""
-        kept = [sums for block, sums in self.blocks.items() if block != without]
-        if not kept:
-            return dict.fromkeys(KINDS, np.nan)
-        return _values({name: sum(sums[name] for sums in kept) for name in self._FIELDS})
-
-    def jackknife(self, blocks: Iterable[int]) -> dict[str, np.ndarray]:
-        """kind -> [1 + blocks]: over all rows, then without each block."""
-        whole = {name: sum(s[name] for s in self.blocks.values()) for name in self._FIELDS}
-        table = [_values(whole)]
-        for block in blocks:
-            mine = self.blocks[block]
-            table.append(_values({name: whole[name] - mine[name] for name in self._FIELDS}))
-        return {kind: np.array([row[kind] for row in table]) for kind in KINDS}
+    widest = float(widths.max())
+    side = max(1, int(np.sqrt(room / (4 * copies)) / widest))
+    found: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for i, j in pairs:
+        found.setdefault((i // side, j // side), []).append((i, j))
+    return list(found.values())
 
 
-def _within(x: np.ndarray, y: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> float:
-    """Sum of |C_t|^2 over groups, by the cheaper side; groups of one size at once."""
-    total, narrow = 0.0, x.shape[1] * y.shape[1]
-    for size in np.unique(sizes):
-        some = starts[sizes == size]
-        step = max(1, 4_000_000 // min(int(size) ** 2, narrow))
-        for first in range(0, len(some), step):
-            rows = some[first : first + step, None] + np.arange(size)
-            a, b = x[rows], y[rows]
-            if size**2 < narrow:
-                total += np.vdot(a @ a.transpose(0, 2, 1), b @ b.transpose(0, 2, 1))
-            else:
-                c = a.transpose(0, 2, 1) @ b
-                total += np.vdot(c, c)
-    return float(total)
+def moments(
+    layers, pairs: Sequence[tuple[int, int]], grouping: Grouping, blocks: bool, room: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sums of products over pairs of rows, rows and groups, and groups; see `RowSums.sums`.
+
+    Parameters
+    ----------
+    layers : with `rows(index, start, stop)`, `widths` and a length.
+    pairs : of layers; the others stay 0.
+    blocks : also without each block of groups.
+    room : bytes that cross-moments may take.
+
+    Returns
+    -------
+    full, third, between : [1 + blocks, x, y]; the last two are zeros when every row is a group.
+    """
+    count = grouping.blocks if blocks else 1
+    out = np.zeros((3, 1 + count, len(layers), len(layers)))
+    copies = count * (1 if grouping.single else 2)
+    for tile in tiles(pairs, layers.widths, copies, room):
+        for (i, j), values in zip(tile, _tile(layers, tile, grouping, blocks), strict=True):
+            out[:, :, i, j] = out[:, :, j, i] = values
+    return out[0], out[1], out[2]
 
 
-def _values(m: dict) -> dict[str, float]:
-    sx, sy, c = m["sx"], m["sy"], m["C"]
-    counts = Counts(int(m["groups"]), m["m1"], m["m2"], m["m3"], m["m4"])
-    square, row, between = np.vdot(c, c), sx @ c @ sy, np.vdot(m["B"], m["B"])
-    total_x, total_y = sx @ sx, sy @ sy
-    third = row - sx @ m["ctr"] - sy @ m["cts"] + m["sctr"]
-    third -= np.vdot(c, m["B"]) - m["sctr"]
-    paired = sx @ m["B"] @ sy - sx @ m["srr"] - sy @ m["rss"] + m["gxgy"]
-    sums = {
-        "biased": Sums(square, row, total_x, total_y),
-        "debiased": Sums(
-            square - m["ab"],
-            row - sx @ m["xb"] - sy @ m["ya"] + m["ab"],
-            total_x - m["aa"],
-            total_y - m["bb"],
-        ),
-        "track-debiased": Sums(
-            square - m["ww"],
-            third,
-            total_x - m["gx"],
-            total_y - m["gy"],
-            paired,
-            between - m["gxgy"],
-        ),
-    }
-    return {kind: float(hsic(kind, sums[kind], counts)) for kind in KINDS}
+def _tile(layers, pairs: list, grouping: Grouping, blocks: bool) -> list[np.ndarray]:
+    """[3, 1 + blocks] of each pair, from one visit to the rows of its layers."""
+    count = grouping.blocks if blocks else 1
+    needed = sorted({i for pair in pairs for i in pair})
+    shapes = [(count, int(layers.widths[i]), int(layers.widths[j])) for i, j in pairs]
+    of_rows = [np.zeros(shape, dtype=layers.dtype) for shape in shapes]
+    of_groups = of_rows if grouping.single else [np.zeros_like(c) for c in of_rows]
+    for block, group, until in stretches(grouping, blocks):
+        start, stop = int(grouping.starts[group]), int(grouping.starts[until])
+        x = {i: layers.rows(i, start, stop) for i in needed}
+        starts = grouping.starts[group:until] - start
+        s = x if grouping.single else {i: np.add.reduceat(x[i], starts, axis=0) for i in needed}
+
+        def add(place: int, block=block, x=x, s=s) -> None:
+            i, j = pairs[place]
+            of_rows[place][block] += x[i].T @ x[j]
+            if not grouping.single:
+                of_groups[place][block] += s[i].T @ s[j]
+
+        spread(add, range(len(pairs)))
+
+    def reduced(place: int) -> np.ndarray:
+        c, b = (a[place].reshape(count, -1) for a in (of_rows, of_groups))
+        if grouping.single:
+            return np.stack([without_each(long_products(c, c)), *np.zeros((2, 1 + count))])
+        return np.stack([without_each(long_products(*two)) for two in ((c, c), (c, b), (b, b))])
+
+    return spread(reduced, range(len(pairs)))

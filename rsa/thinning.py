@@ -8,8 +8,8 @@ import numpy as np
 
 from rsa.source import Source
 
-# rows read at a time
-BATCH = 4096
+# rows read at a time, and rows between two wanted ones that are read and dropped
+BATCH, GAP = 4096, 64
 
 
 def thin(labels: Sequence | np.ndarray, limit: int, seed: int) -> np.ndarray:
@@ -57,12 +57,30 @@ class Subset:
         return len(self._rows)
 
     def read(self, layer: str, start: int = 0, stop: int | None = None) -> np.ndarray:
-        rows, parts = self._rows[start:stop], []
-        at = 0
-        while at < len(rows):
-            # one reading for all rows of a stretch, whose others are dropped at once
-            end = int(np.searchsorted(rows, rows[at] + BATCH))
-            values = self._source.read(layer, int(rows[at]), int(rows[end - 1]) + 1)
-            parts.append(values[rows[at:end] - rows[at]])
-            at = end
-        return np.concatenate([np.asarray(p) for p in parts]) if parts else np.empty((0, 1))
+        return read_rows(self._source, layer, self._rows[start:stop])
+
+
+def read_rows(source: Source, layer: str, rows: np.ndarray) -> np.ndarray:
+    """Rows of a layer in any order, [rows, width]; neighbours are read together."""
+    sort = np.argsort(rows, kind="stable")
+    rising = rows[sort]
+    parts, at = [], 0
+    while at < len(rising):
+        # rows nearby are read in one go and those between them dropped
+        near = rising[at : at + BATCH]
+        far = np.flatnonzero((np.diff(near) > GAP) | (near[1:] - near[0] >= BATCH))
+        count = int(far[0]) + 1 if len(far) else len(near)
+        values = source.read(layer, int(near[0]), int(near[count - 1]) + 1)
+        if not isinstance(values, np.ndarray) and hasattr(values, "detach"):
+            values = values.detach().cpu().float().numpy()
+        values, wanted = np.asarray(values), near[:count] - near[0]
+        parts.append(values if len(values) == count else values[wanted])
+        at += count
+    if not parts:
+        return np.empty((0, 1))
+    found = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    if (sort[1:] > sort[:-1]).all():
+        return found
+    out = np.empty_like(found)
+    out[sort] = found
+    return out

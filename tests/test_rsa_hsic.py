@@ -7,11 +7,11 @@ import itertools
 import numpy as np
 import pytest
 
-from rsa.errors import RsaError
-from rsa.gram import Tables, cross
 from rsa.grouping import Grouping
 from rsa.hsic import KINDS
-from rsa.moments import Moments
+from rsa.linear import Held, estimates, gram_products
+from rsa.moments import moments
+from rsa.rowsums import row_sums
 
 SIZES = (2, 3, 1, 2, 3)
 
@@ -24,10 +24,25 @@ def data(sizes, seed=0, p=3, q=2):
     return x, y, groups
 
 
-def by_gram(x, y, groups, blocks=32):
+class Two(Held):
+    widths = property(lambda self: np.array([a.shape[1] for a in self.kept]))
+    dtype = property(lambda self: self.kept[0].dtype)
+
+
+def both_routes(x, y, groups, blocks=32, room=1e6):
+    """kind -> [1 + blocks, 2, 2], by Gram matrices and by features."""
     grouping = Grouping.deal(groups, blocks, 0)
-    table = Tables.of([x[grouping.order], y[grouping.order]], grouping)
-    return grouping, cross(table, table, grouping)
+    layers = Two([x[grouping.order], y[grouping.order]])
+    many = grouping.blocks > 1
+    rows = row_sums(layers, None, grouping, many)
+    pairs = [(0, 0), (0, 1), (1, 1)]
+    gram = gram_products(layers.kept, grouping, many, "cpu")
+    features = moments(layers, pairs, grouping, many, room)
+    return grouping, *(estimates(rows, *found, grouping) for found in (gram, features))
+
+
+def by_gram(x, y, groups, blocks=32):
+    return both_routes(x, y, groups, blocks)[:2]
 
 
 def distinct_tuples(x, y, groups):
@@ -63,9 +78,8 @@ def u_centred(x, y):
 def test_track_debiased_is_the_mean_over_distinct_tracks():
     x, y, groups = data(SIZES)
     expected = distinct_tuples(x, y, groups)
-    assert by_gram(x, y, groups)[1]["track-debiased"][0, 0, 1] == pytest.approx(expected, rel=1e-12)
-    moments = Moments(np.zeros(3), np.zeros(2)).update(x, y, groups)
-    assert moments.compute()["track-debiased"] == pytest.approx(expected, rel=1e-12)
+    for found in both_routes(x, y, groups)[1:]:
+        assert found["track-debiased"][0, 0, 1] == pytest.approx(expected, rel=1e-12)
 
 
 def test_debiased_is_the_inner_product_of_u_centred_grams():
@@ -84,24 +98,29 @@ def test_biased_is_the_trace_of_centred_grams():
 
 def test_one_row_a_group_makes_track_debiased_the_debiased_value():
     x, y, _ = data([1] * 12)
-    values = Moments(x.mean(0), y.mean(0)).update(x, y, np.arange(12)).compute()
-    assert values["track-debiased"] == pytest.approx(values["debiased"], rel=1e-12)
+    values = by_gram(x, y, np.arange(12))[1]
+    np.testing.assert_allclose(values["track-debiased"], values["debiased"], rtol=1e-12)
 
 
+@pytest.mark.parametrize("room", [1e6, 2000])  # all pairs at once, and a pair at a time
 @pytest.mark.parametrize(
     "sizes", [(1,) * 40, (3,) * 15, (2, 9, 1, 4, 4, 30, 2, 7), (700, 3, 600, 40, 9)]
 )
-def test_both_routes_agree_whole_and_without_each_block(sizes):
+def test_both_routes_agree_whole_and_without_each_block(sizes, room):
     x, y, groups = data(sizes, p=11, q=6)
-    grouping, gram = by_gram(x, y, groups, blocks=5)
-    x, y, groups = x[grouping.order], y[grouping.order], grouping.group_of_row
-    moments = Moments(np.zeros(11), np.zeros(6))
-    for block in range(grouping.blocks):
-        at = slice(grouping.edges[block], grouping.edges[block + 1])
-        moments.update(x[at], y[at], groups[at], block)
-    values = moments.jackknife(range(grouping.blocks))
+    _, gram, features = both_routes(x, y, groups, 5, room)
     for kind in KINDS:
-        np.testing.assert_allclose(gram[kind][:, 0, 1], values[kind], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(gram[kind], features[kind], rtol=1e-9, atol=1e-12)
+        assert len(gram[kind]) == 6
+
+
+def test_one_block_leaves_nothing_out():
+    x, y, groups = data((3,) * 15)
+    _, gram, features = both_routes(x, y, groups, 1)
+    for kind in KINDS:
+        assert gram[kind].shape == (1, 2, 2)
+        np.testing.assert_allclose(gram[kind], features[kind], rtol=1e-9)
+        np.testing.assert_allclose(gram[kind], by_gram(x, y, groups, 5)[1][kind][:1], rtol=1e-9)
 
 
 def test_values_without_a_block_are_those_of_the_other_rows():
@@ -114,22 +133,6 @@ def test_values_without_a_block_are_those_of_the_other_rows():
         rest = by_gram(x[keep], y[keep], grouping.group_of_row[keep])[1]
         for kind in KINDS:
             np.testing.assert_allclose(whole[kind][1 + block], rest[kind][0], rtol=1e-10)
-
-
-def test_moments_of_shards_add_up_to_those_of_all_rows():
-    x, y, groups = data((5,) * 20 + (3,), p=4, q=9)
-    shift = x[:5].mean(0), y[:5].mean(0)
-    whole = Moments(*shift).update(x, y, groups).compute()
-    first, second = Moments(*shift), Moments(*shift)
-    first.update(x[:50], y[:50], groups[:50])
-    second.update(x[50:100], y[50:100], groups[50:100])
-    second.update(x[100:], y[100:], groups[100:])  # a last batch of three rows
-    assert first.merge(second).compute() == pytest.approx(whole, rel=1e-11)
-
-
-def test_moments_with_different_shifts_do_not_merge():
-    with pytest.raises(RsaError, match="shift"):
-        Moments(np.zeros(2), np.zeros(2)).merge(Moments(np.ones(2), np.zeros(2)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
