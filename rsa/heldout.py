@@ -32,7 +32,7 @@ def orders_within(joint: Joint, test: np.ndarray) -> np.ndarray:
     rng = np.random.default_rng([joint.seed, 4, int(np.flatnonzero(test)[0])])
     back = np.argsort(inside.order)
     found = [inside.order[inside.permutation(rng)][back] for _ in range(joint.draws)]
-    return np.array(found, dtype=int).reshape(joint.draws, -1)
+    return np.array(found, dtype=int).reshape(joint.draws, int(test.sum()))
 
 
 def widened_to_chance(
@@ -64,3 +64,16 @@ def doubled_variance(draws: np.ndarray) -> np.ndarray:
         return draws
     middle = draws.mean(axis=0)
     return middle + np.sqrt(2.0) * (draws - middle)
+
+
+def whiten(scores: np.ndarray, train: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """[rows, layers, components], white over the rows fitted on; columns not kept are zero."""
+    out = np.zeros_like(scores)
+    for i, k in enumerate(kept):
+        if k == 0:
+            continue
+        part = scores[:, i, :k] - scores[train, i, :k].mean(axis=0)
+        power, vectors = np.linalg.eigh(part[train].T @ part[train] / train.sum())
+        useful = power > power[-1] * k * np.finfo(float).eps
+        out[:, i, : useful.sum()] = part @ vectors[:, useful] / np.sqrt(power[useful])
+    return out

@@ -8,7 +8,7 @@ import numpy as np
 
 from rsa.errors import RsaError
 from rsa.heldout import folds as held_out
-from rsa.heldout import widened_to_chance
+from rsa.heldout import whiten, widened_to_chance
 from rsa.inference import linearized
 from rsa.joint import COMPONENTS, Joint
 from rsa.measure import Measure, Null, Table, constant_note
@@ -86,8 +86,8 @@ class GaussianInformation(Measure):
         out = np.zeros((joint.rows, len(pairs)))
         for test in folds:
             train = ~test
-            fit_x = _whiten(x, train, kept)
-            fit_y = fit_x if y is x else _whiten(y, train, kept)
+            fit_x = whiten(x, train, kept)
+            fit_y = fit_x if y is x else whiten(y, train, kept)
             cross = _products(fit_x[train], fit_y[train])
             step = max(1, CHUNK // int(test.sum()))
             for start in range(0, len(pairs), step):
@@ -111,7 +111,7 @@ class GaussianInformation(Measure):
         orders: list[np.ndarray],
     ) -> np.ndarray:
         """[draws, pairs] the value when the second layer's groups change places; fitted anew."""
-        fits = [_whiten(scores, ~test, kept) for test in folds]
+        fits = [whiten(scores, ~test, kept) for test in folds]
 
         def draw(order: np.ndarray) -> np.ndarray:
             return self._held_out_sum(scores, scores[order], kept, pairs, folds, fits)
@@ -136,8 +136,8 @@ class GaussianInformation(Measure):
         out = np.zeros(len(pairs))
         eye = np.eye(x.shape[2])
         for number, test in enumerate(folds):
-            fit_x = _whiten(x, ~test, kept) if fits_x is None else fits_x[number]
-            fit_y = _whiten(y, ~test, kept)
+            fit_x = whiten(x, ~test, kept) if fits_x is None else fits_x[number]
+            fit_y = whiten(y, ~test, kept)
             i, j = pairs[:, 0], pairs[:, 1]
             own_x, own_y = (_own_products(fit[test]) for fit in (fit_x, fit_y))
             train, both = (_products(fit_x[at], fit_y[at]) for at in (~test, test))
@@ -177,19 +177,6 @@ class GaussianInformation(Measure):
 
 def _folds(joint: Joint) -> list[np.ndarray]:
     return held_out(joint, FOLDS)
-
-
-def _whiten(scores: np.ndarray, train: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """[rows, layers, components], white over the rows fitted on; columns not kept are zero."""
-    out = np.zeros_like(scores)
-    for i, k in enumerate(kept):
-        if k == 0:
-            continue
-        part = scores[:, i, :k] - scores[train, i, :k].mean(axis=0)
-        power, vectors = np.linalg.eigh(part[train].T @ part[train] / train.sum())
-        useful = power > power[-1] * k * np.finfo(float).eps
-        out[:, i, : useful.sum()] = part @ vectors[:, useful] / np.sqrt(power[useful])
-    return out
 
 
 def _products(x: np.ndarray, y: np.ndarray) -> np.ndarray:
