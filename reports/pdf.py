@@ -17,10 +17,14 @@ from urllib.parse import urlsplit
 from reports import style, tables
 from reports.errors import ReportError
 from reports.figures import (
+    agreement,
     cross,
     curves,
+    geometry,
     information,
+    labels,
     landscape,
+    multiples,
     overview,
     resemblance,
     specialisation,
@@ -37,31 +41,10 @@ _SOURCES = ("template.typ", "methods.typ")
 _AUTHOR = "rsa"
 _PER_SECTION = 3
 _NOTES = 40
+_NAMED = 6
 _FEWER = {"resemblance": 2}
 
-# Which method note explains a measure: by the start of its canonical string.
-_METHODS = (
-    ("cka:linear,track-debiased", "cka-track"),
-    ("cka:linear,debiased", "cka-debiased"),
-    ("cka:linear", "cka-biased"),
-    ("svcca", "svcca"),
-    ("pwcca", "pwcca"),
-    ("mi:gaussian", "mi-gaussian"),
-)
-_ORDER = (
-    "cka-track",
-    "cka-debiased",
-    "cka-biased",
-    "svcca",
-    "pwcca",
-    "mi-gaussian",
-    "interval",
-    "matching",
-    "blocks",
-    "probes",
-    "map",
-    "limits",
-)
+_ORDER = ("interval", "chance", "matching", "blocks", "labels", "probes", "map", "limits")
 
 
 @dataclass
@@ -183,14 +166,22 @@ def _date(study: Study) -> str:
 def _sections(study: Study) -> list[_Section]:
     """Every question the study has an answer to, in the order of the storyboard."""
     pair = ("a", "b") if {"a", "b"} <= set(study.models) else None
-    crossed = [cross.cross(study, *pair), cross.others(study, *pair)] if pair else []
-    bits = [information.information(study, *pair)] if pair else []
+    crossed, bits = [], []
+    if pair:
+        crossed = _there([cross.cross(study, *pair), agreement.agreement(study, *pair)])
+        crossed[1:1] = multiples.multiples(study, *pair)
+        bits = information.information(study, *pair)
     advice = tables.recommendations(study)
     sections = [
         _Section("cards", "What was compared, on what?", "cards", content={"cards": _cards(study)}),
         _Section("within", "How is each model organised inside?", figures=within.within(study)),
-        _Section("cross", "Where do the models agree?", figures=_there(crossed)),
-        _Section("information", "How much information is shared?", figures=_there(bits)),
+        _Section("geometry", "What is each layer like?", figures=geometry.geometry(study)),
+        _Section("cross", "Where do the models agree?", figures=crossed),
+        _Section(
+            "information",
+            "How much information is shared?",
+            figures=[*bits, *labels.labels(study)],
+        ),
         _Section(
             "resemblance",
             "What does each layer resemble?",
@@ -220,6 +211,8 @@ def _sections(study: Study) -> list[_Section]:
     anchors = {s.anchor for s in kept}
     kept.append(_Section("methods", "How were the numbers made?", "methods"))
     parts = [
+        ("How much fewer tracks would change the matrices", tables.steadiness(study)),
+        ("How small a p can be", tables.smallest_p(study)),
         ("Provenance", tables.provenance(study)),
         ("Time taken", tables.timings(study)),
         ("Clips that could not be used", tables.failures(study)),
@@ -336,23 +329,48 @@ def _drawing(one: Drawing) -> dict:
 
 
 def _methods(study: Study, anchors: set[str]) -> dict:
-    """Which method notes to print, and the canonical strings each stands for."""
-    used: dict[str, list[str]] = {}
+    """What the measures say of themselves, and which notes of the report's own go with them."""
+    told: dict[str, dict[str, dict]] = {}
     for similarity in study.similarity.values():
-        for name in similarity.measures:
-            key = next((k for start, k in _METHODS if name.startswith(start)), None)
-            if key and name not in used.setdefault(key, []):
-                used[key].append(name)
-    wanted = {*used, "interval"}
+        for one in similarity.measures.values():
+            told.setdefault(one.family, {})[one.name] = {
+                "title": one.title,
+                "name": one.name,
+                "text": _sentences(one.formula, one.says, one.beware),
+                "source": one.source,
+            }
+    quantities: dict[str, dict] = {}
+    for table in study.geometry.values():
+        for one in table.quantities.values():
+            quantities[one.key] = {
+                "title": one.title,
+                "name": one.key,
+                "text": "",
+                "source": one.source,
+            }
+    families = [*multiples.FAMILIES, *told]
+    families = [f for f in dict.fromkeys(families) if f in told]
+    names = {f: multiples.FAMILIES[f][0] if f in multiples.FAMILIES else f for f in families}
+    measures = [{"title": names[f], "rows": list(told[f].values())} for f in families]
+    if quantities:
+        measures.append({"title": "Each layer by itself", "rows": list(quantities.values())})
+    wanted = {"interval"} | ({"chance"} if study.similarity else set())
     wanted |= {"matching", "limits"} if "cross" in anchors else set()
     wanted |= {"blocks"} if "within" in anchors else set()
+    wanted |= {"labels"} if study.information else set()
     wanted |= {"probes"} if "probes" in anchors else set()
     wanted |= {"map"} if "landscape" in anchors else set()
     keys = [k for k in _ORDER if k in wanted]
     source = (_HERE / "methods.typ").read_text(encoding="utf-8")
     bodies = dict(re.findall(r'^  "([a-z-]+)": \(\n(.*?)^  \),', source, flags=re.S | re.M))
     cited = {k: re.findall(r"@([a-z]+)", bodies[k]) for k in keys}
-    return {"methods": keys, "used": used, "cited": cited}
+    return {"methods": keys, "measures": _soft(measures), "cited": cited}
+
+
+def _sentences(*parts: str) -> str:
+    """Texts joined, each ending like a sentence."""
+    ended = (p if p[-1] in ".!?" else f"{p}." for p in parts if p)
+    return " ".join(p[0].upper() + p[1:] if i else p for i, p in enumerate(ended))
 
 
 def _notes(study: Study) -> list[str]:
@@ -362,13 +380,22 @@ def _notes(study: Study) -> list[str]:
         for measure in similarity.measures.values():
             for note in measure.notes:
                 about.setdefault(note, {})[measure.name] = None
+    for table in study.geometry.values():
+        for one in table.quantities.values():
+            for note in one.notes:
+                about.setdefault(note, {})[one.title] = None
+    for table in study.information.values():
+        for one in table.labels.values():
+            for note in one.notes:
+                about.setdefault(note, {})[one.label] = None
     for table in study.probes.values():
         for task in table.tasks.values():
             for note in task.notes:
                 about.setdefault(note, {})[task.title] = None
     alike: dict[str, list[str]] = {}
     for note, names in about.items():
-        alike.setdefault(note.rpartition(": ")[2], []).append(f"{', '.join(names)}: {note}")
+        who = ", ".join(names) if len(names) <= _NAMED else f"{len(names)} measures and tasks"
+        alike.setdefault(note.rpartition(": ")[2], []).append(f"{who}: {note}")
     notes = [
         some[0] + (f" (and {len(some) - 1} notes like it)" if some[1:] else "")
         for some in alike.values()

@@ -6,128 +6,34 @@ and never becomes markup.
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from reports.errors import ReportError
-from reports.numbers import Estimate
+from reports.place import Place, load, plain
 from reports.results import LayerCard, LayerScore, Measure, ModelCard, Probes, Similarity, Task
+from reports.structure import (
+    Across,
+    Boundary,
+    Match,
+    PathPair,
+    Shrunk,
+    Stability,
+    Structure,
+    Within,
+)
 from reports.words import clean
 
-FORMAT = 1
-AGAIN = "write the study again with this version of rsa"
-
-
-class Place:
-    """A mapping from a file, with checks that name the file and the key."""
-
-    def __init__(self, path: Path, values: Any, where: str = "") -> None:
-        self.path, self.where = path, where
-        if not isinstance(values, dict):
-            raise ReportError(f"{path}: {where or 'the top level'} is not a mapping; {AGAIN}")
-        self.values = values
-
-    def fail(self, key: str, what: str) -> ReportError:
-        name = f"{self.where}.{key}" if self.where else key
-        return ReportError(f"{self.path}: {clean(name, 120)} {what}; {AGAIN}")
-
-    def text(self, key: str) -> str:
-        value = self.values.get(key)
-        if not isinstance(value, str) or not clean(value):
-            raise self.fail(key, "is missing or not text")
-        return value
-
-    def sequence(self, key: str, *, needed: bool = False) -> list:
-        value = self.values.get(key)
-        if value is None and not needed:
-            return []
-        if not isinstance(value, list):
-            raise self.fail(key, "is missing or not a list")
-        return value
-
-    def mapping(self, key: str) -> dict:
-        value = self.values.get(key)
-        if value is None:
-            return {}
-        if not isinstance(value, dict):
-            raise self.fail(key, "is not a mapping")
-        return value
-
-    def number(self, key: str, default: float = math.nan) -> float:
-        value = self.values.get(key)
-        if value is None:
-            return default
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise self.fail(key, "is not a number")
-        return float(value)
-
-    def names(self, key: str) -> tuple[str, ...]:
-        names = tuple(clean(v, 200) for v in self.sequence(key, needed=True))
-        if not names:
-            raise self.fail(key, "is empty")
-        if len(set(names)) < len(names):
-            raise self.fail(key, "names a layer twice")
-        return names
-
-    def bounds(self, key: str) -> tuple[float, float]:
-        pair = self.sequence(key) or [None, None]
-        if len(pair) != 2:
-            raise self.fail(key, "is not [low, high]")
-        low, high = (_float(v, self, key) for v in pair)
-        return low, high
-
-    def matrix(self, key: str, shape: tuple[int, int]) -> np.ndarray:
-        rows = self.values.get(key)
-        if rows is None:
-            return np.full(shape, math.nan)
-        try:
-            table = np.array(rows, dtype=float)
-        except (TypeError, ValueError):
-            raise self.fail(key, "is not a matrix of numbers") from None
-        if table.shape != shape:
-            found = "x".join(map(str, table.shape))
-            raise self.fail(key, f"is {found}, the layers make it {shape[0]}x{shape[1]}")
-        table[~np.isfinite(table)] = math.nan
-        return table
-
-
-def _float(value: Any, place: Place, key: str) -> float:
-    if value is None:
-        return math.nan
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise place.fail(key, "holds something that is not a number")
-    return float(value) if math.isfinite(value) else math.nan
-
-
-def load(path: Path) -> dict:
-    """A JSON file of the right format."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ReportError(f"{path}: missing; is this the folder of a finished study?") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReportError(f"{path}: cannot be read ({clean(error, 120)}); {AGAIN}") from None
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ReportError(f"{path}: not JSON ({clean(error, 120)}); {AGAIN}") from None
-    found = Place(path, values).values.get("format")
-    if found != FORMAT:
-        raise ReportError(
-            f"{path}: format {clean(found, 20) or 'missing'}, this version reads {FORMAT}; {AGAIN}"
-        )
-    return values
+STUDY, SIMILARITY, PROBES = 1, 2, 1  # formats
+_MATRICES = ("value", "low", "high", "chance", "chance_high", "score", "p")
+_TEXTS = {"formula": 600, "source": 300, "says": 600, "beware": 600}
 
 
 def model(place: Place, role: str) -> ModelCard:
     """A model card of study.json."""
     layers = []
-    for index, entry in enumerate(place.sequence("layers", needed=True)):
-        layer = Place(place.path, entry, f"{place.where}.layers[{index}]")
+    for layer in place.places("layers", needed=True):
         width = layer.number("width")
         rate = layer.number("rate")
         layers.append(
@@ -146,61 +52,132 @@ def model(place: Place, role: str) -> ModelCard:
 
 def similarity(path: Path) -> Similarity:
     """One file of `similarity/`."""
-    place = Place(path, load(path))
+    place = Place(path, load(path, SIMILARITY))
     layers_x, layers_y = place.names("layers_x"), place.names("layers_y")
-    shape = (len(layers_x), len(layers_y))
-    measures = {}
-    for index, entry in enumerate(place.sequence("measures", needed=True)):
-        one = Place(path, entry, f"measures[{index}]")
-        name = clean(one.text("measure"), 120)
-        measures[name] = Measure(
-            name=name,
-            title=clean(entry.get("title"), 120) or name,
-            family=clean(entry.get("family"), 40),
-            unit=clean(entry.get("unit"), 20),
-            bounds=one.bounds("range"),
-            symmetric=bool(entry.get("symmetric", True)),
-            interval=one.number("interval", 0.95),
-            chance_by=clean(entry.get("chance_by"), 200),
-            notes=tuple(clean(n, 400) for n in one.sequence("notes")),
-            **{k: one.matrix(k, shape) for k in ("value", "low", "high", "chance", "chance_high")},
-        )
+    sizes = (len(layers_x), len(layers_y))
+    x, y = clean(place.text("x"), 20), clean(place.text("y"), 20)
+    found = [_measure(one, sizes) for one in place.places("measures", needed=True)]
     rows = place.values.get("rows")
     if isinstance(rows, dict):
         rows = rows.get("kind")
     return Similarity(
-        x=clean(place.text("x"), 20),
-        y=clean(place.text("y"), 20),
+        x=x,
+        y=y,
         layers_x=layers_x,
         layers_y=layers_y,
         rows=clean(rows, 60),
         n_rows=int(place.number("n_rows", 0)),
         n_groups=int(place.number("n_groups", 0)),
-        measures=measures,
+        measures={measure.name: measure for measure in found},
+        structure=_structure(place, sizes, within=x == y),
+        stability=_stability(place),
     )
 
 
-def _estimate(place: Place, key: str) -> Estimate:
-    entry = place.values.get(key)
-    if entry is None:
-        return Estimate(math.nan)
-    found = Place(place.path, entry, f"{place.where}.{key}")
-    parts = (_float(found.values.get(k), found, k) for k in ("value", "low", "high"))
-    return Estimate(*parts)
+def _measure(place: Place, sizes: tuple[int, int]) -> Measure:
+    entry = place.values
+    name = clean(place.text("measure"), 120)
+    needed = ("value", "score", "p")
+    matrices = {k: place.matrix(k, sizes, needed=k in needed) for k in _MATRICES}
+    p = matrices["p"][np.isfinite(matrices["p"])]
+    if ((p < 0.0) | (p > 1.0)).any():
+        raise place.fail("p", "holds something outside 0 to 1")
+    return Measure(
+        name=name,
+        title=clean(entry.get("title"), 120) or name,
+        family=clean(entry.get("family"), 40),
+        unit=clean(entry.get("unit"), 20),
+        bounds=place.bounds("range"),
+        symmetric=place.yes("symmetric"),
+        larger_is_more_similar=place.yes("larger_is_more_similar"),
+        interval=place.number("interval", 0.95),
+        chance_by=clean(entry.get("chance_by"), 200),
+        notes=tuple(clean(n, 400) for n in place.sequence("notes")),
+        extra=_extra(place.place("extra", place.mapping("extra")), sizes),
+        **{k: clean(entry.get(k), limit) for k, limit in _TEXTS.items()},
+        **matrices,
+    )
 
 
-def _estimates(place: Place, key: str) -> dict[str, Estimate]:
-    inner = Place(place.path, place.mapping(key), f"{place.where}.{key}")
-    return {name: _estimate(inner, name) for name in inner.values}
+def _extra(place: Place, sizes: tuple[int, int]) -> dict[str, np.ndarray]:
+    """Vectors are over the layers of one side, as their names say; single numbers stay so."""
+    out = {}
+    for key, values in place.values.items():
+        if not isinstance(values, list):
+            out[key] = np.array(plain(values, place, key))
+        elif values and isinstance(values[0], list):
+            out[key] = place.matrix(key, sizes)
+        else:
+            size = {"_x": sizes[0], "_y": sizes[1]}.get(key[-2:], len(values))
+            out[key] = place.vector(key, size)
+    return out
+
+
+def _structure(place: Place, sizes: tuple[int, int], *, within: bool) -> Structure | None:
+    if place.values.get("structure") is None:
+        return None
+    found = place.place("structure", place.values["structure"])
+    measure = clean(found.text("measure"), 120)
+    resamples = int(found.number("resamples", 0))
+    if not within:
+        return Across(
+            measure=measure,
+            resamples=resamples,
+            path=tuple(
+                PathPair(p.index("x", sizes[0]), p.index("y", sizes[1]), p.share("stability"))
+                for p in found.places("path")
+            ),
+            order_kept=found.estimate("order_kept"),
+            best_x=_matches(found, "best_x", sizes[0], "y", sizes[1]),
+            best_y=_matches(found, "best_y", sizes[1], "x", sizes[0]),
+        )
+    blocks = tuple(
+        Boundary(b.index("start", sizes[0]), b.share("stability")) for b in found.places("blocks")
+    )
+    rows = found.sequence("tree")
+    merges = max(sizes[0] - 1, 0)
+    tree = found.matrix("tree", (merges, 4), needed=True) if rows else np.empty((0, 4))
+    # Row k of scipy's linkage joins two of the layers and of the k merges before it.
+    known = np.arange(len(tree))[:, None] + sizes[0]
+    if np.isnan(tree).any() or (tree[:, :2] < 0).any() or (tree[:, :2] >= known).any():
+        raise found.fail("tree", "is no linkage of these layers")
+    stability = found.vector("tree_stability", len(tree))
+    return Within(measure, resamples, blocks, tree, stability)
+
+
+def _matches(
+    place: Place, key: str, size: int, other: str, other_size: int
+) -> tuple[Match | None, ...]:
+    entries = place.sequence(key) or [None] * size
+    if len(entries) != size:
+        raise place.fail(key, f"has {len(entries)} entries for {size} layers")
+    out: list[Match | None] = []
+    for index, entry in enumerate(entries):
+        one = None if entry is None else place.place(f"{key}[{index}]", entry)
+        out.append(one and Match(one.index(other, other_size), one.share("stability")))
+    return tuple(out)
+
+
+def _stability(place: Place) -> Stability | None:
+    if place.values.get("stability") is None:
+        return None
+    found = place.place("stability", place.values["stability"])
+    shares = tuple(
+        Shrunk(
+            one.share("share"),
+            int(one.number("groups", 0)),
+            one.estimate("deviation"),
+            one.finite("correlation"),
+        )
+        for one in found.places("shares")
+    )
+    return Stability(clean(found.text("measure"), 120), shares)
 
 
 def probes(path: Path) -> Probes:
     """One file of `probes/`."""
-    place = Place(path, load(path))
-    tasks = {}
-    for index, entry in enumerate(place.sequence("tasks", needed=True)):
-        found = _task(Place(path, entry, f"tasks[{index}]"))
-        tasks[found.key] = found
+    place = Place(path, load(path, PROBES))
+    found = [_task(one) for one in place.places("tasks", needed=True)]
     role = clean(place.values.get("role") or path.stem, 20)
     model = clean(place.values.get("model"), 120)
     skipped = {
@@ -208,21 +185,22 @@ def probes(path: Path) -> Probes:
         for one in place.sequence("skipped")
         if isinstance(one, dict)
     }
-    return Probes(role, model, clean(place.values.get("protocol"), 80) or "linear", tasks, skipped)
+    protocol = clean(place.values.get("protocol"), 80) or "linear"
+    return Probes(role, model, protocol, {task.key: task for task in found}, skipped)
 
 
 def _task(place: Place) -> Task:
     entry = place.values
     layers = []
-    for index, item in enumerate(place.sequence("layers", needed=True)):
-        one = Place(place.path, item, f"{place.where}.layers[{index}]")
-        wins = {k: _float(v, one, "wins") for k, v in one.mapping("wins").items()}
+    for one in place.places("layers", needed=True):
+        wins = {k: plain(v, one, "wins") for k, v in one.mapping("wins").items()}
         layers.append(
             LayerScore(
                 clean(one.text("layer"), 200),
-                _estimate(one, "valid"),
-                _estimates(one, "splits"),
+                one.estimate("valid"),
+                one.estimates("splits"),
                 wins,
+                one.estimates("information"),
             )
         )
     if not layers:
@@ -239,6 +217,7 @@ def _task(place: Place) -> Task:
     return Task(
         key=clean(place.text("task"), 80),
         title=clean(entry.get("title"), 80) or clean(entry["task"], 80),
+        label=clean(entry.get("label"), 80) or clean(entry["task"], 80),
         kind=clean(entry.get("kind"), 40),
         metric=clean(entry.get("metric"), 80),
         bounds=place.bounds("range"),
@@ -252,6 +231,6 @@ def _task(place: Place) -> Task:
         headline=clean(entry.get("headline"), 40) or "test",
         selected=selected,
         layers=tuple(layers),
-        gain=_estimates(place, "gain_over_last"),
+        gain=place.estimates("gain_over_last"),
         notes=tuple(clean(n, 400) for n in place.sequence("notes")),
     )

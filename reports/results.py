@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from reports.numbers import MINUS, Estimate
+from reports.structure import Stability, Structure
 
 
 @dataclass(frozen=True)
@@ -47,20 +48,33 @@ class Measure:
     unit: str
     bounds: tuple[float, float]
     symmetric: bool
+    larger_is_more_similar: bool
     interval: float
     chance_by: str
+    formula: str
+    source: str
+    says: str
+    beware: str
     value: np.ndarray
     low: np.ndarray
     high: np.ndarray
     chance: np.ndarray
     chance_high: np.ndarray
+    score: np.ndarray
+    p: np.ndarray
+    extra: Mapping[str, np.ndarray]
     notes: tuple[str, ...] = ()
 
     @property
     def above_chance(self) -> np.ndarray:
-        """True where the lower end of the interval exceeds what chance exceeds in 5 % of cases."""
+        """True where p, corrected for all cells, is at most 1 - `interval`."""
         with np.errstate(invalid="ignore"):
-            return np.greater(self.low, self.chance_high)
+            return np.less_equal(self.p, 1.0 - self.interval + 1e-12)
+
+    @property
+    def likeness(self) -> np.ndarray:
+        """The value, or its negative for a distance: larger is more similar."""
+        return self.value if self.larger_is_more_similar else -self.value
 
     @property
     def bounds_text(self) -> str:
@@ -80,10 +94,11 @@ class Measure:
 
     def turned(self) -> Measure:
         """The same measure with x and y exchanged."""
-        matrices = {
-            k: getattr(self, k).T for k in ("value", "low", "high", "chance", "chance_high")
-        }
-        return Measure(**{**self.__dict__, **matrices})
+        names = ("value", "low", "high", "chance", "chance_high", "score", "p")
+        sides = {"_x": "_y", "_y": "_x"}
+        extra = {k[:-2] + sides[k[-2:]] if k[-2:] in sides else k: v.T
+                 for k, v in self.extra.items()}  # fmt: skip
+        return replace(self, extra=extra, **{k: getattr(self, k).T for k in names})
 
 
 @dataclass(frozen=True)
@@ -98,18 +113,54 @@ class Similarity:
     n_rows: int
     n_groups: int
     measures: Mapping[str, Measure]
+    structure: Structure | None = None
+    stability: Stability | None = None
 
     def main(self) -> Measure | None:
-        """Track-debiased CKA where there is one, else debiased, else any CKA, else the first."""
+        """Track-debiased CKA where there is one, else debiased, else any CKA, else the first.
+
+        Distances and bits do not qualify.
+        """
         order = ("cka:linear,track-debiased", "cka:linear,debiased")
         for name in order:
             if name in self.measures:
                 return self.measures[name]
         named = sorted(self.measures.values(), key=lambda m: m.family != "cka")
-        return next((m for m in named if m.family != "information"), None)
+        usable = (m for m in named if m.family != "information" and not m.unit)
+        return next((m for m in usable if m.larger_is_more_similar), None)
 
     def information(self) -> tuple[Measure, ...]:
-        return tuple(m for m in self.measures.values() if m.family == "information")
+        """Measures in bits, the Gaussian one first."""
+        found = [m for m in self.measures.values() if m.family == "information"]
+        return tuple(sorted(found, key=lambda m: not m.name.startswith("mi:gaussian")))
+
+    def extra(self, name: str) -> np.ndarray | None:
+        """Something that is told beside the main measure or, failing that, beside another one."""
+        main = self.main()
+        for measure in (*([main] if main else []), *self.measures.values()):
+            if name in measure.extra:
+                return measure.extra[name]
+        return None
+
+    def turned(self) -> Similarity:
+        """The same comparison with x and y exchanged.
+
+        A directed measure turned round would be another measure: those stay out.
+        """
+        return replace(
+            self,
+            x=self.y,
+            y=self.x,
+            layers_x=self.layers_y,
+            layers_y=self.layers_x,
+            measures={k: m.turned() for k, m in self.measures.items() if m.symmetric},
+            structure=self.structure.turned() if self.structure else None,
+        )
+
+
+def _table(found: Iterable[Estimate | None]) -> np.ndarray:
+    missing = Estimate(math.nan)
+    return np.array([(e.value, e.low, e.high) for e in (f or missing for f in found)], dtype=float)
 
 
 @dataclass(frozen=True)
@@ -120,6 +171,7 @@ class LayerScore:
     valid: Estimate
     splits: Mapping[str, Estimate]
     wins: Mapping[str, float]
+    information: Mapping[str, Estimate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -128,6 +180,7 @@ class Task:
 
     key: str
     title: str
+    label: str
     kind: str
     metric: str
     bounds: tuple[float, float]
@@ -155,9 +208,11 @@ class Task:
 
     def curve(self, split: str) -> np.ndarray:
         """[layers, 3]: value, low, high on a split."""
-        missing = Estimate(math.nan)
-        found = [layer.splits.get(split, missing) for layer in self.layers]
-        return np.array([(e.value, e.low, e.high) for e in found], dtype=float)
+        return _table(layer.splits.get(split) for layer in self.layers)
+
+    def information(self) -> np.ndarray:
+        """[layers, 3] bits that the probe finds on the headline split: value, low, high."""
+        return _table(layer.information.get(self.headline) for layer in self.layers)
 
     def wins(self) -> np.ndarray:
         """[layers] share of resamples of the headline split in which each layer scores best."""

@@ -6,8 +6,9 @@ import numpy as np
 
 from reports.figures.within import novelty
 from reports.grades import UNSUPPORTED, Finding, grade, named
-from reports.numbers import Estimate, digits, number, with_interval
-from reports.results import Measure
+from reports.numbers import Estimate, digits, number, percent, with_interval
+from reports.results import Measure, Similarity
+from reports.structure import Across
 from reports.study import Study
 
 
@@ -28,6 +29,32 @@ def _null(measure: Measure, row: int, column: int) -> float:
     return max(level, 0.0) if np.isfinite(level) else level
 
 
+def _cell_grade(measure: Measure, row: int, column: int, cells: int, *, also: bool = True) -> str:
+    """Grade of a cell: nothing without a small corrected p, then by the interval."""
+    if not measure.above_chance[row, column]:
+        return UNSUPPORTED
+    best, null = measure.at(row, column), _null(measure, row, column)
+    return grade(best, null, cells, interval=measure.interval, also=also)
+
+
+def _others_agree(similarity: Similarity, main: Measure, row: int, column: int) -> bool:
+    """Whether in every other family at least half of the measures are above chance in a cell."""
+    votes: dict[str, list[bool]] = {}
+    for measure in similarity.measures.values():
+        if measure.family != main.family and np.isfinite(measure.p[row, column]):
+            votes.setdefault(measure.family, []).append(bool(measure.above_chance[row, column]))
+    return all(2 * sum(family) >= len(family) for family in votes.values())
+
+
+def _kept(similarity: Similarity, row: int, column: int) -> str:
+    """How often resamples agree that this column is the row's best, where the study tells."""
+    structure = similarity.structure
+    match = structure.best_x[row] if isinstance(structure, Across) else None
+    if match is None or match.layer != column or not np.isfinite(match.stability):
+        return ""
+    return f"; the same in {percent(match.stability)} of resamples"
+
+
 def matches(study: Study) -> list[Finding]:
     """The most alike pair of layers across the models."""
     similarity = study.between("a", "b")
@@ -37,13 +64,8 @@ def matches(study: Study) -> list[Finding]:
         return []
     row, column, cells = place
     best, null = measure.at(row, column), _null(measure, row, column)
-    others = [
-        m
-        for m in similarity.measures.values()
-        if m.family not in (measure.family, "information") and np.isfinite(m.low[row, column])
-    ]
-    agree = all(m.above_chance[row, column] for m in others)
-    verdict = grade(best, null, cells, interval=measure.interval, also=agree)
+    agree = _others_agree(similarity, measure, row, column)
+    verdict = _cell_grade(measure, row, column, cells, also=agree)
     names = study.name_of("a"), study.name_of("b")
     if verdict == UNSUPPORTED:
         claim = (
@@ -59,9 +81,9 @@ def matches(study: Study) -> list[Finding]:
             f"The layers most alike are {named(similarity.layers_x[row])} of {names[0]} and "
             f"{named(similarity.layers_y[column])} of {names[1]}: {measure.title} "
             f"{with_interval(best)}, "
-            f"chance reaches {number(null)}; {have[0]} of {len(measure.value)} layers of "
-            f"{names[0]} "
-            f"and {have[1]} of {measure.value.shape[1]} of {names[1]} have a counterpart."
+            f"chance reaches {number(null)}{_kept(similarity, row, column)}; {have[0]} of "
+            f"{len(measure.value)} layers of {names[0]} and {have[1]} of "
+            f"{measure.value.shape[1]} of {names[1]} have a counterpart."
         )
     return [
         Finding(
@@ -71,8 +93,8 @@ def matches(study: Study) -> list[Finding]:
             null,
             cells,
             verdict,
-            f"{measure.name} above chance, widened for {cells} pairs of layers"
-            + (", and another family of measures agrees" if others else ""),
+            f"{measure.name}: p corrected for {cells} pairs of layers, interval widened for as "
+            "many, and half of every other family of measures above chance",
             "cross",
             {"x": similarity.layers_x[row], "y": similarity.layers_y[column], "value": best.value},
         )
@@ -148,7 +170,7 @@ def informations(study: Study) -> list[Finding]:
     measure = measures[0]
     row, column, cells = place
     best, null = measure.at(row, column), _null(measure, row, column)
-    verdict = grade(best, null, cells, interval=measure.interval)
+    verdict = _cell_grade(measure, row, column, cells)
     unit = measure.unit or "bits"
     one, other = named(similarity.layers_x[row]), named(similarity.layers_y[column])
     pair = f"{one} of {study.name_of('a')} and {other} of {study.name_of('b')}"
@@ -167,7 +189,8 @@ def informations(study: Study) -> list[Finding]:
             null,
             cells,
             verdict,
-            f"{measure.name} above chance, widened for {cells} pairs of layers",
+            f"{measure.name}: p corrected for {cells} pairs of layers, interval widened for as "
+            "many",
             "information",
             {"x": similarity.layers_x[row], "y": similarity.layers_y[column], "value": best.value},
         )

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from reports import layers
 from reports.errors import ReportError
-from reports.reading import AGAIN, Place, load, model, probes, similarity
+from reports.layers import Geometry, Information
+from reports.place import AGAIN, Place, load
+from reports.reading import STUDY, model, probes, similarity
 from reports.results import ModelCard, Probes, Similarity
 from reports.words import abridged, clean
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study folder in memory; `raw` is study.json as it stands."""
+    """A study folder in memory; `raw` is study.json as it stands.
+
+    `twins` are the models again without training, under `a0`, `b0`, ...
+    """
 
     folder: Path
     title: str
@@ -25,8 +33,11 @@ class Study:
     stamps: tuple[str, ...]
     caveats: tuple[str, ...]
     models: Mapping[str, ModelCard]
+    twins: Mapping[str, ModelCard]
     references: ModelCard | None
     similarity: Mapping[tuple[str, str], Similarity]
+    geometry: Mapping[str, Geometry]
+    information: Mapping[str, Information]
     probes: Mapping[str, Probes]
     raw: Mapping[str, Any]
 
@@ -42,7 +53,7 @@ class Study:
         if not folder.is_dir():
             raise ReportError(f"{folder}: no such folder; give the folder of a study")
         path = folder / "study.json"
-        raw = load(path)
+        raw = load(path, STUDY)
         place = Place(path, raw)
         cards = place.mapping("models")
         if not cards:
@@ -52,15 +63,14 @@ class Study:
                 raise ReportError(f"{path}: {clean(role, 40)!r} is no role (a, b, ...); {AGAIN}")
         models = {role: model(Place(path, cards[role], f"models.{role}"), role) for role in cards}
         models = dict(sorted(models.items()))
+        cards = place.mapping("twins")
+        for role in cards:
+            if role[-1:] != "0" or role[:-1] not in models:
+                raise ReportError(f"{path}: {clean(role, 40)!r} is the twin of no model; {AGAIN}")
+        twins = {role: model(Place(path, cards[role], f"twins.{role}"), role) for role in cards}
         ref = raw.get("references")
         references = model(Place(path, ref, "references"), "ref") if ref else None
-        compared, probed = {}, {}
-        for file in sorted((folder / "similarity").glob("*.json")):
-            found = similarity(file)
-            compared[found.x, found.y] = found
-        for file in sorted((folder / "probes").glob("*.json")):
-            table = probes(file)
-            probed[table.role] = table
+        compared = {(s.x, s.y): s for s in _all(folder / "similarity", similarity)}
         return cls(
             folder=folder,
             title=clean(place.text("title"), 200),
@@ -69,9 +79,12 @@ class Study:
             stamps=tuple(clean(s, 80) for s in place.sequence("stamps") if clean(s)),
             caveats=tuple(clean(s, 600) for s in place.sequence("caveats") if clean(s)),
             models=models,
+            twins=dict(sorted(twins.items())),
             references=references,
             similarity=compared,
-            probes=probed,
+            geometry={g.role: g for g in _all(folder / "geometry", layers.geometry)},
+            information={i.role: i for i in _all(folder / "information", layers.information)},
+            probes={p.role: p for p in _all(folder / "probes", probes)},
             raw=raw,
         )
 
@@ -80,20 +93,20 @@ class Study:
         if (x, y) in self.similarity:
             return self.similarity[x, y]
         found = self.similarity.get((y, x))
-        if found is None:
-            return None
-        # A directed measure turned round would be another measure: those stay out.
-        measures = {k: m.turned() for k, m in found.measures.items() if m.symmetric}
-        return Similarity(
-            x, y, found.layers_y, found.layers_x, found.rows, found.n_rows, found.n_groups, measures
-        )
+        return found.turned() if found else None
 
     def name_of(self, role: str) -> str:
         """What a model is called in sentences and on axes: as on the command line."""
         if role == "ref":
             return "references"
+        if role[-1:] == "0" and role[:-1] in self.models:
+            return f"{self.name_of(role[:-1])} untrained"
         if role not in self.models:
             return role
         name = abridged(self.models[role].name, 32)
         twice = sum(card.name == self.models[role].name for card in self.models.values()) > 1
         return f"{name} ({role.upper()})" if twice else name
+
+
+def _all(folder: Path, read: Callable[[Path], T]) -> list[T]:
+    return [read(file) for file in sorted(folder.glob("*.json"))]

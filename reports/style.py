@@ -44,8 +44,9 @@ DIVERGING: Colormap = LinearSegmentedColormap.from_list(
     "rsa-diverging", ["#A8691B", "#DDBE8C", "#F8F7F4", "#8FB3BC", "#1F4E66"]
 )
 
+FACES = ["STIXGeneral", "DejaVu Sans"]
 _RC = {
-    "font.family": ["STIXGeneral", "DejaVu Sans"],
+    "font.family": FACES,
     "font.size": 8.0,
     "axes.titlesize": 9.0,
     "axes.labelsize": 8.0,
@@ -101,7 +102,14 @@ def save(figure: Figure, path: Path) -> Path:
     return path
 
 
+def is_twin(role: str) -> bool:
+    """Whether a role is a model without training: `a0` is the twin of `a`."""
+    return role.endswith("0")
+
+
 def role_colour(role: str, *, text: bool = False) -> str:
+    """A twin has the colour of its model."""
+    role = role[:-1] if is_twin(role) else role
     table = ROLE_TEXT if text else ROLES
     return table.get(role) or _MORE[sum(map(ord, role)) % len(_MORE)]
 

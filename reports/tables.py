@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -93,9 +94,7 @@ def _precision(facts: Mapping) -> str:
     worst = max(off, key=lambda layer: off[layer], default=None)
     if worst is None:
         return ""
-    return (
-        f"reduced; relative deviation from float32 at most {off[worst]:.1e} ({clean(worst, 40)})"
-    )
+    return f"reduced; relative deviation from float32 at most {off[worst]:.1e} ({clean(worst, 40)})"
 
 
 def data_card(study: Study) -> Rows:
@@ -235,6 +234,46 @@ def timings(study: Study) -> Rows:
         seconds = entry.get("seconds") if isinstance(entry, dict) else None
         if isinstance(seconds, (int, float)):
             rows.append((clean(entry.get("stage"), 80), f"{seconds:.1f} s"))
+    return rows
+
+
+def steadiness(study: Study) -> Rows:
+    """How far fewer groups would change the main matrices."""
+    rows = []
+    for (x, y), similarity in study.similarity.items():
+        found = similarity.stability
+        if found is None or not found.shares or not {x, y} <= set(study.models):
+            continue
+        parts = []
+        for one in sorted(found.shares, key=lambda s: -s.share):
+            part = f"on {number(one.share, 2)} of the groups ({count(one.groups)})"
+            if one.deviation.exists:
+                part += f" cells move by {with_interval(one.deviation)} on average"
+            if math.isfinite(one.correlation):
+                part += f", rank correlation {number(one.correlation)}"
+            parts.append(part)
+        name = study.name_of(x) if x == y else f"{study.name_of(x)} and {study.name_of(y)}"
+        rows.append((name, "; ".join(parts)))
+    return rows
+
+
+def smallest_p(study: Study) -> Rows:
+    """The smallest p that each way of finding chance can give, and for how many measures."""
+    found: dict[str, set[str]] = {}
+    for similarity in study.similarity.values():
+        for measure in similarity.measures.values():
+            if measure.chance_by:
+                found.setdefault(measure.chance_by, set()).add(measure.name)
+    rows = []
+    for by, names in found.items():
+        draws = re.search(r"\b(\d+) draws", by)
+        measures = f"{len(names)} measure{'s' * (len(names) > 1)}"
+        if draws is None:
+            rows.append((by, f"{measures}: p by formula"))
+            continue
+        floor = 1.0 / (int(draws[1]) + 1)
+        text = f"{measures}: p is at least 1/{int(draws[1]) + 1} = {floor:.2g}"
+        rows.append((by, text + (", so no cell can be above chance" if floor > 0.05 else "")))
     return rows
 
 

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import numpy as np
+from scipy.cluster.hierarchy import linkage
+from scipy.spatial.distance import squareform
 
 REFERENCES = ("log-mel", "mfcc", "chroma", "onset", "loudness")
 
@@ -52,54 +54,126 @@ def _card(role: str, names: list[str], *, trained: bool, title: str) -> dict:
     }
 
 
-def _measure(
-    name: str,
-    title: str,
-    family: str,
-    value: np.ndarray,
-    *,
-    half: float,
-    chance: float,
-    unit: str = "",
-    top: float | None = 1.0,
-    nulls: bool = False,
-) -> dict:
-    def table(matrix: np.ndarray) -> list:
-        rows = np.round(matrix, 6).tolist()
-        if nulls:
-            rows[0][-1] = None
-        return rows
+# canonical string, title, family, unit, distance, symmetric, noise: the first six are a default run
+MEASURES = (
+    ("cka:linear,track-debiased", "Track-debiased linear CKA", "cka", "", False, True, 0.0),
+    ("cka:linear,debiased", "Debiased linear CKA", "cka", "", False, True, 0.01),
+    ("cka:linear,biased", "Linear CKA", "cka", "", False, True, 0.01),
+    ("svcca:var=0.99,mean", "SVCCA", "cca", "", False, True, 0.03),
+    ("pwcca:var=0.99,mean", "PWCCA", "cca", "", False, True, 0.03),
+    ("mi:gaussian,pca=20,held-out", "Gaussian mutual information", "information", "bits", False,
+     True, 0.05),
+    ("cka:rbf,sigma=1", "RBF CKA", "cka", "", False, True, 0.02),
+    ("cka:linear,deconfounded", "Deconfounded CKA", "cka", "", False, True, 0.1),
+    ("cka:linear,debiased,without=1", "CKA without the first PC", "cka", "", False, True, 0.08),
+    ("cca:r2,ridge", "CCA R2", "cca", "", False, True, 0.05),
+    ("cca:mean,ridge", "Mean CCA, ridge", "cca", "", False, True, 0.05),
+    ("pwcca:ridge", "PWCCA, ridge", "cca", "", False, True, 0.05),
+    ("procrustes:size", "Procrustes distance", "shape", "", True, True, 0.02),
+    ("bures:distance", "Bures distance", "shape", "", True, True, 0.02),
+    ("shape:angular,alpha=0.5", "Angular shape distance", "shape", "rad", True, True, 0.02),
+    ("predictivity:ridge,r2", "Linear predictivity", "shape", "", False, False, 0.05),
+    ("rdm:euclidean,spearman", "RDM Spearman", "relations", "", False, True, 0.05),
+    ("rdm:correlation,cosine", "RDM whitened cosine", "relations", "", False, True, 0.05),
+    ("knn:mutual,k=10", "Mutual nearest neighbours", "relations", "", False, True, 0.1),
+    ("cknna,k=10", "CKNNA", "relations", "", False, True, 0.15),
+    ("dcor:debiased", "Distance correlation", "relations", "", False, True, 0.03),
+    ("mi:ksg,pca=5,k=3", "KSG information", "information", "bits", False, True, 0.1),
+    ("mi:infonce,pca=20", "InfoNCE bound", "information", "bits", False, True, 0.1),
+    ("mi:smile,tau=5", "SMILE estimate", "information", "bits", False, True, 0.15),
+    ("mi:sliced,slices=200", "Sliced information", "information", "bits", False, True, 0.1),
+    ("mi:max-sliced,k=1", "Max-sliced information", "information", "bits", False, True, 0.1),
+    ("mi:renyi,alpha=2", "Renyi information", "information", "bits", False, True, 0.1),
+    ("mi:kmeans,clusters=64", "Clustered information", "information", "bits", False, True, 0.2),
+)  # fmt: skip
+NULL = 0.05  # likeness that chance reaches
 
-    ones = np.ones_like(value)
-    return {
+# quantity: title, unit, size
+QUANTITIES = {
+    "rank:effective": ("Effective rank", "", 60.0),
+    "dimension:two-nn": ("Intrinsic dimension", "", 14.0),
+    "participation": ("Participation ratio", "", 22.0),
+    "first-share": ("Share of the first component", "", 0.4),
+    "anisotropy": ("Anisotropy", "", 0.6),
+    "norm": ("Mean norm", "", 120_000.0),
+    "sparsity": ("Sparsity", "", 0.3),
+    "curvature": ("Curvature of trajectories", "rad", 1.4),
+    "density": ("Neighbour density", "", 0.002),
+}
+
+
+def _table(matrix: np.ndarray, *, nulls: bool = False) -> list:
+    rows = np.round(matrix, 6).tolist()
+    rows = [[None if np.isnan(v) else v for v in row] for row in rows]
+    if nulls:
+        rows[0][-1] = None
+    return rows
+
+
+def _measure(
+    about: tuple, likeness: np.ndarray, rng: np.random.Generator, *, nulls: bool, own: bool
+) -> dict:
+    """A measure whose every number follows from a planted likeness of layers, 0 to 1."""
+    name, title, family, unit, distance, symmetric, noise = about
+    moved = likeness + noise * rng.normal(size=likeness.shape) * (likeness > 2 * NULL)
+    if own:
+        moved = (moved + moved.T) / 2 if symmetric else moved
+        np.fill_diagonal(moved, 1.0)
+    moved = np.clip(moved, None, 1.0)
+
+    def scaled(values: np.ndarray) -> np.ndarray:
+        if unit == "bits":
+            return -0.5 * np.log2(1 - np.clip(values, 0, 0.98) ** 2) * 8
+        if unit == "rad":
+            return np.arccos(np.clip(values, -1, 1))
+        return 1 - values if distance else values
+
+    half = 0.03
+    ends = scaled(moved - half), scaled(moved + half)
+    value, level = scaled(moved), scaled(np.full_like(moved, NULL))
+    with np.errstate(invalid="ignore"):
+        above = moved - half > NULL
+    entry = {
         "measure": name,
         "title": title,
         "family": family,
         "unit": unit,
-        "range": [0, top],
-        "symmetric": True,
+        "formula": f"{title}: tr(K L) / sqrt(tr(K K) tr(L L))",
+        "source": "Doe and Roe 2020, arXiv:2001.00001, eq. 3",
+        "says": "1 means that the layers are equal up to what the measure ignores",
+        "beware": "Few rows against widths make it large",
+        "range": [0, None if unit else 1],
+        "symmetric": symmetric,
+        "larger_is_more_similar": not distance,
         "interval": 0.95,
-        "chance_by": "permutation of groups, 20 draws",
-        "value": table(value),
-        "low": table(value - half),
-        "high": table(value + half),
-        "chance": table(ones * chance / 2),
-        "chance_high": table(ones * chance),
-        "extra": {},
+        "chance_by": "permutation of groups, 99 draws",
+        "value": _table(value, nulls=nulls),
+        "low": _table(np.minimum(*ends)),
+        "high": _table(np.maximum(*ends)),
+        "chance": _table(scaled(np.zeros_like(moved))),
+        "chance_high": _table(level),
+        "score": _table(np.clip((moved - NULL) / (1 - NULL), 0, 1)),
+        "p": _table(np.where(above, 0.01, 0.46)),
+        "extra": {} if symmetric else {"reverse": _table(value * 0.97)},
         "notes": ["blocks=32"],
     }
+    if name.startswith("mi:infonce"):
+        entry["extra"]["ceiling"] = _table(np.full_like(moved, np.log2(700)))
+    return entry
 
 
-def _similarity(
-    x: str, y: str, names: dict, rng: np.random.Generator, *, planted: bool, nulls: bool
-) -> dict:
+def _likeness(
+    x: str, y: str, names: dict, rng: np.random.Generator, *, planted: bool
+) -> np.ndarray:
     u = np.linspace(0, 1, len(names[x]))
     v = np.linspace(0, 1, len(names[y]))
-    if x != y and "ref" not in (x, y):
+    trained = "0" not in x + y
+    if x[0] != y[0] and y != "ref":
         v = v**1.4  # B reaches A's depth later
     if y == "ref":
         peaks = np.array([0.0, 0.1, 0.5 if x == "a" else 0.9, 0.4, 0.05])
         base = 0.75 * np.exp(-((u[:, None] - peaks) ** 2) / 0.18)
+        base *= 1.0 if trained else 0.4
     else:
         step = 0.35 * planted * ((u[:, None] > 0.55) * 1.0 - (v[None] > 0.55))
         base = np.exp(-((u[:, None] - v + step) ** 2) / 0.12)
@@ -109,44 +183,73 @@ def _similarity(
         noise = (noise + noise.T) / 2
         np.fill_diagonal(noise, 0.0)
     value = base + noise if planted or x == y else 2 * noise
-    value[value < 0.02] = np.abs(value[value < 0.02]) * 0.5
-    bits = -0.5 * np.log2(1 - np.clip(value, 0, 0.98) ** 2) * 12
-    measures = [
-        _measure(
-            "cka:linear,track-debiased",
-            "Track-debiased linear CKA",
-            "cka",
-            value,
-            half=0.03,
-            chance=0.05,
-            nulls=nulls,
-        ),
-        _measure(
-            "cka:linear,debiased",
-            "Debiased linear CKA",
-            "cka",
-            value * 0.97,
-            half=0.03,
-            chance=0.05,
-        ),
-        _measure(
-            "cka:linear,biased", "Linear CKA", "cka", 0.1 + 0.9 * value, half=0.03, chance=0.12
-        ),
-        _measure("svcca:var=0.99,mean", "SVCCA", "cca", 0.2 + 0.6 * value, half=0.04, chance=0.25),
-        _measure("pwcca:var=0.99,mean", "PWCCA", "cca", 0.25 + 0.6 * value, half=0.04, chance=0.3),
-        _measure(
-            "mi:gaussian,pca=32,held-out",
-            "Gaussian mutual information",
-            "information",
-            bits,
-            half=0.6,
-            chance=0.8,
-            unit="bits",
-            top=None,
-        ),
-    ]
+    return np.where(value < 0.02, np.abs(value) * 0.5, value)
+
+
+def _structure(x: str, y: str, likeness: np.ndarray) -> dict:
+    """Blocks past the middle and a path along the planted diagonal, as the study's files say."""
+    head = {"measure": MEASURES[0][0], "resamples": 200}
+    rows, columns = likeness.shape
+    if x == y:
+        far = np.clip(1 - likeness, 0, None)
+        np.fill_diagonal(far, 0.0)
+        tree = linkage(squareform((far + far.T) / 2, checks=False), "average")
+        cut = int(np.argmax(np.linspace(0, 1, rows) > 0.55))
+        blocks = [{"start": 0, "stability": 1.0}, {"start": cut, "stability": 0.97}]
+        blocks += [{"start": rows - 1, "stability": 0.42}] if rows > cut + 2 else []
+        shares = [round(max(0.35, 1 - 0.04 * k), 2) for k in range(len(tree))]
+        return {**head, "blocks": blocks, "tree": tree.tolist(), "tree_stability": shares}
+    above = likeness - 0.03 > NULL
+    path: list[dict] = []
+    for i in range(rows):
+        j = round(i * (columns - 1) / max(rows - 1, 1))
+        if above[i, j] and (not path or j > path[-1]["y"]):
+            path.append({"x": i, "y": j, "stability": round(0.99 - 0.35 * (i % 4 == 3), 2)})
+
+    def best(table: np.ndarray, usable: np.ndarray, key: str) -> list:
+        return [
+            {key: int(np.argmax(row)), "stability": 0.6 if k % 5 == 2 else 0.9}
+            if on.any()
+            else None
+            for k, (row, on) in enumerate(zip(table, usable, strict=True))
+        ]
+
     return {
-        "format": 1,
+        **head,
+        "path": path,
+        "order_kept": _score(0.91, 0.04) if path else None,
+        "best_x": best(likeness, above, "y"),
+        "best_y": best(likeness.T, above.T, "x"),
+    }
+
+
+def _similarity(
+    x: str,
+    y: str,
+    names: dict,
+    rng: np.random.Generator,
+    *,
+    planted: bool,
+    nulls: bool,
+    measures: int,
+) -> dict:
+    likeness = _likeness(x, y, names, rng, planted=planted)
+    done = [
+        _measure(about, likeness, rng, nulls=nulls, own=x == y) for about in MEASURES[:measures]
+    ]
+    if done:
+        depth = np.linspace(0, 1, len(names[x]))
+        done[0]["extra"] |= {
+            "first_share_x": (0.6 - 0.4 * depth).round(4).tolist(),
+            "ceiling_x": (0.97 - 0.05 * depth).round(4).tolist(),
+        }
+    shares = [
+        {"share": s, "groups": int(320 * s), "deviation": _score(0.012 / s, 0.004),
+         "correlation": 1 - 0.02 / s}
+        for s in (0.25, 0.5)
+    ]  # fmt: skip
+    return {
+        "format": 2,
         "x": x,
         "y": y,
         "layers_x": names[x],
@@ -155,7 +258,79 @@ def _similarity(
         "n_rows": 700,
         "n_groups": 320,
         "blocks": 32,
-        "measures": measures,
+        "measures": done,
+        "structure": _structure(x, y, likeness) if done and y != "ref" else None,
+        "stability": {"measure": MEASURES[0][0], "shares": shares} if done else None,
+    }
+
+
+def _geometry(role: str, names: list[str], rng: np.random.Generator) -> dict:
+    depth = np.linspace(0, 1, len(names))
+    quantities = []
+    for at, (key, (title, unit, size)) in enumerate(QUANTITIES.items()):
+        value = size * (0.5 + 0.5 * np.sin(3 * depth + at + 0.8 * (role[0] == "b")))
+        value = size * 0.1 + value * (0.5 if role.endswith("0") else 1.0)
+        value = value + rng.normal(0, 0.01 * size, len(depth))
+        quantities.append(
+            {
+                "quantity": key,
+                "title": title,
+                "unit": unit,
+                "range": [0, None],
+                "source": "Doe 2021",
+                "value": value.tolist(),
+                "low": (value - 0.06 * size).tolist(),
+                "high": (value + 0.06 * size).tolist(),
+                "notes": [],
+            }
+        )
+    return {
+        "format": 1,
+        "x": role,
+        "layers": names,
+        "rows": "clips",
+        "n_rows": 700,
+        "n_groups": 320,
+        "quantities": quantities,
+    }
+
+
+def _information(role: str, names: list[str], *, planted: bool, tasks: int) -> dict:
+    depth = np.linspace(0, 1, len(names))
+    labels = []
+    for key in list(TASKS)[:tasks]:
+        _, _, classes, peak_a, peak_b, best_a, best_b = TASKS[key]
+        peak, best = (peak_a, best_a) if role[0] == "a" else (peak_b, best_b)
+        entropy = float(np.log2(classes or 10))
+        value = 0.8 * planted * best * entropy * np.exp(-((depth - peak) ** 2) / 0.2)
+        value = value + 0.02 * entropy
+        low, high = value - 0.05, value + 0.05
+        floor = np.full(len(names), 0.03 * entropy)
+        labels.append(
+            {
+                "label": key,
+                "kind": "category" if classes else "number",
+                "classes": classes or 10,
+                "n_rows": 700,
+                "n_groups": 320,
+                "entropy": entropy,
+                "value": value.tolist(),
+                "low": low.tolist(),
+                "high": high.tolist(),
+                "floor": (floor / 2).tolist(),
+                "floor_high": floor.tolist(),
+                "p": np.where(low > floor, 0.01, 0.6).tolist(),
+                "notes": [],
+            }
+        )
+    return {
+        "format": 1,
+        "x": role,
+        "layers": names,
+        "rows": "clips",
+        "measure": "mi:kmeans,clusters=64,labels",
+        "unit": "bits",
+        "labels": labels,
     }
 
 
@@ -195,6 +370,10 @@ def _task(
         }
         for i, n in enumerate(names)
     ]
+    if classes:
+        for i, layer in enumerate(layers):
+            bits = float((curve[i] - chance) / (1 - chance) * np.log2(classes))
+            layer["information"] = {"test": _score(bits, 0.06), "test_inst": _score(bits, 0.06)}
     if nulls:
         layers[1]["splits"]["test"] = {"value": None, "low": None, "high": None}
         layers[2]["splits"] = {}
@@ -230,6 +409,10 @@ def make_study(
     references: bool = True,
     similarity: bool = True,
     probes: bool = True,
+    geometry: bool = True,
+    information: bool = True,
+    twins: bool = True,
+    measures: int = 6,
     nulls: bool = False,
     hostile: bool = False,
     stamps: tuple[str, ...] = (),
@@ -250,6 +433,8 @@ def make_study(
         titles = {role: f"{role} {HOSTILE}" for role in layers}
         names = {role: [f"{n} {HOSTILE}" for n in table] for role, table in names.items()}
     cards = {r: _card(r, names[r], trained=not stamps, title=titles[r]) for r in layers}
+    untrained = {f"{r}0": _card(r, names[r], trained=False, title=titles[r]) for r in layers}
+    twin_names = {f"{r}0": names[r] for r in layers} if twins else {}
     ref = _card("ref", list(REFERENCES), trained=True, title="References") if references else None
     folder.mkdir(parents=True, exist_ok=True)
     study = {
@@ -261,6 +446,7 @@ def make_study(
         "caveats": ["Rendered audio: the timbres are those of one General MIDI font."]
         + ([HOSTILE] if hostile else []),
         "models": cards,
+        "twins": untrained if twins else {},
         "references": ref,
         "data": {
             "name": "mini",
@@ -301,12 +487,22 @@ def make_study(
     roles = list(layers)
     if references:
         names["ref"] = list(REFERENCES)
+    told = {**names, **twin_names}
     if similarity:
         pairs = [(r, r) for r in roles] + ([("a", "b")] if "b" in roles else [])
         pairs += [(r, "ref") for r in roles] if references else []
+        pairs += [(t, "ref") for t in twin_names] if references else []
+        pairs += [(t[0], t) for t in twin_names]
         for x, y in pairs:
-            table = _similarity(x, y, names, rng, planted=planted, nulls=nulls)
+            table = _similarity(x, y, told, rng, planted=planted, nulls=nulls, measures=measures)
             _write(folder / "similarity" / f"{x}-{y}.json", table)
+    if geometry:
+        for role in (*roles, *twin_names):
+            _write(folder / "geometry" / f"{role}.json", _geometry(role, told[role], rng))
+    if information:
+        for role in roles:
+            table = _information(role, names[role], planted=planted, tasks=tasks)
+            _write(folder / "information" / f"{role}.json", table)
     if probes:
         for role in names:
             kept = list(TASKS)[:tasks]

@@ -131,11 +131,35 @@ def test_negative_information_above_negative_chance_is_no_finding(tmp_path):
     file = folder / "similarity" / "a-b.json"
     table = json.loads(file.read_text())
     bits = table["measures"][-1]
-    for key, level in {"value": 1.0, "low": -13.0, "high": 15.0, "chance_high": -15.0}.items():
+    numbers = {"value": 1.0, "low": -13.0, "high": 15.0, "chance_high": -15.0, "p": 0.01}
+    for key, level in numbers.items():
         bits[key] = [[level] * 4] * 4
     file.write_text(json.dumps(table))
     finding = one(find(Study.read(folder)), "information")
     assert (finding.grade, finding.null) == (UNSUPPORTED, 0.0)
+
+
+def test_a_match_needs_a_small_p_and_other_families(tmp_path):
+    def change(folder, edit):
+        file = folder / "similarity" / "a-b.json"
+        table = json.loads(file.read_text())
+        for measure in table["measures"]:
+            edit(measure)
+        file.write_text(json.dumps(table))
+        return one(find(Study.read(folder)), "match")
+
+    def doubtful(measure):
+        measure["p"] = [[0.06] * len(row) for row in measure["p"]]
+
+    folder = make_study(tmp_path / "s", layers={"a": 4, "b": 4}, probes=False, measures=20)
+    found = one(find(Study.read(folder)), "match")
+    assert found.grade == STRONG
+    assert "% of resamples" in found.claim
+    alone = change(folder, lambda m: doubtful(m) if m["family"] == "relations" else None)
+    assert alone.grade == SUGGESTIVE
+    none = change(folder, lambda m: doubtful(m) if m["family"] == "cka" else None)
+    assert none.grade == UNSUPPORTED
+    assert none.claim.startswith("No layer of")
 
 
 def test_digits_follow_the_interval():

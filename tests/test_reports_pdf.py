@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from reports import ReportError, Study, write_report  # noqa: E402
 from reports.figures import landscape  # noqa: E402
 from reports.findings import find, first_page  # noqa: E402
 
-SMALL = {"layers": {"a": 4, "b": 5}, "tasks": 2}
+SMALL = {"layers": {"a": 4, "b": 5}, "tasks": 2, "measures": 3}
 
 
 def text_of(path: Path) -> list[str]:
@@ -64,6 +65,7 @@ def test_pages_in_the_order_of_the_questions(made):
     questions = [
         "What was compared, on what?",
         "How is each model organised inside?",
+        "What is each layer like?",
         "Where do the models agree?",
         "How much information is shared?",
         "What does each layer resemble?",
@@ -77,7 +79,7 @@ def test_pages_in_the_order_of_the_questions(made):
     ]
     at = [max(i for i, p in enumerate(pages) if q in p) for q in questions[:-1]]
     assert at == sorted(at)
-    assert 7 <= len(pages) <= 12
+    assert 10 <= len(pages) <= 18
     for question in questions:
         assert question in pages[0], "the contents list every question"
     for number, page in enumerate(pages, 1):
@@ -130,7 +132,9 @@ def test_metadata_fonts_and_captions(made):
     whole = " ".join(text_of(made[1]))
     assert "cka:linear,track-debiased" in whole
     assert "Trustworthiness" in whole
-    assert "HSIC" in whole
+    assert "1 means that the layers are equal up to what the measure ignores" in whole
+    assert "corrected for all 48 cells (permutation of groups, 99 draws)" in whole
+    assert "p is at least 1/100 = 0.01" in whole
     assert "0123456789abcdef" * 4 in whole.replace(" ", "")
 
 
@@ -174,7 +178,9 @@ def test_same_study_same_bytes_wherever_it_lies(made, tmp_path):
 
 def test_stamp_on_every_page(tmp_path):
     stamp = "UNTRAINED WEIGHTS"
-    folder = make_study(tmp_path / "s", layers={"a": 4, "b": 5}, tasks=2, stamps=(stamp,))
+    folder = make_study(
+        tmp_path / "s", layers={"a": 4, "b": 5}, tasks=2, stamps=(stamp,), measures=3
+    )
     pages = text_of(write_report(folder))
     assert all(stamp in page for page in pages)
     assert "untrained; package" in " ".join(pages)
@@ -194,15 +200,14 @@ def test_stamp_on_every_page(tmp_path):
             [
                 "organised inside",
                 "Where do the models agree",
-                "How much information",
                 "resemble?",
                 "look like",
             ],
         ),
         (
             {"layers": {"a": 6}},
-            ["organised inside", "What should I use?"],
-            ["Where do the models agree", "How much information"],
+            ["organised inside", "What should I use?", "How much information"],
+            ["Where do the models agree"],
         ),
         (
             {"layers": {"a": 6}, "similarity": False, "references": False},
@@ -215,9 +220,19 @@ def test_stamp_on_every_page(tmp_path):
             ["Where do the models agree"],
         ),
         (
-            {"probes": False, "similarity": False},
+            {"probes": False, "similarity": False, "geometry": False, "information": False},
             ["What was compared", "Can I trust"],
-            ["organised inside", "What should I use?"],
+            ["organised inside", "What should I use?", "layer like", "How much information"],
+        ),
+        (
+            {"probes": False, "similarity": False},
+            ["What is each layer like?", "How much information"],
+            ["organised inside", "Where do the models agree"],
+        ),
+        (
+            {"geometry": False, "information": False, "twins": False},
+            ["Where do the models agree?"],
+            ["What is each layer like?", "without training", "shuffled labels"],
         ),
     ],
     ids=[
@@ -227,6 +242,8 @@ def test_stamp_on_every_page(tmp_path):
         "one model, probes only",
         "four models",
         "bare",
+        "layers by themselves",
+        "similarity as before",
     ],
 )
 def test_pages_adapt_to_what_the_study_holds(tmp_path, options, present, absent):
@@ -235,6 +252,32 @@ def test_pages_adapt_to_what_the_study_holds(tmp_path, options, present, absent)
         assert words in whole
     for words in absent:
         assert words not in whole
+
+
+def test_words_of_a_measure_come_from_the_study(tmp_path):
+    """A measure that this program has never heard of needs no change to it."""
+    folder = make_study(tmp_path / "s", **SMALL, probes=False, twins=False)
+    for file in (folder / "similarity").glob("*.json"):
+        file.write_text(
+            file.read_text()
+            .replace("cka:linear,biased", "novel:thing,k=3")
+            .replace("Linear CKA: tr", "Novel formula: tr")
+            .replace('"title": "Linear CKA", "family": "cka"', '"title": "New", "family": "new"')
+        )
+    whole = " ".join(text_of(write_report(folder)))
+    assert "New novel:thing,k=3 Novel formula: tr(K L)" in whole
+
+
+def test_too_few_groups_for_gaussians_are_said(tmp_path):
+    folder = make_study(tmp_path / "s", layers={"a": 4, "b": 5}, probes=False, twins=False)
+    file = folder / "similarity" / "a-b.json"
+    table = json.loads(file.read_text())
+    for key, level in {"value": -40.0, "low": -60.0, "high": -20.0, "p": 0.6}.items():
+        table["measures"][-1][key] = [[level] * 5] * 4
+    table["n_groups"] = 9
+    file.write_text(json.dumps(table))
+    whole = " ".join(text_of(write_report(folder)))
+    assert "No value is above 0: 9 groups are too few" in whole
 
 
 def test_nulls_and_hostile_text(tmp_path):
@@ -249,16 +292,19 @@ def test_nulls_and_hostile_text(tmp_path):
 def test_full_size(tmp_path):
     path = write_report(make_study(tmp_path / "s"))
     pages = text_of(path)
-    assert 9 <= len(pages) <= 14
-    assert len(list((tmp_path / "s" / "figures").glob("*.pdf"))) == 9
+    assert 12 <= len(pages) <= 20
+    assert len(list((tmp_path / "s" / "figures").glob("*.pdf"))) == 14
 
 
 @pytest.mark.slow
 def test_many_layers(tmp_path):
-    folder = make_study(tmp_path / "s", layers={"a": 25, "b": 72})
+    folder = make_study(tmp_path / "s", layers={"a": 25, "b": 72}, measures=28)
     path = write_report(folder)
     assert path.stat().st_size < 10_000_000
-    assert "Layers (72)" in " ".join(text_of(path))
+    whole = " ".join(text_of(path))
+    assert "Layers (72)" in whole
+    for measure in Study.read(folder).between("a", "b").measures.values():
+        assert squeezed(f"{measure.title} {measure.name}") in squeezed(whole)
 
 
 def test_web_addresses_only(tmp_path):

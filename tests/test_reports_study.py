@@ -36,7 +36,10 @@ def test_reads_everything(folder):
     study = Study.read(folder)
     assert list(study.models) == ["a", "b"]
     assert study.models["b"].layer_names[-1] == "final"
-    assert set(study.similarity) == {("a", "a"), ("a", "b"), ("a", "ref"), ("b", "b"), ("b", "ref")}
+    pairs = "a-a a-b a-ref b-b b-ref a0-ref b0-ref a-a0 b-b0"
+    assert set(study.similarity) == {tuple(pair.split("-")) for pair in pairs.split()}
+    assert list(study.twins) == ["a0", "b0"]
+    assert study.name_of("b0") == "model-b untrained"
     measure = study.between("a", "b").main()
     assert measure.name == "cka:linear,track-debiased"
     assert measure.value.shape == (4, 5)
@@ -86,7 +89,10 @@ def test_missing_folder_and_file(tmp_path, folder):
         ("study.json", '{"format": 1, "title": "x", "models": {}}', "no models"),
         ("study.json", '{"format": 1, "models": {"../x": {}}, "title": "x"}', "is no role"),
         ("similarity/a-b.json", "\udcff", "cannot be read"),
-        ("similarity/a-b.json", '{"format": 1, "x": "a"}', "layers_x"),
+        ("similarity/a-b.json", '{"format": 1, "x": "a"}', "this version reads 2"),
+        ("similarity/a-b.json", '{"format": 2, "x": "a"}', "layers_x"),
+        ("geometry/a.json", '{"format": 1, "x": "a", "layers": ["l"]}', "quantities"),
+        ("information/a.json", '{"format": 2}', "format 2"),
         ("probes/a.json", '{"format": 1}', "tasks"),
         ("probes/a.json", '{"format": 1, "tasks": [{"task": "t", "layers": []}]}', "is empty"),
         ("probes/a.json", "[" * 100_000, "not JSON"),
@@ -110,6 +116,58 @@ def test_damaged_files_are_named(folder, name, content, words):
         ("similarity/a-b.json", lambda v: v["measures"][0].update(low="x"), "not a matrix"),
         ("similarity/a-b.json", lambda v: v.update(layers_x=["q"] * 4), "names a layer twice"),
         ("similarity/a-b.json", lambda v: v["measures"][0].pop("measure"), "measures[0].measure"),
+        (
+            "similarity/a-b.json",
+            lambda v: v["measures"][1].pop("p"),
+            "measures[1].p is missing",
+        ),
+        (
+            "similarity/a-b.json",
+            lambda v: v["measures"][0]["p"][0].__setitem__(0, 1.5),
+            "outside 0 to 1",
+        ),
+        (
+            "similarity/a-b.json",
+            lambda v: v["measures"][0].update(larger_is_more_similar="yes"),
+            "neither true nor false",
+        ),
+        (
+            "similarity/a-b.json",
+            lambda v: v["measures"][0]["extra"].update(ceiling_x=[1.0]),
+            "measures[0].extra.ceiling_x is 1, the layers make it 4",
+        ),
+        (
+            "similarity/a-b.json",
+            lambda v: v["structure"]["path"][0].update(y=5),
+            "structure.path[0].y is no place among 5 layers",
+        ),
+        (
+            "similarity/a-b.json",
+            lambda v: v["structure"]["best_x"].pop(),
+            "structure.best_x has 3 entries for 4 layers",
+        ),
+        (
+            "similarity/a-a.json",
+            lambda v: v["structure"]["tree"][0].__setitem__(0, 9),
+            "structure.tree is no linkage",
+        ),
+        (
+            "similarity/a-a.json",
+            lambda v: v["structure"]["blocks"][0].update(stability=93),
+            "structure.blocks[0].stability is not between 0 and 1",
+        ),
+        (
+            "similarity/a-a.json",
+            lambda v: v["stability"]["shares"][0].update(deviation=0.1),
+            "stability.shares[0].deviation is not a mapping",
+        ),
+        (
+            "geometry/a.json",
+            lambda v: v["quantities"][0]["value"].pop(),
+            "quantities[0].value is 3, the layers make it 4",
+        ),
+        ("information/b.json", lambda v: v["labels"][1].pop("p"), "labels[1].p is missing"),
+        ("study.json", lambda v: v["twins"].update(c0={}), "'c0' is the twin of no model"),
         ("probes/a.json", lambda v: v["tasks"][0].update(selected="nope"), "not among the layers"),
         ("probes/a.json", lambda v: v["tasks"][0].update(chance="high"), "not a number"),
         ("probes/a.json", lambda v: v["tasks"][0]["layers"][0].update(splits=[]), "not a mapping"),
@@ -147,3 +205,57 @@ def test_a_reader_is_told_what_is_missing_and_what_rests_on_little(folder):
     text = "\n".join(tables.reservations(Study.read(folder)))
     assert "not probed: key (8 labelled rows in train; needs 20)" in text
     assert "clips that could not be used: 1" in text and "rests on 4 groups" in text
+
+
+def test_parts_that_are_optional_may_be_absent(tmp_path):
+    folder = make_study(
+        tmp_path / "s", layers={"a": 4}, geometry=False, information=False, twins=False
+    )
+    change(folder / "study.json", lambda v: v.pop("twins"))
+    change(folder / "similarity" / "a-a.json", lambda v: v.update(structure=None, stability=None))
+    study = Study.read(folder)
+    assert study.geometry == study.information == study.twins == {}
+    assert study.between("a", "a").structure is None
+
+
+def test_the_main_measure_is_no_distance_and_not_in_bits(folder):
+    path = folder / "similarity" / "a-b.json"
+    change(path, lambda v: v.update(measures=[v["measures"][-1]]))
+    assert Study.read(folder).between("a", "b").main() is None
+    change(
+        path,
+        lambda v: v["measures"][0].update(family="shape", unit="", larger_is_more_similar=False),
+    )
+    assert Study.read(folder).between("a", "b").main() is None
+
+
+def test_extra_numbers_turn_with_the_comparison(folder):
+    path = folder / "similarity" / "a-b.json"
+    change(
+        path,
+        lambda v: v["measures"][0]["extra"].update(
+            ceiling_y=[0.1] * 5, ceiling=[[float(j) for j in range(5)]] * 4
+        ),
+    )
+    study = Study.read(folder)
+    turned = study.between("b", "a").main()
+    assert turned.extra["ceiling_x"].shape == (5,)
+    assert turned.extra["ceiling_y"].shape == (4,)
+    assert turned.extra["ceiling"].shape == (5, 4)
+
+
+def test_the_record_says_what_fewer_tracks_and_draws_mean(folder):
+    study = Study.read(folder)
+    rows = dict(tables.steadiness(study))
+    assert set(rows) == {"model-a", "model-b", "model-a and model-b"}
+    assert "on 0.50 of the groups (160) cells move by 0.024 [0.020, 0.028]" in rows["model-a"]
+    assert "rank correlation 0.96" in rows["model-a"]
+    assert (
+        "at least 1/100 = 0.01" in dict(tables.smallest_p(study))["permutation of groups, 99 draws"]
+    )
+    change(
+        folder / "similarity" / "a-b.json",
+        lambda v: v["measures"][0].update(chance_by="permutation of groups, 9 draws"),
+    )
+    found = dict(tables.smallest_p(Study.read(folder)))["permutation of groups, 9 draws"]
+    assert "1/10 = 0.1, so no cell can be above chance" in found

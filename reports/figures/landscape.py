@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
 
 from reports import style
 from reports.figures.drawing import Drawing
@@ -132,6 +135,7 @@ def landscape(study: Study) -> Drawing | None:
     places, method, score = embed(joint.matrix)
     figure = style.canvas(4.1)
     axes = figure.add_subplot()
+    labels: list[tuple[bool, Annotation]] = []
     for role in dict.fromkeys(joint.roles):
         mine = np.array([r == role for r in joint.roles])
         points = places[mine]
@@ -149,7 +153,7 @@ def landscape(study: Study) -> Drawing | None:
         )
         names = [n for n, m in zip(joint.names, mine, strict=True) if m]
         for i in style.every_few(len(names), 9):
-            axes.annotate(
+            label = axes.annotate(
                 abridged(names[i], 14),
                 points[i],
                 xytext=(4, 3),
@@ -157,12 +161,14 @@ def landscape(study: Study) -> Drawing | None:
                 fontsize=7,
                 color=style.role_colour(role, text=True),
             )
+            labels.append((i not in (0, len(names) - 1), label))
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     axes.margins(0.09)
     axes.set_aspect("equal", adjustable="datalim")
     axes.legend(loc="upper left", frameon=False, bbox_to_anchor=(0, 1.06), ncols=2)
+    _thin(figure, [label for _, label in sorted(labels, key=lambda item: item[0])])
     caption = (
         f"Every layer as a point; near points are layers alike (distance 1 - {joint.measure}; "
         f"{method}). Lines follow the forward pass, marks grow with depth. Trustworthiness "
@@ -171,3 +177,15 @@ def landscape(study: Study) -> Drawing | None:
         "neighbourhoods, not lengths, and take numbers from the matrices."
     )
     return Drawing("landscape", figure, caption, "Map of all layers.")
+
+
+def _thin(figure: Figure, labels: list[Annotation]) -> None:
+    """Takes away labels that would lie on earlier ones; the ends of models come first."""
+    figure.draw_without_rendering()
+    kept: list[Bbox] = []
+    for label in labels:
+        box = label.get_window_extent()
+        if any(box.overlaps(other) for other in kept):
+            label.remove()
+        else:
+            kept.append(box)

@@ -9,7 +9,7 @@ from matplotlib.patches import FancyBboxPatch
 from reports import style
 from reports.figures.drawing import Drawing
 from reports.figures.specialisation import profile, standardised
-from reports.matching import excess, monotone_path
+from reports.structure import STABLE, Across
 from reports.study import Study
 from reports.words import abridged
 
@@ -60,7 +60,8 @@ def overview(study: Study) -> Drawing | None:
         )
     if joined:
         caption += (
-            " Lines: the matching of layers that keeps the order of depth; darker: more alike."
+            " Lines: the matching of layers that keeps the order of depth; darker: more alike; "
+            "dashed: in fewer than 80 % of resamples."
         )
     return Drawing("overview", figure, caption, "The models as columns of layers.")
 
@@ -127,15 +128,17 @@ def _lines(axes: Axes, study: Study, roles: list[str], places: np.ndarray) -> in
     measure = similarity.main() if similarity else None
     if measure is None:
         return 0
-    gain = excess(measure)
-    pairs = monotone_path(gain).pairs
-    for i, j in pairs:
+    structure = similarity.structure
+    pairs = structure.path if isinstance(structure, Across) else ()
+    for pair in pairs:
+        i, j = pair.x, pair.y
         strength = float(np.clip(measure.value[i, j], 0.0, 1.0))
         axes.plot(
             [places[0] + _BOX / 2, places[1] - _BOX / 2],
             [_height(i, len(similarity.layers_x)), _height(j, len(similarity.layers_y))],
             color=style.SEQUENTIAL(0.25 + 0.75 * strength),
             lw=0.5 + 1.3 * strength,
+            ls="-" if pair.stability >= STABLE else (0, (3, 2)),
             solid_capstyle="butt",
             zorder=0,
         )

@@ -5,105 +5,118 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from reports import style
+from reports.figures import keys
+from reports.figures.cells import hatched
 from reports.figures.drawing import Drawing
-from reports.numbers import percent
-from reports.results import Measure
+from reports.numbers import number, percent
+from reports.results import Measure, Similarity
 from reports.study import Study
-from reports.words import abridged
 
 
 def resemblance(study: Study) -> Drawing | None:
-    """One panel a reference, one curve a model, on relative depth."""
-    tables = {}
-    for role in study.models:
+    """One panel a reference, one curve a model and one its untrained twin, on relative depth."""
+    tables: dict[str, tuple[Similarity, Measure]] = {}
+    for role in (*(f"{r}0" for r in study.models), *study.models):
         found = study.between(role, "ref")
         measure = found.main() if found else None
-        if measure is not None:
+        if measure is not None and np.isfinite(measure.value).any():
             tables[role] = (found, measure)
-    if not tables:
+    trained = [role for role in tables if not style.is_twin(role)]
+    if not trained:
         return None
-    references = next(iter(tables.values()))[0].layers_y
+    references = tables[trained[0]][0].layers_y
+    ceilings = {role: _ceiling(study, role) for role in trained}
     across = min(3, len(references))
-    down = math.ceil(len(references) / across)
-    figure = style.canvas(1.48 * down + 0.25)
-    grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
+    figure = style.canvas(1.46 * math.ceil(len(references) / across) + 0.45)
+    panels = keys.grid(figure, len(references), across, sharex=True, sharey=True)
     top = 0.05
-    for axes, name in zip(grid.flat, references, strict=False):
+    for place, (axes, name) in enumerate(zip(panels, references, strict=True)):
         axes.set_title(name[:32], loc="left")
-        ends = []
         for role, (found, measure) in tables.items():
             if name not in found.layers_y:
                 continue
             column = found.layers_y.index(name)
-            ends.append((role, _curve(axes, role, measure, column)))
+            table = np.stack([m[:, column] for m in (measure.value, measure.low, measure.high)], 1)
+            keys.curve(axes, role, table)
             # a few groups have values and no intervals
-            drawn = np.concatenate([measure.high[:, column], measure.value[:, column], [0.0]])
-            top = max(top, float(np.nanmax(drawn)))
-        direct_labels(axes, study, ends)
-    for axes in list(grid.flat)[len(references) :]:
-        axes.set_visible(False)
-    grid[0, 0].set_ylim(-0.04 * top, min(top * 1.08, 1.05))
-    grid[0, 0].set_xlim(-0.03, 1.03)
-    for axes in grid.flat:
-        axes.set_xticks([0, 0.5, 1], ["first", "", "last"])
-    for axes in list(grid.flat)[len(references) - across : len(references)]:
-        axes.tick_params(labelbottom=True)
-        axes.set_xlabel("relative depth")
-    _, measure = next(iter(tables.values()))
-    for row in grid:
-        row[0].set_ylabel(measure.title[:28])
+            part = table[:, 0] if style.is_twin(role) else table.ravel()
+            top = max(top, float(np.nanmax(np.append(part, 0.0))))
+            level = measure.chance_high[:, column]
+            if role in trained and np.isfinite(level).any():
+                depth = np.linspace(0.0, 1.0, len(level)) if len(level) > 1 else [0.5]
+                axes.plot(depth, level, **keys.CHANCE)
+        keys.depth_axis(axes, named=place + across >= len(references))
+    drawn = _draw_ceilings(panels, ceilings, top)
+    if drawn:
+        top = max(top, max(float(np.nanmax(c)) for c in ceilings.values() if c is not None))
+    panels[0].set_ylim(-0.04 * top, min(top * 1.08, 1.05))
+    measure = tables[trained[0]][1]
+    for axes in panels[::across]:
+        axes.set_ylabel(measure.title[:28])
+    handles = keys.lines(study, sorted(tables, key=style.is_twin))
+    handles.append(Line2D([], [], **keys.CHANCE, label="level of chance"))
+    if drawn:
+        handles.append(Line2D([], [], color=style.INK, ls=keys.DOTS, lw=0.9, label="ceiling"))
+    keys.above(figure, handles)
     caption = (
         f"Similarity of each layer to what is not a network ({measure.name}), over depth from the "
         f"first layer to the last. Bands: {percent(measure.interval)} intervals over groups; grey "
-        "dashes: what chance exceeds in 5 % of cases. A layer that rides high on chroma carries "
-        "its "
-        "large directions the way chroma does; it may still know what it does not resemble."
+        "dashes: what chance exceeds in 5 % of cases."
+    )
+    if len(tables) > len(trained):
+        caption += (
+            " Dashed: the same network without training; what it resembles as well is owed to its "
+            "input and form, not to learning."
+        )
+    caption += _told(study, ceilings, drawn=drawn)
+    caption += (
+        " A layer that rides high on chroma carries its large directions the way chroma does; it "
+        f"may still know what it does not resemble. Of all cells, {_share(tables, trained)} are "
+        f"above chance. {hatched(measure).replace('Hatched', 'Not above it')}"
     )
     return Drawing("resemblance", figure, caption, "Similarity to references over depth.")
 
 
-def _curve(axes: Axes, role: str, measure: Measure, column: int) -> np.ndarray:
-    """Draws one curve; returns its points [layers, 2]."""
-    depth = np.linspace(0.0, 1.0, len(measure.value))
-    colour = style.role_colour(role)
-    value = measure.value[:, column]
-    axes.fill_between(
-        depth, measure.low[:, column], measure.high[:, column], color=colour, alpha=0.22, lw=0
+def _share(tables: dict[str, tuple[Similarity, Measure]], roles: list[str]) -> str:
+    above = np.concatenate([tables[r][1].above_chance.ravel() for r in roles])
+    return percent(float(above.mean()))
+
+
+def _ceiling(study: Study, role: str) -> np.ndarray | None:
+    """[layers] the main measure between random halves of a layer's own units."""
+    for other in ("ref", role):
+        found = study.between(role, other)
+        ceiling = found.extra("ceiling_x") if found else None
+        if ceiling is not None and np.isfinite(ceiling).any():
+            return ceiling
+    return None
+
+
+def _draw_ceilings(panels: list, ceilings: dict[str, np.ndarray | None], top: float) -> bool:
+    """Draws them unless they are so high that the curves would be flattened."""
+    known = {role: c for role, c in ceilings.items() if c is not None}
+    if not known or max(float(np.nanmax(c)) for c in known.values()) > 1.8 * top:
+        return False
+    for axes in panels:
+        for role, ceiling in known.items():
+            depth = np.linspace(0.0, 1.0, len(ceiling))
+            axes.plot(depth, ceiling, color=style.role_colour(role), ls=keys.DOTS, lw=0.9)
+    return True
+
+
+def _told(study: Study, ceilings: dict[str, np.ndarray | None], *, drawn: bool) -> str:
+    parts = [
+        f"{study.name_of(role)} {number(float(np.nanmin(c)))} to {number(float(np.nanmax(c)))}"
+        for role, c in ceilings.items()
+        if c is not None
+    ]
+    if not parts:
+        return ""
+    where = "Dotted" if drawn else "Above the scale"
+    return (
+        f" {where}: ceiling, the same measure between random halves of a layer's own units "
+        f"({'; '.join(parts)})."
     )
-    marker = style.MARKERS.get(role, "o") if len(depth) <= 30 else None
-    axes.plot(depth, value, color=colour, marker=marker, ms=2.4, lw=1.2)
-    chance = measure.chance_high[:, column]
-    if np.isfinite(chance).any():
-        axes.plot(depth, chance, color=style.GREY, ls=(0, (4, 3)), lw=0.7)
-    return np.stack([depth, value], axis=1)
-
-
-def direct_labels(axes: Axes, study: Study, curves: list[tuple[str, np.ndarray]]) -> None:
-    """Names each curve on the curve: where it is farthest from the others."""
-    for role, points in curves:
-        usable = points[np.isfinite(points[:, 1])]
-        if not len(usable):
-            continue
-        gaps = []
-        for depth, value in usable:
-            rest = [np.interp(depth, p[:, 0], p[:, 1]) for r, p in curves if r != role]
-            gaps.append(min((value - r for r in rest), key=abs, default=1.0))
-        inner = np.where((usable[:, 0] >= 0.1) & (usable[:, 0] <= 0.9), np.abs(gaps), -1.0)
-        spot = int(np.argmax(inner))
-        above = gaps[spot] >= 0
-        name = study.name_of(role)
-        depth, value = usable[spot]
-        axes.annotate(
-            abridged(name, 14),
-            (depth, value),
-            xytext=(0, 6 if above else -6),
-            textcoords="offset points",
-            ha="left" if depth < 0.35 else "right" if depth > 0.65 else "center",
-            va="bottom" if above else "top",
-            fontsize=7,
-            color=style.role_colour(role, text=True),
-            annotation_clip=False,
-        )

@@ -1,0 +1,94 @@
+"""Matrices of layers on axes: hatching by p, ticks of small panels, and the words for both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
+
+from reports import style
+from reports.numbers import count
+from reports.results import Measure
+from reports.words import abridged
+
+
+def hatch(axes: Axes, known: np.ndarray, above: np.ndarray) -> None:
+    """Hatches what is not above chance; says nothing where that is not known.
+
+    Parameters
+    ----------
+    known, above : [rows, columns] bool.
+    """
+    rows, columns = known.shape
+    cells = np.argwhere(known & ~above)
+    if len(cells):
+        corners = np.array([(-0.5, -0.5), (-0.5, 0.5), (0.5, 0.5), (0.5, -0.5)])
+        axes.add_collection(
+            PolyCollection(
+                cells[:, None, ::-1] + corners,
+                facecolors="none",
+                edgecolors="#9a9a9a",
+                linewidths=0,
+                hatch="////",
+            ),
+            autolim=False,
+        )
+    axes.set_xlim(-0.5, columns - 0.5)
+    axes.set_ylim(-0.5, rows - 0.5)
+
+
+def hatch_measure(axes: Axes, measure: Measure) -> None:
+    hatch(axes, np.isfinite(measure.p), measure.above_chance)
+
+
+def hatched(measure: Measure) -> str:
+    """`Hatched: p > 0.05, corrected for all 325 cells (permutation of groups, 99 draws).`"""
+    cells = int(np.isfinite(measure.p).sum())
+    if not cells:
+        return "No cell is hatched: chance is not known."
+    by = measure.chance_by or "how chance was found is not stated"
+    return (
+        f"Hatched: p > {1.0 - measure.interval:.2g}, corrected for all {count(cells)} cells ({by})."
+    )
+
+
+def unbounded(measure: Measure) -> str:
+    """A word on values outside 0 to 1, where a measure can have them."""
+    low, high = measure.bounds
+    if measure.unit or (low >= 0.0 and high <= 1.0):
+        return ""
+    return (
+        " Estimates without bias pass 1 or fall below 0 by noise; they are not cut off, the "
+        "colours are."
+    )
+
+
+def width_of(text: str, size: float) -> float:
+    """Inches that a text takes in the report's face."""
+    face = FontProperties(family=style.FACES)
+    return float(TextPath((0, 0), text or " ", size=size, prop=face).get_extents().x1) / 72.0
+
+
+def fitted(text: str, inches: float, size: float, smallest: float = 6.0) -> tuple[str, float]:
+    """A text and a size at which it fits: smaller first, then shorter."""
+    wide = width_of(text, size)
+    if wide > inches:
+        size = max(smallest, size * inches / wide)
+    while len(text) > 4 and width_of(text, size) > inches:
+        text = abridged(text, len(text) - 1)
+    return text, size
+
+
+def small_ticks(axes: Axes, names: Sequence[str], axis: str, inches: float) -> None:
+    """First, last and a few layers between, in 6 points."""
+    most = max(2, int(inches / 0.13))
+    style.label_layers(axes, names, axis, most=min(most, 8), limit=13)
+    axes.tick_params(axis=axis, labelsize=6.0, pad=1.5, length=2)
+
+
+def bare(axes: Axes, axis: str) -> None:
+    (axes.set_xticks if axis == "x" else axes.set_yticks)([])

@@ -1,0 +1,234 @@
+"""Every other measure between two models, small, on the one scale that calibration gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reports import style
+from reports.figures.cells import bare, fitted, hatch_measure, small_ticks
+from reports.figures.cross import main_and_others
+from reports.figures.drawing import Drawing
+from reports.results import Measure, Similarity
+from reports.study import Study
+from reports.words import abridged
+
+ACROSS = 4
+# inches
+_LEFT, _GAP = 0.88, 0.11
+_SIDE = (style.WIDTH - _LEFT - (ACROSS - 1) * _GAP) / ACROSS
+_HEAD, _FAMILY, _FEET, _TOP, _MOST = 0.31, 0.38, 0.58, 0.42, 8.6
+
+# What equal layers, a score of 1, are equal up to.
+FAMILIES = {
+    "cka": (
+        "Kernel alignment",
+        "1: the same up to rotation and one scale; directions of large variance count most",
+    ),
+    "cca": (
+        "Canonical correlations",
+        "1: the same up to any invertible linear map of the components that were kept",
+    ),
+    "shape": (
+        "Alignment of shapes",
+        "1: one layer maps onto the other by the map that the measure allows; distances and "
+        "predictions",
+    ),
+    "relations": (
+        "Relations between clips",
+        "1: the same clips are near and far from each other, whatever the axes",
+    ),
+    "information": (
+        "Information",
+        "1: one layer tells all of the other; bits, drawn as the correlation that would share them",
+    ),
+}
+
+
+@dataclass
+class _Row:
+    """Up to four panels of one family."""
+
+    family: str
+    measures: list[Measure]
+    first: bool
+
+
+def multiples(study: Study, x: str, y: str) -> list[Drawing]:
+    """Small matrices of calibrated scores, grouped by family, over as many pages as they need."""
+    similarity = study.between(x, y)
+    others = main_and_others(similarity)[1] if similarity else []
+    if not others:
+        return []
+    side = float(np.clip(_SIDE * len(similarity.layers_x) / len(similarity.layers_y), 0.95, 1.25))
+    pages = _pages(_rows(others), side)
+    return [
+        _page(study, similarity, rows, side, number, len(pages))
+        for number, rows in enumerate(pages, 1)
+    ]
+
+
+def _rows(measures: list[Measure]) -> list[_Row]:
+    """Families in the order of `FAMILIES`, unknown ones last; rows of even length."""
+    names = [f for f in FAMILIES if any(m.family == f for m in measures)]
+    names += list(dict.fromkeys(m.family for m in measures if m.family not in FAMILIES))
+    rows = []
+    for family in names:
+        mine = [m for m in measures if m.family == family]
+        for start in range(0, len(mine), ACROSS):
+            rows.append(_Row(family, mine[start : start + ACROSS], start == 0))
+    return rows
+
+
+def _pages(rows: list[_Row], side: float) -> list[list[_Row]]:
+    """Rows dealt to as few pages as hold them, about equally full."""
+    fewest = len(_deal(rows, side, _MOST))
+    limits = np.linspace(_TOP, _MOST, 60)
+    full = next(limit for limit in limits if len(_deal(rows, side, float(limit))) <= fewest)
+    return _deal(rows, side, float(full))
+
+
+def _deal(rows: list[_Row], side: float, most: float) -> list[list[_Row]]:
+    pages: list[list[_Row]] = [[]]
+    for row in rows:
+        if pages[-1] and _height([*pages[-1], row], side) > most:
+            pages.append([])
+        pages[-1].append(row)
+    return pages
+
+
+def _height(rows: list[_Row], side: float) -> float:
+    families = len({row.family for row in rows})
+    return _TOP + len(rows) * (_HEAD + side) + families * (_FAMILY + _FEET)
+
+
+def _page(
+    study: Study, similarity: Similarity, rows: list[_Row], side: float, number: int, pages: int
+) -> Drawing:
+    height = _height(rows, side)
+    figure = Figure(figsize=(style.WIDTH, height))
+    image = None
+    top = _TOP
+    for place, row in enumerate(rows):
+        if not place or rows[place - 1].family != row.family:
+            _family(figure, row, top, height)
+            top += _FAMILY
+        last = place + 1 == len(rows) or rows[place + 1].family != row.family
+        below = 0 if last else len(rows[place + 1].measures)
+        for column, measure in enumerate(row.measures):
+            left = _LEFT + column * (_SIDE + _GAP)
+            axes = _axes(figure, left, top + _HEAD, _SIDE, side)
+            image = _panel(axes, measure) or image
+            if column:
+                bare(axes, "y")
+            else:
+                small_ticks(axes, similarity.layers_x, "y", side)
+            if column >= below:
+                small_ticks(axes, similarity.layers_y, "x", _SIDE)
+            else:
+                bare(axes, "x")
+        top += _HEAD + side + (_FEET if last else 0.0)
+    _scale(figure, image)
+    rows_name, columns_name = study.name_of(similarity.x), study.name_of(similarity.y)
+    _who(figure, similarity, (rows_name, columns_name), height)
+    caption = _caption(similarity, [m for r in rows for m in r.measures], number, pages)
+    name = f"measures-{number}"
+    return Drawing(name, figure, caption, "Small heat maps of the other measures.")
+
+
+def _axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Axes by inches from the top left corner."""
+    full_width, full_height = figure.get_size_inches()
+    return figure.add_axes(
+        (
+            left / full_width,
+            1.0 - (top + height) / full_height,
+            width / full_width,
+            height / full_height,
+        )
+    )
+
+
+def _family(figure: Figure, row: _Row, top: float, height: float) -> None:
+    title, aid = FAMILIES.get(row.family, (row.family.capitalize() or "Other", ""))
+    title += "" if row.first else " (continued)"
+    at = 1.0 - (top + 0.10) / height
+    figure.text(0.0, at, title, fontsize=9.0, va="top", weight="bold")
+    figure.text(0.0, at - 0.155 / height, aid, fontsize=7.2, va="top", color=style.GREY)
+
+
+def _panel(axes: Axes, measure: Measure):
+    axes.spines[:].set_visible(False)
+    title, size = fitted(measure.title, _SIDE, 7.8)
+    axes.text(0.0, 1.0, title, fontsize=size, transform=axes.transAxes, va="bottom").set_position(
+        (0.0, 1.0 + 0.155 / (axes.bbox.height / axes.figure.dpi))
+    )
+    above, known = int(measure.above_chance.sum()), int(np.isfinite(measure.p).sum())
+    kind = "" if measure.larger_is_more_similar else "distance; "
+    told = f"{kind}{above} of {known} above chance" if known else f"{kind}chance not known"
+    axes.text(
+        0.0, 1.0 + 0.04 / (axes.bbox.height / axes.figure.dpi), told,
+        fontsize=5.9, color=style.GREY, transform=axes.transAxes, va="bottom",
+    )  # fmt: skip
+    if not np.isfinite(measure.score).any():
+        rows, columns = measure.score.shape
+        axes.set_xlim(-0.5, columns - 0.5)
+        axes.set_ylim(-0.5, rows - 0.5)
+        axes.text(
+            0.5, 0.5, "not calibrated", fontsize=6.5, color=style.GREY,
+            transform=axes.transAxes, ha="center", va="center",
+        )  # fmt: skip
+        return None
+    image = axes.imshow(
+        measure.score, cmap=style.SEQUENTIAL, vmin=0, vmax=1, origin="lower", aspect="auto"
+    )
+    hatch_measure(axes, measure)
+    return image
+
+
+def _scale(figure: Figure, image) -> None:
+    if image is None:
+        return
+    axes = _axes(figure, style.WIDTH - 2.0, 0.05, 2.0, 0.085)
+    bar = figure.colorbar(image, cax=axes, orientation="horizontal", ticks=[0, 0.5, 1])
+    bar.outline.set_linewidth(0.4)
+    bar.ax.set_xticklabels(["0 = level of chance", "", "1 = equal"], fontsize=6.5)
+    for label, side in zip(bar.ax.get_xticklabels(), ("left", "center", "right"), strict=True):
+        label.set_horizontalalignment(side)
+    bar.ax.tick_params(length=2, pad=1.5)
+
+
+def _who(figure: Figure, similarity: Similarity, names: tuple[str, str], height: float) -> None:
+    at = 1.0 - 0.04 / height
+    for (word, role), name, down in zip(
+        (("Rows", similarity.x), ("Columns", similarity.y)), names, (0.0, 0.15), strict=True
+    ):
+        figure.text(
+            0.0, at - down / height, f"{word}: {abridged(name, 60)}", fontsize=7.8,
+            color=style.role_colour(role, text=True), va="top",
+        )  # fmt: skip
+
+
+def _caption(similarity: Similarity, measures: list[Measure], number: int, pages: int) -> str:
+    part = f" (part {number} of {pages})" if pages > 1 else ""
+    if number > 1:
+        return f"The same layers by other measures{part}; scale and hatching as in part 1."
+    cells = len(similarity.layers_x) * len(similarity.layers_y)
+    level = 1.0 - measures[0].interval
+    text = (
+        f"The same layers by all other measures{part}, each as its calibrated score, so that "
+        "similarities, distances and bits are on one scale: 0 is what chance passes in 5 % of "
+        "cases or less than that, 1 is what equal layers have. Hatched: p > "
+        f"{level:.2g}, corrected for all {cells} cells of a panel. A pattern that only one "
+        "measure shows deserves doubt. Raw values with intervals are in "
+        f"similarity/{similarity.x}-{similarity.y}.csv; what each measure computes is told under "
+        "“How were the numbers made?”."
+    )
+    empty = [m.title for m in similarity.measures.values() if not np.isfinite(m.value).any()]
+    if empty:
+        more = f" and {len(empty) - 6} more" if len(empty) > 6 else ""
+        text += f" Without any value, for the reasons in the notes: {', '.join(empty[:6])}{more}."
+    return text
