@@ -10,7 +10,8 @@ import numpy as np
 from rsa.gram import inner, without_each
 from rsa.grouping import Grouping
 from rsa.hsic import KINDS, Counts, hsic
-from rsa.joint import Joint, principal_components
+from rsa.joint import Joint
+from rsa.leading import leading
 from rsa.moments import moments
 from rsa.rowsums import RowSums, row_sums
 
@@ -24,8 +25,6 @@ NULL_SHARE = 0.99
 BUDGET = 1e12
 # permutations computed side by side
 TOGETHER = 4
-# rows from which components are taken, and permuted, where layers do not fit in memory
-THINNED = 4096
 
 
 def linear_hsic(joint: Joint, without: int = 0) -> dict[str, np.ndarray]:
@@ -44,7 +43,7 @@ def linear_hsic(joint: Joint, without: int = 0) -> dict[str, np.ndarray]:
     gram, features = costs(joint.rows, joint.widths, pairs, grouping)
     by_gram = gram <= features and not joint.huge
     dtype = np.float64 if min(gram, features) <= SMALL else np.float32
-    layers = joint.layers([leading(joint, i, without) for i in range(len(joint))], dtype)
+    layers = joint.layers(without_leading(joint, without), dtype)
     layers = layers if joint.huge else layers.load()
     if by_gram:
         products = gram_products(layers.kept, grouping, blocks, joint.device)
@@ -96,30 +95,11 @@ def estimates(
     return out
 
 
-def leading(joint: Joint, index: int, count: int) -> np.ndarray | None:
-    """[count, width] orthonormal directions of the leading principal components; None for none.
-
-    From the thinned rows where the layers do not fit in memory.
-    """
-    if count == 0 or joint.constant[index]:
-        return None
-    loadings = components(joint, index)[1][:count]
-    return loadings / np.sqrt((loadings**2).sum(axis=1, keepdims=True))
-
-
-def components(joint: Joint, index: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cumulative share of the variance, and loadings, of a layer's principal components."""
-    if not joint.huge:
-        basis = joint.basis(index)
-        return basis.share, basis.loadings
-
-    def make() -> tuple:
-        fewer = joint.thinned(THINNED)
-        x = fewer.layers([None] * len(fewer), np.float64).rows(index, 0, fewer.rows)
-        basis = principal_components(x - x.mean(axis=0), 0.0, 8)
-        return basis.share, basis.loadings
-
-    return joint.shared(("leading", index), make)
+def without_leading(joint: Joint, count: int) -> list[np.ndarray | None]:
+    """[count, width] directions that are taken out of each layer; None where nothing is."""
+    if count == 0:
+        return [None] * len(joint)
+    return [None if found is None else found.directions[:count] for found in leading(joint, count)]
 
 
 @dataclass(frozen=True)
@@ -159,19 +139,20 @@ def drawn_hsic(joint: Joint, without: int = 0) -> dict[str, np.ndarray]:
             drawn = values[0].reshape(len(joint), len(some), len(joint))
             out[kind][start : start + len(some)] = drawn.transpose(1, 0, 2)
     left_in = np.array([np.vdot(z, z) for z in layers], dtype=np.float64)
-    traces = np.array([_trace(joint, i, without) for i in range(len(joint))])
+    traces = layer_traces(joint, without)
     lost = np.outer(traces, traces) - np.outer(left_in, left_in)
     out["biased"] += lost / (joint.rows - 1) ** 3
     return out
 
 
-def _trace(joint: Joint, index: int, without: int) -> float:
-    """Sum of squares of a standardised layer without its leading components."""
-    if joint.constant[index]:
-        return 0.0
-    share = components(joint, index)[0]
-    gone = share[min(without, len(share)) - 1] if without else 0.0
-    return joint.rows * joint.widths[index] * (1 - gone)
+def layer_traces(joint: Joint, without: int) -> np.ndarray:
+    """[layers] sum of squares of each standardised layer without its leading components."""
+    gone = np.where(joint.constant, 1.0, 0.0)
+    if without:
+        for i in np.flatnonzero(~joint.constant):
+            share = leading(joint, without)[i].share
+            gone[i] = share[min(without, len(share)) - 1]
+    return joint.rows * joint.widths * (1 - gone)
 
 
 def _reduced(joint: Joint, index: int, without: int) -> np.ndarray:

@@ -9,7 +9,8 @@ import numpy as np
 from rsa.errors import RsaError
 from rsa.inference import jackknife
 from rsa.joint import Joint
-from rsa.linear import THINNED, components, drawn_hsic, leading, linear_hsic
+from rsa.leading import THINNED, leading
+from rsa.linear import drawn_hsic, layer_traces, linear_hsic, without_leading
 from rsa.measure import Measure, Null, Table, constant_note
 from rsa.permutation import invariants, moments, tail
 from rsa.threads import spread
@@ -51,15 +52,16 @@ class LinearCKA(Measure):
         inferred = joint.draws > 0 or joint.grouping.blocks > 1
         extra = {"first_share": _first_share(joint)} if inferred else {}
         null = self._null(joint, scale[0])
-        return Table(values[0], low, high, null, extra, self._notes(joint, own[0], empty))
+        notes = self._notes(joint, own[0], empty)
+        left_out = values[1:] if len(values) > 2 else None
+        return Table(values[0], low, high, null, extra, notes, left_out)
 
     def _empty(self, joint: Joint) -> np.ndarray:
         """[layers] bool: nothing is left without the components."""
         if not self.components:
             return joint.constant
-        counts = [0 if flat else len(components(joint, i)[0])
-                  for i, flat in enumerate(joint.constant)]  # fmt: skip
-        return np.array(counts) <= self.components
+        found = leading(joint, self.components)
+        return np.array([one is None or one.spans(self.components) for one in found])
 
     def _notes(self, joint: Joint, own: np.ndarray, empty: np.ndarray) -> list:
         notes = constant_note(joint)
@@ -71,7 +73,7 @@ class LinearCKA(Measure):
                 text += f"; they are those of {THINNED} rows"
             notes.append((frozenset(), text))
         for i in np.flatnonzero(empty & ~joint.constant):
-            text = f"{joint.name(i)} has no more than {self.components} components: nothing is left"
+            text = f"nothing is left of {joint.name(i)} without {self.components} components"
             notes.append((frozenset([int(i)]), text))
         if self.kind == "track-debiased" and joint.grouping.groups < 4:
             text = f"{joint.grouping.groups} groups are too few: 4 are needed"
@@ -117,7 +119,7 @@ class LinearCKA(Measure):
         if self.kind == "biased":
             form, factor = "biased", (n - 1) ** 2
             # root of the participation ratio (tr K)^2 / |K|^2
-            root = self._traces(joint) / (scale * (n - 1))
+            root = layer_traces(joint, self.components) / (scale * (n - 1))
             mean = np.outer(root, root) / (n - 1)
         if joint.draws == 0:
             return Null("mean in closed form", mean=mean)
@@ -132,17 +134,10 @@ class LinearCKA(Measure):
         by = "permutations of rows: mean, variance and skewness in closed form, Pearson III tail"
         return Null(by, mean=mean, level=mean + level * spreads, p=p)
 
-    def _traces(self, joint: Joint) -> np.ndarray:
-        """[layers] sum of squares of each layer: rows x width but for what is taken out."""
-        gone = np.zeros(len(joint))
-        if self.components:
-            for i in np.flatnonzero(~self._empty(joint)):
-                gone[i] = components(joint, i)[0][self.components - 1]
-        return joint.rows * joint.widths * (1 - gone)
-
     def _invariants(self, joint: Joint) -> list:
-        without = [leading(joint, i, self.components) for i in range(len(joint))]
-        layers = joint.layers(without, np.float32 if joint.rows > 500 else np.float64)
+        layers = joint.layers(
+            without_leading(joint, self.components), np.float32 if joint.rows > 500 else np.float64
+        )
         empty = self._empty(joint)
 
         def one(index: int):
@@ -153,9 +148,7 @@ class LinearCKA(Measure):
 
 def _first_share(joint: Joint) -> np.ndarray:
     """[layers] share of the variance that the first principal component holds."""
-    return np.array(
-        [np.nan if flat else components(joint, i)[0][0] for i, flat in enumerate(joint.constant)]
-    )
+    return np.array([np.nan if one is None else one.share[0] for one in leading(joint)])
 
 
 _PAIRS = {

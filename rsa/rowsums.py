@@ -15,6 +15,7 @@ import numpy as np
 from rsa.grouping import Grouping
 from rsa.hsic import KINDS, Sums
 from rsa.streaming import stretches
+from rsa.threads import spread
 
 # rows of a stretch; groups of more than LARGE rows get tiles of that size of their own
 STRETCH, LARGE = 1024, 256
@@ -120,7 +121,7 @@ class Side:
         self.layers, self.grouping = layers, grouping
         count = grouping.blocks if blocks else 1
         self.total = {k: np.zeros((1 + count, len(layers))) for k in KINDS}
-        self._shares = [_shares(layers, i, grouping, blocks) for i in range(len(layers))]
+        self._shares = spread(lambda i: _shares(layers, i, grouping, blocks), range(len(layers)))
 
     def visit(self, block: int, group: int, until: int) -> None:
         """Reads rows of whole groups of one block.
@@ -136,18 +137,23 @@ class Side:
         biased = np.empty((places, len(self.layers), stop - start))
         diagonal = np.empty((len(self.layers), stop - start))
         own = diagonal if grouping.single else np.empty_like(diagonal)
-        self._small: dict[int, list] = {int(m): [] for m in np.unique(sizes) if m <= LARGE}
-        for i in range(len(self.layers)):
+        small = [int(m) for m in np.unique(sizes) if m <= LARGE]
+
+        def one(i: int) -> list[np.ndarray]:
             x = self.layers.rows(i, start, stop)
             biased[:, i] = self._shares[i].astype(x.dtype) @ x.T
             diagonal[i] = np.einsum("ij,ij->i", x, x)
-            if not grouping.single:
-                s = np.repeat(np.add.reduceat(x, starts, axis=0), sizes, axis=0)
-                own[i] = np.einsum("ij,ij->i", x, s)
-                for m, tiles in self._small.items():
-                    rows = starts[sizes == m, None] + np.arange(m)
-                    some = x[rows]
-                    tiles.append((some @ some.transpose(0, 2, 1)).reshape(-1))
+            if grouping.single:
+                return []
+            s = np.repeat(np.add.reduceat(x, starts, axis=0), sizes, axis=0)
+            own[i] = np.einsum("ij,ij->i", x, s)
+            tiles = []
+            for m in small:
+                some = x[starts[sizes == m, None] + np.arange(m)]
+                tiles.append((some @ some.transpose(0, 2, 1)).reshape(-1))
+            return tiles
+
+        self._small = spread(one, range(len(self.layers)))
         track = biased - own
         # rows of a block that is left out count for nothing
         biased[1 + block] = track[1 + block] = 0.0
@@ -163,7 +169,7 @@ class Side:
 
     def kernels(self, group: int, until: int) -> Iterator[np.ndarray]:
         """[layers, pairs] K_ij of the pairs of rows of one group, in pieces; after `visit`."""
-        for tiles in self._small.values():
+        for tiles in zip(*self._small, strict=True):
             yield np.stack(tiles)
         for large in np.flatnonzero(self.grouping.sizes[group:until] > LARGE) + group:
             start, stop = self.grouping.starts[large : large + 2]
