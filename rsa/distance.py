@@ -8,7 +8,7 @@ import numpy as np
 
 from rsa.joint import Joint
 from rsa.kernels import ROTATIONS
-from rsa.relations import PairwiseMeasure, Pairs, Relation, squared_distances, unit
+from rsa.relations import Pairs, PairwiseMeasure, Relation, squared_distances, unit
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,15 +9,14 @@ import numpy as np
 from rsa.errors import RsaError
 from rsa.joint import Joint
 from rsa.measure import Table
-from rsa.relations import NOTHING, PairwiseMeasure, Pairs, Relation, squared_distances, unit
+from rsa.relations import Pairs, PairwiseMeasure, Relation, rows_of, squared_distances, unit
 
+NO_WIDTH = "has the same values in most of its rows: no kernel width"
 ROTATIONS = frozenset({"translation", "isotropic scaling", "permutation", "orthogonal"})
 
 
-def gaussian_kernel(
-    joint: Joint, index: int, pairs: Pairs, fraction: float
-) -> tuple[np.ndarray, float] | None:
-    """[rows, rows] exp(-d^2 / (2 sigma^2)), and the median kernel value of the pairs that count.
+def gaussian_kernel(joint: Joint, index: int, pairs: Pairs, fraction: float) -> np.ndarray | None:
+    """[rows, rows] exp(-d^2 / (2 sigma^2)).
 
     sigma^2 is fraction^2 times the median squared distance of these pairs; None where that is 0.
     """
@@ -26,7 +25,7 @@ def gaussian_kernel(
     if not middle > 0:
         return None
     kernel = distances * (-0.5 / (fraction**2 * middle))
-    return np.exp(kernel, out=kernel), float(np.exp(-0.5 / fraction**2))
+    return np.exp(kernel, out=kernel)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +44,12 @@ class GaussianCKA(PairwiseMeasure):
             raise RsaError(f"measure {self.name!r}: sigma is above 0 and at most 1000")
 
     def relation(self, joint: Joint, index: int, pairs: Pairs) -> Relation:
-        found = gaussian_kernel(joint, index, pairs, self.fraction)
-        if found is None:
-            return Relation(None, why="has the same values in most of its rows: no kernel width")
-        kernel, middle = found
-        kernel -= 1
-        raw = float(np.linalg.norm(kernel[pairs.allowed]))
-        return unit(pairs.centred(kernel), raw, median_kernel=middle)
+        kernel = gaussian_kernel(joint, index, pairs, self.fraction)
+        if kernel is None:
+            return Relation(None, why=NO_WIDTH)
+        counted = kernel.ravel()[pairs.upper]
+        raw = float(np.linalg.norm(1 - counted))
+        return unit(pairs.centred(kernel - 1), raw, mean_kernel=float(counted.mean()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +67,8 @@ class DeconfoundedCKA(PairwiseMeasure):
     def relation(self, joint: Joint, index: int, pairs: Pairs) -> Relation:
         if joint.confound is None:
             return Relation(None)
-        gram = joint.layer(index) @ joint.layer(index).T
+        x = rows_of(joint, index)
+        gram = x @ x.T
         return unit(pairs.centred(gram), float(np.linalg.norm(gram[pairs.allowed])))
 
     def prepared(self, joint: Joint, entries: np.ndarray, missing: dict[int, str]) -> None:

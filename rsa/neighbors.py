@@ -9,7 +9,7 @@ import numpy as np
 from rsa.errors import RsaError
 from rsa.joint import Joint
 from rsa.kernels import ROTATIONS
-from rsa.relations import PairwiseMeasure, Pairs, Relation, squared_distances
+from rsa.relations import Pairs, PairwiseMeasure, Relation, rows_of, squared_distances
 
 
 def nearest(joint: Joint, index: int, pairs: Pairs, k: int) -> np.ndarray:
@@ -60,7 +60,7 @@ class NeighbourCKA(MutualNeighbours):
 
     def relation(self, joint: Joint, index: int, pairs: Pairs) -> Relation:
         near = nearest(joint, index, pairs, self.k)
-        x = joint.layer(index)
+        x = rows_of(joint, index)
         close = np.take_along_axis(x @ x.T, near, axis=1)
         entries = np.zeros((joint.rows, joint.rows))
         size = np.linalg.norm(close)

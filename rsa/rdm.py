@@ -10,7 +10,15 @@ from scipy.stats import rankdata
 
 from rsa.joint import Joint
 from rsa.kernels import ROTATIONS
-from rsa.relations import PairwiseMeasure, Pairs, Products, Relation, squared_distances, unit
+from rsa.relations import (
+    Pairs,
+    PairwiseMeasure,
+    Products,
+    Relation,
+    rows_of,
+    squared_distances,
+    unit,
+)
 
 # classes of ranks, for the influence of a pair on the other pairs' ranks
 CLASSES = 128
@@ -89,6 +97,13 @@ class RankedDistances(PairwiseMeasure):
             effect -= share[:, :, None, None] * effect.sum(axis=(0, 1))
             return total * over, effect, found.draws * over
 
+    def replicates(self, found: Products) -> np.ndarray:
+        """To first order, as far as leaving out one block's rows moves a mean over pairs."""
+        value, effect, _ = self.finish(found)
+        blocks = len(effect)
+        step = (blocks / (blocks - 1)) ** 2 if blocks > 1 else np.nan
+        return value - step * (effect.sum(axis=0) + effect.sum(axis=1))
+
     def itself(self, found: Products) -> np.ndarray:
         return np.ones(len(found.joint)) if self.ties else found.numbers["untied"]
 
@@ -104,7 +119,7 @@ class WhitenedDistances(PairwiseMeasure):
     apart: bool = False
 
     def relation(self, joint: Joint, index: int, pairs: Pairs) -> Relation:
-        x = joint.layer(index)
+        x = rows_of(joint, index)
         gram = x @ x.T
         raw = float(np.linalg.norm(gram))
         mean = np.trace(gram) / (joint.rows - 1)

@@ -11,9 +11,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 
 import numpy as np
-from scipy.linalg import lu_factor, lu_solve
 
 from rsa.grouping import Grouping
 from rsa.inference import around
@@ -29,6 +29,7 @@ KEPT = 5e8
 BUDGET, MINIMUM = 4e11, 19
 # numbers of one tile of relations in work
 TILE = 2_000_000
+READING = Lock()
 # a layer whose relations keep less than this share of their size when centred has none
 NOTHING = 1e-12
 
@@ -67,10 +68,9 @@ class Pairs:
         return int(self.labels[-1]) + 1
 
     @cached_property
-    def _system(self) -> tuple:
-        sizes = np.bincount(self.labels).astype(float)
-        matrix = np.diag(len(self.labels) - 2 * sizes) + sizes[:, None]
-        return sizes, lu_factor(matrix)
+    def sizes(self) -> np.ndarray:
+        """[units] rows of each group, or 1 of each row."""
+        return np.bincount(self.labels).astype(float)
 
     def centred(self, relation: np.ndarray) -> np.ndarray:
         """What is left of a symmetric relation when the best r_i + r_j is taken off.
@@ -80,22 +80,31 @@ class Pairs:
         inner products are n (n - 3) times HSIC_1.
         """
         relation = np.where(self.allowed, relation, 0.0)
-        sizes, factors = self._system
+        rows, own = len(self.labels), self.sizes[self.labels]
         row = relation.sum(axis=1)
-        of_group = lu_solve(factors, np.bincount(self.labels, weights=row))
-        offset = row - of_group.sum() + of_group[self.labels]
-        offset /= len(row) - sizes[self.labels]
+        # r_i (n - m) + sum of r over other groups = sum of row i; first for the sums of r by group
+        other = rows - 2 * self.sizes
+        of_group = np.bincount(self.labels, weights=row) / other
+        total = of_group.sum() / (1 + (self.sizes / other).sum())
+        of_group -= self.sizes / other * total
+        offset = (row - total + of_group[self.labels]) / (rows - own)
         relation -= offset[:, None]
         relation -= offset[None, :]
         relation[~self.allowed] = 0.0
         return relation
 
 
+def rows_of(joint: Joint, index: int) -> np.ndarray:
+    """[rows, width] of one layer; layers are read one at a time, whoever asks."""
+    with READING:
+        return joint.layer(index)
+
+
 def squared_distances(joint: Joint, index: int) -> np.ndarray:
     """[rows, rows] squared Euclidean distances of a layer's rows; not to be written to."""
 
     def make() -> np.ndarray:
-        x = joint.layer(index)
+        x = rows_of(joint, index)
         squares = np.einsum("ij,ij->i", x, x)
         product = x @ x.T
         product *= -2
@@ -170,10 +179,12 @@ class PairwiseMeasure(Measure):
 
     def too_few(self, joint: Joint, pairs: Pairs) -> str:
         """Why no layer has a value; empty when there are rows enough."""
-        if pairs.units >= 4:
-            return ""
         kind = "groups" if self.apart else "rows"
-        return f"{pairs.units} {kind} are too few: 4 are needed"
+        if pairs.units < 4:
+            return f"{pairs.units} {kind} are too few: 4 are needed"
+        if self.centred and (2 * pairs.sizes == joint.rows).any():
+            return "one group holds exactly half of the rows: relations cannot be centred"
+        return ""
 
     def prepared(self, joint: Joint, entries: np.ndarray, missing: dict[int, str]) -> None:
         """A last step on all layers' entries [rows, rows, layers], in place."""
@@ -198,6 +209,13 @@ class PairwiseMeasure(Measure):
             effect -= value / 2 * (own[..., :, None] + own[..., None, :])
             return value, effect, found.draws * over
 
+    def replicates(self, found: Products) -> np.ndarray:
+        """[blocks, layers, layers] values without the rows of each block, centred as they were."""
+        total = without(found.blocks)
+        scale = np.sqrt(np.einsum("bii->bi", total))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return total / scale[:, :, None] / scale[:, None, :]
+
     def itself(self, found: Products) -> np.ndarray | None:
         """[layers] the exact value of a layer with itself; None where it has none."""
         return np.ones(len(found.joint))
@@ -219,17 +237,20 @@ class PairwiseMeasure(Measure):
             value[i], value[:, i] = np.nan, np.nan
             if not small.constant[i]:
                 notes.append((frozenset([i]), f"{small.name(i)} {why}"))
-        low, high = interval(value, effect, small.grouping.blocks)
+        replicates = self.replicates(found)
+        low, high = interval(value, effect, replicates)
         if (own := self.itself(found)) is not None:
             at = np.flatnonzero(~np.isnan(np.diag(value)))
-            for matrix in (value, low, high):
+            for matrix in (value, low, high, *replicates):
                 matrix[at, at] = own[at]
-        for matrix in (value, low, high, *draws):
+        for matrix in (value, low, high, *replicates, *draws):
             matrix[~joint.wanted] = np.nan
         if small.grouping.blocks < 2:
             notes.append((frozenset(), "one group of rows: no interval, no chance"))
         null = self._null(small, draws)
-        return Table(value, low, high, null, found.numbers, notes)
+        if len(replicates) < 2:
+            replicates = None
+        return Table(value, low, high, null, found.numbers, notes, replicates)
 
     def _null(self, joint: Joint, draws: np.ndarray) -> Null:
         by = f"permutation of groups, {len(draws)} draws and their inverses"
@@ -344,24 +365,34 @@ def _product(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return x.reshape(-1, layers).T @ y.reshape(-1, layers)
 
 
-def interval(value: np.ndarray, effect: np.ndarray, blocks: int) -> tuple[np.ndarray, np.ndarray]:
-    """Interval of a mean over pairs, from what each two blocks of groups add to it.
+def without(blocks: np.ndarray) -> np.ndarray:
+    """[blocks, ...] sums over pairs of rows neither of which is in a block."""
+    touching = blocks.sum(axis=0) + blocks.sum(axis=1) - np.einsum("bb...->b...", blocks)
+    return blocks.sum(axis=(0, 1)) - touching
 
-    The influence of a block is twice the sum of its pairs (Hoeffding's projection). Its squares
-    count what belongs to two blocks together twice; that is subtracted, and the variance is kept
-    at half of the squares or more, which is what is left where nothing belongs to single blocks
-    (Efron and Stein 1981, Annals of Statistics 9).
+
+def interval(
+    value: np.ndarray, effect: np.ndarray, replicates: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Jackknife interval of a function of means over pairs, freed of what it counts twice.
+
+    The influence of a block is twice the sum of its pairs (Hoeffding's projection). The jackknife
+    counts what belongs to two blocks together twice (Efron and Stein 1981, Annals of Statistics
+    9); that is subtracted, and half of the variance is kept at least, which is what is left where
+    nothing belongs to single blocks.
 
     Parameters
     ----------
     effect : [blocks, blocks, ...] influence on the value, summed over pairs; sums to 0.
+    replicates : [blocks, ...] values without each block.
     """
+    blocks = len(replicates)
     if blocks < 2:
         return np.full_like(value, np.nan), np.full_like(value, np.nan)
     both = effect + effect.swapaxes(0, 1)
-    single = both.sum(axis=1)
-    rest = both - (single[:, None] + single[None, :]) / blocks
+    rest = both - (both.sum(axis=1)[:, None] + both.sum(axis=1)[None, :]) / blocks
     own = np.einsum("bb...->b...", rest) / 2
     pairs = ((rest**2).sum(axis=(0, 1)) - 4 * (own**2).sum(axis=0)) / 2 + 3 * (own**2).sum(axis=0)
-    squares = blocks / (blocks - 1) * (single**2).sum(axis=0)
+    spread_out = ((replicates - replicates.mean(axis=0)) ** 2).sum(axis=0)
+    squares = (blocks - 1) / blocks * spread_out
     return around(value, np.sqrt(np.maximum(squares - pairs, squares / 2)), blocks)

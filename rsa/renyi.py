@@ -8,8 +8,8 @@ import numpy as np
 
 from rsa.errors import RsaError
 from rsa.joint import Joint
-from rsa.kernels import ROTATIONS, gaussian_kernel
-from rsa.relations import PairwiseMeasure, Pairs, Products, Relation
+from rsa.kernels import NO_WIDTH, ROTATIONS, gaussian_kernel
+from rsa.relations import Pairs, PairwiseMeasure, Products, Relation, without
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,15 +29,14 @@ class RenyiInformation(PairwiseMeasure):
             raise RsaError(f"measure {self.name!r}: sigma is above 0 and at most 1000")
 
     def relation(self, joint: Joint, index: int, pairs: Pairs) -> Relation:
-        found = gaussian_kernel(joint, index, pairs, self.fraction)
-        if found is None:
-            return Relation(None, why="has the same values in most of its rows: no kernel width")
-        kernel, middle = found
+        kernel = gaussian_kernel(joint, index, pairs, self.fraction)
+        if kernel is None:
+            return Relation(None, why=NO_WIDTH)
         kernel *= kernel
         kernel[~pairs.allowed] = 0.0
         count = 2 * len(pairs.upper)
         mean = kernel.sum() / count
-        numbers = {"entropy_bits": float(-np.log2(mean)), "median_kernel": middle}
+        numbers = {"entropy_bits": float(-np.log2(mean))}
         return Relation(kernel / (mean * np.sqrt(count)), numbers)
 
     def finish(self, found: Products) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -47,6 +46,13 @@ class RenyiInformation(PairwiseMeasure):
             share = found.counts / found.counts.sum()
             effect = (effect + share[:, :, None, None]) / np.log(2)
             return np.log2(total), effect, np.log2(found.draws)
+
+    def replicates(self, found: Products) -> np.ndarray:
+        """The widths and the layers' sizes are those of all rows; the means are taken again."""
+        mean, count = without(found.extra), without(found.counts) / found.counts.sum()
+        with np.errstate(invalid="ignore", divide="ignore"):
+            joint = without(found.blocks) * count[:, None, None]
+            return np.log2(joint / (mean[:, :, None] * mean[:, None, :]))
 
     def influence(self, entries: np.ndarray, pairs: Pairs, edges: np.ndarray) -> np.ndarray:
         """[blocks, blocks, layers], the pairs' shares in each layer's mean."""
