@@ -6,30 +6,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rsa.decompositions import (
+    View,
+    by_draws,
+    interval,
+    moved,
+    orders,
+    sizes,
+    svd_cost,
+    symmetric,
+    thinned,
+    too_few_rows,
+    views,
+)
 from rsa.errors import RsaError
-from rsa.inference import linearized
 from rsa.joint import Joint
-from rsa.measure import Measure, Null, Table, constant_note
+from rsa.measure import Measure, Table, constant_note
 from rsa.threads import spread
-
-# an approximation to first order: for SVCCA wide where many small correlations enter
-_INTERVAL = "interval: influence of each group, with components and weights held fixed"
-# floating-point operations that the permutations of one measure may take; at least MINIMUM draws
-BUDGET, MINIMUM = 6e11, 19
-
-
-@dataclass(frozen=True)
-class View:
-    """One layer, ready for CCA.
-
-    Attributes
-    ----------
-    scores : [rows, k] orthonormal, centred columns.
-    loadings : [k, width]; scores @ loadings is the layer.
-    """
-
-    scores: np.ndarray
-    loadings: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -64,18 +57,32 @@ def weights(coefficients: np.ndarray, loadings: np.ndarray) -> np.ndarray:
     return alpha / alpha.sum()
 
 
-def influences(found: Canonical, x: View, y: View, share: np.ndarray, by_group) -> np.ndarray:
-    """[groups], sum over each group's rows of the influence on sum_i share_i rho_i.
+def quick_canonical(x: View, y: View) -> Canonical:
+    """`canonical` from the eigenvectors of one side, for chance: small values lose digits."""
+    c = x.scores.T @ y.scores
+    if c.shape[0] < c.shape[1]:
+        turned = quick_canonical(y, x)
+        return Canonical(turned.correlations, turned.right, turned.left)
+    power, right = np.linalg.eigh(c.T @ c)
+    left = c @ right
+    values = np.linalg.norm(left, axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        left = np.where(values > 0, left / values, 0.0)
+    return Canonical(np.minimum(values, 1.0), left, right)
+
+
+def influences(
+    joint: Joint, found: Canonical, x: View, y: View, shares: list[np.ndarray]
+) -> list[np.ndarray]:
+    """For each share, [groups] sums over a group's rows of the influence on sum_i share_i rho_i.
 
     The influence of a row on rho is u v - rho (u^2 + v^2) / 2 with variates of unit variance
-    (Romanazzi 1992, Psychometrika 57); divided by what the row's group leaves to the others, as
-    leaving it out would.
+    (Romanazzi 1992, Psychometrika 57).
     """
-    n = len(x.scores)
     u, v = x.scores @ found.left, y.scores @ found.right
-    row = n * ((u * v) @ share - (u**2 + v**2) @ (share * found.correlations) / 2)
-    lever = (x.scores**2).sum(axis=1) + (y.scores**2).sum(axis=1)
-    return by_group(row / np.maximum(1 - lever / 2, 0.1))
+    row = joint.rows * (u * v - found.correlations * (u**2 + v**2) / 2)
+    by_group = joint.grouping.sum_by_group(row)
+    return [by_group @ share for share in shares]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,85 +103,65 @@ class CCA(Measure):
             raise RsaError(f"measure {self.name!r}: var is above 0 and at most 1")
 
     def estimate(self, joint: Joint) -> Table:
-        found = joint.shared(("cca", self.variance), lambda: solve(joint, self.variance))
+        few, notes = thinned(joint)
+        found = few.shared(("cca", self.variance), lambda: solve(few, self.variance))
         which = int(self.projection)
-        forward, draws = found.forward[which], found.draws[which]
+        forward = found.forward[which]
         value = (forward + forward.T) / 2
-        low, high = linearized(value, found.influence[which], joint.rows)
-        notes = constant_note(joint) + self._notes(joint, found)
+        low, high = interval(few, value, found.cells, found.influence[which])
         extra = {"components": found.kept}
         if self.projection:
             extra |= {"weighted_by_x": forward, "weighted_by_y": forward.T}
-        null = Null(f"permutation of groups, {len(draws)} draws", draws)
-        return Table(value, low, high, null, extra, notes)
-
-    def _notes(self, joint: Joint, found: Solved) -> list:
-        notes: list[tuple[frozenset[int], str]] = [(frozenset(), _INTERVAL)]
-        kept = found.kept
-        for i, j in zip(*np.nonzero(np.triu(~found.possible, 1)), strict=True):
-            if kept[i] and kept[j]:
-                notes.append(
-                    (
-                        frozenset([i, j]),
-                        f"{joint.name(i)} and {joint.name(j)} keep {kept[i]} and {kept[j]} "
-                        f"components: CCA needs more rows than both together, not {joint.rows}",
-                    )
-                )
-        return notes
+        notes = constant_note(joint) + notes + too_few_rows(few, found.kept)
+        return Table(value, low, high, by_draws(found.draws[which]), extra, notes)
 
 
 @dataclass(frozen=True)
 class Solved:
-    """SVCCA and PWCCA (first axis, in this order) of all pairs of layers.
+    """SVCCA and PWCCA (first, in this order) of all pairs of layers.
 
     Attributes
     ----------
     kept : [layers] components.
-    possible : [layers, layers], whether there are rows enough.
+    cells : pairs (i, j) with rows enough.
     forward : [2, layers, layers], correlations weighted by the first layer's neurons.
-    influence : [2, groups, layers, layers], on the mean of both directions.
+    influence : two lists, of each cell [groups], on the mean of both directions.
     draws : [2, draws, layers, layers], the mean of both directions under rearranged groups.
     """
 
     kept: np.ndarray
-    possible: np.ndarray
+    cells: list[tuple[int, int]]
     forward: np.ndarray
-    influence: np.ndarray
+    influence: tuple[list, list]
     draws: np.ndarray
 
 
 def solve(joint: Joint, variance: float) -> Solved:
     """All canonical correlations, once for SVCCA and PWCCA."""
-    count = len(joint)
-    views = [_view(joint, i, variance) for i in range(count)]
-    kept = np.array([0 if v is None else v.scores.shape[1] for v in views])
-    possible = (kept[:, None] + kept[None, :] < joint.rows) & (kept[:, None] * kept[None, :] > 0)
-    forward = np.full((2, count, count), np.nan)
-    influence = np.full((2, joint.grouping.groups, count, count), np.nan)
-    cells = [(i, j) for i, j in joint.pairs() if possible[i, j]]
+    found = views(joint, variance)
+    kept = sizes(found)
+    cells = [
+        (i, j) for i, j in joint.pairs() if kept[i] and kept[j] and kept[i] + kept[j] <= joint.rows
+    ]
 
-    def cell(place: tuple[int, int]) -> None:
+    def cell(place: tuple[int, int]) -> tuple:
         i, j = place
-        x, y = views[i], views[j]
-        found = canonical(x, y)
-        for which, (toward, back) in enumerate(_shares(found, x, y)):
-            forward[which, i, j] = toward @ found.correlations
-            forward[which, j, i] = back @ found.correlations
-            effect = influences(found, x, y, (toward + back) / 2, joint.grouping.sum_by_group)
-            influence[which, :, i, j] = influence[which, :, j, i] = effect
+        if i == j:
+            return (1.0, 1.0), (1.0, 1.0), (np.zeros(joint.grouping.groups),) * 2
+        x, y = found[i], found[j]
+        both = canonical(x, y)
+        shares = _shares(both, x, y)
+        toward, back = ([share[k] @ both.correlations for share in shares] for k in (0, 1))
+        effect = influences(joint, both, x, y, [(a + b) / 2 for a, b in shares])
+        return toward, back, effect
 
-    spread(cell, [(i, j) for i, j in cells if i != j])
-    for i in np.flatnonzero(kept):
-        forward[:, i, i], influence[:, :, i, i] = 1.0, 0.0
-    return Solved(kept, possible, forward, influence, _null(joint, views, cells))
-
-
-def _view(joint: Joint, index: int, variance: float) -> View | None:
-    basis = joint.basis(index)
-    if basis is None:
-        return None
-    k = basis.count(variance)
-    return View(basis.scores[:, :k], basis.loadings[:k])
+    forward = np.full((2, len(joint), len(joint)), np.nan)
+    influence: tuple[list, list] = ([], [])
+    for (i, j), (toward, back, effect) in zip(cells, spread(cell, cells), strict=True):
+        forward[:, i, j], forward[:, j, i] = toward, back
+        influence[0].append(effect[0])
+        influence[1].append(effect[1])
+    return Solved(kept, cells, forward, influence, _null(joint, found, cells))
 
 
 def _shares(found: Canonical, x: View, y: View) -> tuple:
@@ -183,34 +170,23 @@ def _shares(found: Canonical, x: View, y: View) -> tuple:
     return (even, even), (weights(found.left, x.loadings), weights(found.right, y.loadings))
 
 
-def _null(joint: Joint, views: list, cells: list[tuple[int, int]]) -> np.ndarray:
+def _null(joint: Joint, found: list, cells: list[tuple[int, int]]) -> np.ndarray:
     """[2, draws, layers, layers], with the second layer's groups rearranged."""
-    k = np.array([0 if v is None else v.scores.shape[1] for v in views], dtype=float)
-    cost = sum(2 * joint.rows * k[i] * k[j] + 25 * k[i] * k[j] * min(k[i], k[j]) for i, j in cells)
-    fits = int(BUDGET / cost) if cost else joint.draws
-    orders = joint.permutations[: max(min(MINIMUM, joint.draws), fits)]
-    draws = np.full((2, len(orders), len(views), len(views)), np.nan)
-    for draw, order in enumerate(orders):
-        moved = [None if v is None else _moved(joint, v, order) for v in views]
+    used = orders(joint, svd_cost(joint.rows, sizes(found), cells))
+    draws = np.full((2, len(used), len(found), len(found)), np.nan)
+    for draw, order in enumerate(used):
+        turned = [None if v is None else moved(joint, v, order) for v in found]
 
-        def cell(place: tuple[int, int], draw=draw, moved=moved) -> None:
+        def cell(place: tuple[int, int], turned=turned) -> list[float]:
             i, j = place
-            found = canonical(views[i], moved[j])
-            for which, (toward, back) in enumerate(_shares(found, views[i], moved[j])):
-                chance = (toward + back) @ found.correlations / 2
-                draws[which, draw, i, j] = draws[which, draw, j, i] = chance
+            both = quick_canonical(found[i], turned[j])
+            shares = _shares(both, found[i], turned[j])
+            return [(a + b) @ both.correlations / 2 for a, b in shares]
 
-        spread(cell, cells)
+        drawn = np.array(spread(cell, cells)).reshape(-1, 2)
+        for which in (0, 1):
+            draws[which, draw] = symmetric(len(found), cells, drawn[:, which])
     return draws
-
-
-def _moved(joint: Joint, view: View, order: np.ndarray) -> View:
-    scores = view.scores[order]
-    if joint.grouping.exact_permutations:
-        return View(scores, view.loadings)
-    # groups that were stretched leave the columns neither centred nor orthonormal
-    scores, mixing = np.linalg.qr(scores - scores.mean(axis=0))
-    return View(scores, mixing @ view.loadings)
 
 
 _STEPS = "components with the share var of the variance, singular values rho of Q_x' Q_y; "
@@ -219,11 +195,12 @@ SVCCA = CCA(
     stem="svcca:var={variance:g},mean",
     title="SVCCA",
     family="cca",
-    formula=_STEPS + "mean rho",
-    source="Raghu et al. 2017, arXiv:1706.05806",
-    says="",
-    beware="",
-    needs="moments",
+    formula=_STEPS + "mean rho over the smaller number of components",
+    source="Raghu et al. 2017, arXiv:1706.05806, sec. 2 (share of variance: squared values)",
+    says="How well linear maps can bring the main directions of two layers together, each "
+    "direction counted alike: 1 when one layer's directions can be made from the other's.",
+    beware="Unrelated layers score high when components are many for the rows: read it against "
+    "chance. Weak directions count as much as strong ones.",
     range=(0.0, 1.0),
     invariances=frozenset({"translation", "isotropic scaling", "permutation", "orthogonal"}),
     minimum_rows=4,
@@ -235,9 +212,10 @@ PWCCA = CCA(
     family="cca",
     formula=_STEPS + "sum_i a_i rho_i, a_i ~ sum_j |<h_i, x_j>|; mean of the weights by x and by y",
     source="Morcos et al. 2018, arXiv:1806.05759, eq. 3",
-    says="",
-    beware="",
-    needs="moments",
+    says="How well linear maps can bring two layers together, with directions counted by how much "
+    "of the neurons they account for.",
+    beware="Unrelated layers score high when components are many for the rows: read it against "
+    "chance. The weights depend on which layer gives them: both are kept, the value is their mean.",
     range=(0.0, 1.0),
     invariances=frozenset({"translation", "isotropic scaling", "permutation"}),
     minimum_rows=4,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rsa import cca, information, linear_cka
+from rsa import cca, information, linear_cka, predictivity, ridge, shape, subspaces
 from rsa.errors import RsaError
 from rsa.measure import Measure
 
@@ -13,6 +13,10 @@ MEASURES: dict[str, Measure] = {
     for measure in (
         *linear_cka.MEASURES,
         *cca.MEASURES,
+        *subspaces.MEASURES,
+        *ridge.MEASURES,
+        *shape.MEASURES,
+        *predictivity.MEASURES,
         *information.MEASURES,
     )
 }
