@@ -20,7 +20,7 @@ ROWS = 1536
 # share of the groups not held out on which training is stopped
 STOPPING = 5
 # steps of Adam of each critic: between these, so that all critics together take about BUDGET
-LEAST, MOST, BUDGET = 40, 400, 45_000
+LEAST, MOST, BUDGET = 40, 400, 60_000
 # critics trained side by side, on a CPU and on another device
 TOGETHER, TOGETHER_ELSEWHERE = 24, 256
 FEWEST_HELD_OUT = 8

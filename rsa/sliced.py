@@ -38,8 +38,8 @@ class SlicedInformation(Measure):
     bins: int = 8
 
     def check(self) -> None:
-        if not 2 <= self.slices <= MOST_SLICES or self.slices % 2:
-            raise RsaError(f"measure {self.name!r}: an even number to {MOST_SLICES} slices")
+        if not 4 <= self.slices <= MOST_SLICES or self.slices % 2:
+            raise RsaError(f"measure {self.name!r}: an even number of slices, 4 to {MOST_SLICES}")
         _check_bins(self)
 
     def estimate(self, joint: Joint) -> Table:
@@ -55,12 +55,15 @@ class SlicedInformation(Measure):
         varied = np.flatnonzero(~joint.constant)
         first, second = self._cut(joint, varied)
         bits = _Bits(rows, bins)
-        found = sum(spread(lambda s: bits.tables(first[s], second[s]), range(len(first))))
-        found = found / len(first)
+        each = np.array(spread(lambda s: bits.tables(first[s], second[s]), range(len(first))))
+        found = each.mean(axis=0)
         ends = self._interval(joint, varied, first, second, found)
+        # other directions would give another mean
+        reach = np.hypot(ends[1] - found, 2 * each.std(axis=0, ddof=1) / np.sqrt(len(each)))
+        ends = found - reach, found + reach
         cost = 2.0 * rows * (len(varied) * bins) ** 2 * len(first)
         orders = joint.permutations[: max(MINIMUM, int(BUDGET / max(cost, 1)))]
-        step = max(1, len(first) // max(1, MINIMUM * len(first) * cost // BUDGET))
+        step = max(1, int(np.ceil(MINIMUM * cost / BUDGET)))
 
         def draw(order: np.ndarray) -> np.ndarray:
             some = range(0, len(first), step)
@@ -281,7 +284,7 @@ class _Bits:
         cell = (at * self.bins + x.astype(int)) * self.bins + y
         joint = np.bincount(cell.ravel(), minlength=slices * self.bins**2)
         joint = joint.reshape(slices, self.bins, self.bins)
-        return joint.reshape(slices, -1), joint.sum(axis=2), joint.sum(axis=1)
+        return joint.reshape(slices, self.bins**2), joint.sum(axis=2), joint.sum(axis=1)
 
 
 _INVARIANT = frozenset({"translation", "isotropic scaling", "permutation", "orthogonal"})

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import torch
 
 HIDDEN, OUTPUTS = 32, 16
-RATE, BATCH, EVERY, PATIENCE = 3e-3, 128, 10, 8
+RATE, BATCH, EVERY, PATIENCE = 3e-3, 96, 10, 8
 # correlations above this would start critics at ratios that floats cannot tell apart
 STEEPEST = 0.999
 
