@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -15,7 +15,11 @@ from rsa.measure import Measure, Table
 from rsa.measures import DEFAULT, resolve
 from rsa.similarity import MeasureResult, Similarity
 from rsa.source import Matrices, Source
+from rsa.stability import ceilings, on_fewer_groups
+from rsa.structure import Structure, across, within
 
+# measures that structure is taken from before any other, and whose stability is found
+MAIN = ("cka:linear,track-debiased", "cka:linear,debiased")
 # notes of one measure that are written out; the rest is counted
 NOTES = 10
 
@@ -58,6 +62,8 @@ def compare(
     draws: int = DRAWS,
     rows: str = "rows",
     confound: tuple[int, str] | None = None,
+    structure: bool = True,
+    stability: bool = True,
 ) -> Comparison:
     """Similarity of all layers of all sources, within each and between each two.
 
@@ -76,6 +82,10 @@ def compare(
     rows : the kind of the rows, for the record.
     confound : place of a source and the name of its layer that stands for the input, for measures
         that take out what the input alone makes alike.
+    structure, stability : whether blocks, clusters and matchings of layers are found, and what the
+        main measure gives on fewer groups and on half of the units. The main measure is linear
+        CKA, debiased by tracks if it is among `measures`, else by rows; without it there is no
+        stability, and structure is that of the first measure of its family that has replicates.
 
     Raises
     ------
@@ -99,6 +109,15 @@ def compare(
         tables.append((measure, measure.estimate(joint)))
     ends = np.cumsum([0, *(len(source.layers) for source in sources)])
     places = [np.arange(start, stop) for start, stop in zip(ends[:-1], ends[1:], strict=True)]
+    main = _main(tables)
+    fewer = {}
+    if stability and main is not None and tables[main][0].name in MAIN and wanted:
+        measure, table = tables[main]
+        if progress is not None:
+            progress("stability")
+        extra = table.extra | {"ceiling": ceilings(measure, joint, seed)}
+        tables[main] = (measure, replace(table, extra=extra))
+        fewer = on_fewer_groups(measure, joint, places, wanted, table.value, seed)
     similarities = {
         (i, j): Similarity(
             x=sources[i].name,
@@ -110,10 +129,40 @@ def compare(
             n_groups=joint.grouping.groups,
             blocks=joint.grouping.blocks,
             measures=tuple(_cut(m, table, places[i], places[j]) for m, table in tables),
+            structure=(
+                None
+                if main is None or not structure
+                else _structure(*tables[main], places[i], places[j], i == j, seed)
+            ),
+            stability=fewer.get((i, j)),
         )
         for i, j in wanted
     }
     return Comparison(tuple(source.name for source in sources), similarities)
+
+
+def _main(tables: Sequence[tuple[Measure, Table]]) -> int | None:
+    """Place of the measure that structure is taken from."""
+    names = [measure.name for measure, _ in tables]
+    for place in (*(names.index(n) for n in MAIN if n in names), *range(len(tables))):
+        measure, table = tables[place]
+        if measure.family == "cka" and table.replicates is not None and len(table.replicates) > 1:
+            return place
+    return None
+
+
+def _structure(
+    measure: Measure, table: Table, x: np.ndarray, y: np.ndarray, same: bool, seed: int
+) -> Structure | None:
+    """Structure of one pair of sources; None across where nothing was held against chance."""
+    at = np.ix_(x, y)
+    value, replicates = table.value[at], table.replicates[(slice(None), *at)]
+    if same:
+        return within(measure.name, value, replicates, seed)
+    found = verdict(measure, value, table.null, at)
+    if np.isnan(found.p).all():
+        return None
+    return across(measure.name, value, replicates, found.level, found.p, seed)
 
 
 def _cut(measure: Measure, table: Table, x: np.ndarray, y: np.ndarray) -> MeasureResult:
@@ -200,6 +249,8 @@ def pair(
         seed=seed,
         draws=draws,
         confound=None if confound is None else (2, "input"),
+        structure=False,
+        stability=False,
     ).between(0, 1)
     result = two.measures[0]
     numbers = {name: float(np.ravel(array)[0]) for name, array in result.extra.items()}

@@ -13,6 +13,9 @@ import numpy as np
 from rsa.chance import above
 from rsa.errors import RsaError
 from rsa.inference import CONFIDENCE
+from rsa.stability import Stability
+from rsa.structure import Structure
+from rsa.structure import from_json as structure_from_json
 
 FORMAT = 2
 _MATRICES = ("value", "low", "high", "chance", "chance_high", "score", "p")
@@ -98,6 +101,9 @@ class Similarity:
     rows : kind of the rows, as in `clips`.
     n_rows, n_groups, blocks : rows, groups, and blocks of groups of the jackknife.
     measures : in the order asked for.
+    structure : blocks and clusters within a source, or what goes together across two; None
+        without a measure to take it from.
+    stability : one measure on fewer groups; None likewise.
     """
 
     x: str
@@ -109,6 +115,8 @@ class Similarity:
     n_groups: int
     blocks: int
     measures: tuple[MeasureResult, ...]
+    structure: Structure | None = None
+    stability: Stability | None = None
 
     def __getitem__(self, measure: str) -> MeasureResult:
         for result in self.measures:
@@ -130,6 +138,8 @@ class Similarity:
             "n_groups": self.n_groups,
             "blocks": self.blocks,
             "measures": [result.as_json() for result in self.measures],
+            "structure": self.structure and self.structure.as_json(),
+            "stability": self.stability and self.stability.as_json(),
         }
 
     def write(self, folder: Path | str, x_role: str, y_role: str) -> Path:
@@ -177,6 +187,8 @@ class Similarity:
                 layers_x=tuple(content["layers_x"]),
                 layers_y=tuple(content["layers_y"]),
                 measures=tuple(MeasureResult.from_json(m) for m in content["measures"]),
+                structure=structure_from_json(content["structure"]),
+                stability=Stability.from_json(content["stability"]),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RsaError(
