@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rsa import cca, information, linear_cka, predictivity, ridge, shape, subspaces
+from rsa import (
+    cca,
+    critics,
+    distance,
+    information,
+    kernels,
+    ksg,
+    linear_cka,
+    neighbors,
+    predictivity,
+    rdm,
+    renyi,
+    ridge,
+    shape,
+    sliced,
+    subspaces,
+)
 from rsa.errors import RsaError
 from rsa.measure import Measure
 
@@ -18,6 +34,14 @@ MEASURES: dict[str, Measure] = {
         *shape.MEASURES,
         *predictivity.MEASURES,
         *information.MEASURES,
+        *ksg.MEASURES,
+        *critics.MEASURES,
+        *sliced.MEASURES,
+        *kernels.MEASURES,
+        *distance.MEASURES,
+        *renyi.MEASURES,
+        *rdm.MEASURES,
+        *neighbors.MEASURES,
     )
 }
 
