@@ -19,6 +19,8 @@ _HOMES = {
     "MeasureResult": "rsa.similarity",
     "geometry": "rsa.layers",
     "Geometry": "rsa.layers",
+    "label_information": "rsa.labels",
+    "LabelInformation": "rsa.labels",
     "MEASURES": "rsa.measures",
     "DEFAULT": "rsa.measures",
     "RsaError": "rsa.errors",
