@@ -271,8 +271,9 @@ def smallest_p(study: Study) -> Rows:
         if draws is None:
             rows.append((by, f"{measures}: p by formula"))
             continue
-        floor = 1.0 / (int(draws[1]) + 1)
-        text = f"{measures}: p is at least 1/{int(draws[1]) + 1} = {floor:.2g}"
+        ways = int(draws[1]) * (2 if "inverses" in by else 1) + 1
+        floor = 1.0 / ways
+        text = f"{measures}: p is at least 1/{ways} = {floor:.2g}"
         rows.append((by, text + (", so no cell can be above chance" if floor > 0.05 else "")))
     return rows
 

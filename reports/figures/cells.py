@@ -83,10 +83,13 @@ def fitted(text: str, inches: float, size: float, smallest: float = 6.0) -> tupl
     return text, size
 
 
-def small_ticks(axes: Axes, names: Sequence[str], axis: str, inches: float) -> None:
-    """First, last and a few layers between, in 6 points."""
-    most = max(2, int(inches / 0.13))
-    style.label_layers(axes, names, axis, most=min(most, 8), limit=13)
+def small_ticks(axes: Axes, names: Sequence[str], axis: str, inches: float, room: float) -> None:
+    """First, last and a few layers between, in 6 points, their names cut to `room` inches."""
+    most = min(max(2, int(inches / 0.13)), 8)
+    places = style.every_few(len(names), most)
+    short = {i: fitted(names[i], room, 6.0)[0] for i in places}
+    labels = [short.get(i, "") for i in range(len(names))]
+    style.label_layers(axes, labels, axis, most=most, limit=200)
     axes.tick_params(axis=axis, labelsize=6.0, pad=1.5, length=2)
 
 

@@ -56,11 +56,11 @@ def cross(study: Study, x: str, y: str) -> Drawing | None:
         cell = min((height - 1.2) / rows, 5.0 / columns)
         _path(axes, structure.path, numbers=cell >= _NUMBERED)
         _matches(axes, structure, max(rows, columns), x, y)
-        caption += _told(structure, numbers=cell >= _NUMBERED)
+        caption += _told(structure, measure, numbers=cell >= _NUMBERED)
     return Drawing("cross", figure, caption, "Heat map of similarity between two models' layers.")
 
 
-def _told(structure: Across, *, numbers: bool) -> str:
+def _told(structure: Across, measure: Measure, *, numbers: bool) -> str:
     """What the marks on the matrix mean."""
     best = [m for m in (*structure.best_x, *structure.best_y) if m is not None]
     text = ""
@@ -81,6 +81,8 @@ def _told(structure: Across, *, numbers: bool) -> str:
             f"both pairs are in at least {percent(STABLE)} of resamples"
             + (", numbers: that share in %." if numbers else ".")
         )
+    if text and structure.measure != measure.name:
+        text += f" Matches and line are by {structure.measure}."
     return text or " No pair of layers is above chance: nothing is matched."
 
 

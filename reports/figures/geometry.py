@@ -45,7 +45,9 @@ def _page(study: Study, roles: list[str], names: list[str], number: int, pages: 
     keys.above(figure, keys.lines(study, shown))
     first = study.geometry[shown[0]]
     part = f" (part {number} of {pages})" if pages > 1 else ""
-    rows = f" on {first.n_rows} rows ({first.rows}) in {first.n_groups} groups" * bool(first.n_rows)
+    rows = f" on {first.n_rows} {first.rows or 'rows'} in {first.n_groups} groups" * bool(
+        first.n_rows
+    )
     caption = (
         f"Each layer by itself{part}, over relative depth{rows}. Bands: 95 % intervals over groups."
     )

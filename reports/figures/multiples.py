@@ -43,7 +43,8 @@ FAMILIES = {
     ),
     "information": (
         "Information",
-        "1: one layer tells all of the other; bits, drawn as the correlation that would share them",
+        "1: one layer tells all of the other; bits are drawn as the correlation that shares them: "
+        "2 bits are 0.97",
     ),
 }
 
@@ -92,11 +93,17 @@ def _pages(rows: list[_Row], side: float) -> list[list[_Row]]:
 
 
 def _deal(rows: list[_Row], side: float, most: float) -> list[list[_Row]]:
+    """A family stays together where a page holds it."""
     pages: list[list[_Row]] = [[]]
-    for row in rows:
-        if pages[-1] and _height([*pages[-1], row], side) > most:
+    for family in dict.fromkeys(row.family for row in rows):
+        mine = [row for row in rows if row.family == family]
+        whole = _height([*pages[-1], *mine], side) > most and _height(mine, side) <= most
+        if whole and pages[-1]:
             pages.append([])
-        pages[-1].append(row)
+        for row in mine:
+            if pages[-1] and _height([*pages[-1], row], side) > most:
+                pages.append([])
+            pages[-1].append(row)
     return pages
 
 
@@ -125,9 +132,9 @@ def _page(
             if column:
                 bare(axes, "y")
             else:
-                small_ticks(axes, similarity.layers_x, "y", side)
+                small_ticks(axes, similarity.layers_x, "y", side, _LEFT - 0.1)
             if column >= below:
-                small_ticks(axes, similarity.layers_y, "x", _SIDE)
+                small_ticks(axes, similarity.layers_y, "x", _SIDE, _FEET - 0.1)
             else:
                 bare(axes, "x")
         top += _HEAD + side + (_FEET if last else 0.0)

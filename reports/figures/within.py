@@ -73,10 +73,12 @@ def _pair(study: Study, parts: list[tuple[str, Similarity, Measure]], name: str)
         f"output. {hatched(measure)}{unbounded(measure)}"
     )
     if sentences:
-        resamples = next(s.structure.resamples for _, s, _ in parts if s.structure)
+        found = next(s.structure for _, s, _ in parts if s.structure)
         caption += (
             " Lines: boundaries of blocks with their stability in %; solid where at least "
-            f"{percent(STABLE)} of {resamples} resamples keep them. {' '.join(sentences)}"
+            f"{percent(STABLE)} of {found.resamples} resamples keep them"
+            + ("" if found.measure == measure.name else f" (by {found.measure})")
+            + f". {' '.join(sentences)}"
         )
     if any(trees):
         caption += (
@@ -163,7 +165,9 @@ def _dendrogram(axes: Axes, structure: Within, layers: int) -> None:
         )  # fmt: skip
         place[layers + k] = (height, (y0 + y1) / 2.0)
     top = float(structure.tree[:, 2].max())
-    axes.set_xlim(0.0, top * 1.04 if top > 0 else 1.0)
+    # 1 - similarity falls below 0 where an estimate without bias passes 1
+    low = min(0.0, float(structure.tree[:, 2].min()))
+    axes.set_xlim(low, top * 1.04 if top > 0 else 1.0)
     axes.tick_params(left=False, labelleft=False, labelsize=6.0, length=2, pad=1.5)
     axes.set_xticks([0.0, top] if top > 0 else [0.0], ["0", f"{top:.2g}"] if top > 0 else ["0"])
     axes.spines["left"].set_visible(False)
