@@ -10,9 +10,12 @@ from rsa.decompositions import (
     View,
     by_draws,
     interval,
+    leverage,
     moved,
+    noise_edge,
     orders,
     sizes,
+    sureness,
     svd_cost,
     symmetric,
     thinned,
@@ -71,18 +74,51 @@ def quick_canonical(x: View, y: View) -> Canonical:
     return Canonical(np.minimum(values, 1.0), left, right)
 
 
-def influences(
-    joint: Joint, found: Canonical, x: View, y: View, shares: list[np.ndarray]
-) -> list[np.ndarray]:
-    """For each share, [groups] sums over a group's rows of the influence on sum_i share_i rho_i.
+def influences(joint: Joint, found: Canonical, x: View, y: View) -> np.ndarray:
+    """[groups, m] sums over a group's rows of the influence on each correlation.
 
-    The influence of a row on rho is u v - rho (u^2 + v^2) / 2 with variates of unit variance
-    (Romanazzi 1992, Psychometrika 57).
+    That of a row on rho is u v - rho (u^2 + v^2) / 2 with variates of unit variance (Romanazzi
+    1992, Psychometrika 57); less where rho is no more than noise, see `sureness`.
     """
     u, v = x.scores @ found.left, y.scores @ found.right
     row = joint.rows * (u * v - found.correlations * (u**2 + v**2) / 2)
-    by_group = joint.grouping.sum_by_group(row)
-    return [by_group @ share for share in shares]
+    sure = sureness(found.correlations, noise_edge(joint, x.scores, y.scores))
+    return joint.grouping.sum_by_group(row) * sure * leverage(joint, x.scores, y.scores)[:, None]
+
+
+def weights_influence(joint: Joint, found: Canonical, x: View, y: View) -> np.ndarray:
+    """[groups] influence on sum_i a_i rho_i through the weights a, mean of both sides.
+
+    Weights follow the variates: their norm, and their turning by the other side's rows, a
+    perturbation of singular vectors. Correlations nearer to each other than sampling tells apart
+    do not turn freely, so gaps are taken together with their error.
+    """
+    root = np.sqrt(joint.rows)
+    rho = found.correlations
+    gap = np.subtract.outer(rho**2, rho**2).T
+    error = 2 * np.add.outer(rho**2, rho**2) / joint.grouping.groups
+    with np.errstate(invalid="ignore", divide="ignore"):
+        inverse = np.nan_to_num(gap / (gap**2 + error))
+        steep = np.nan_to_num(rho / (rho**2 + 2 / joint.grouping.groups))
+    u, v = root * x.scores @ found.left, root * y.scores @ found.right
+    row, turns = np.zeros(joint.rows), []
+    for view, part, own, other in ((x, found.left, u, v), (y, found.right, v, u)):
+        along = part.T @ view.loadings
+        total = np.abs(along).sum(axis=1)
+        mean = total @ rho / total.sum()
+        gain = (rho - mean) / total.sum() / 2
+        signed = np.sign(along) @ view.loadings.T
+        gamma = signed @ part
+        seen = root * view.scores @ signed.T
+        row += (seen * own) @ gain / 2
+        row += ((seen - own @ gamma.T) * (other * steep - own / 2)) @ gain
+        pull = gain[:, None] * gamma
+        turns.append(rho * (pull.T - pull) * inverse)
+    of_x, of_y = turns
+    row += ((u @ (of_x + of_y.T)) * v).sum(axis=1)
+    row -= ((u @ (of_x * rho + rho[:, None] * of_y)) * u).sum(axis=1) / 2
+    row -= ((v @ (rho[:, None] * of_x + of_y * rho)) * v).sum(axis=1) / 2
+    return joint.grouping.sum_by_group(row - row.mean()) * leverage(joint, x.scores, y.scores)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +188,9 @@ def solve(joint: Joint, variance: float) -> Solved:
         both = canonical(x, y)
         shares = _shares(both, x, y)
         toward, back = ([share[k] @ both.correlations for share in shares] for k in (0, 1))
-        effect = influences(joint, both, x, y, [(a + b) / 2 for a, b in shares])
+        each = influences(joint, both, x, y)
+        effect = [each @ ((a + b) / 2) for a, b in shares]
+        effect[1] = effect[1] + weights_influence(joint, both, x, y)
         return toward, back, effect
 
     forward = np.full((2, len(joint), len(joint)), np.nan)

@@ -36,6 +36,29 @@ TILE, ROOM, TOGETHER = 256, 12_000_000, 4
 ALL_DRAWS = 4e12
 
 
+def cut_influence(joint: Joint, whole: View, x: View, y: View, slope: np.ndarray) -> np.ndarray:
+    """[groups] influence through the choice of the leading components.
+
+    A row turns the kept components towards those left out by sqrt(l_i l_j) z_i z_j / (l_i - l_j),
+    l the variances; gaps are taken together with their error.
+
+    Parameters
+    ----------
+    whole, x : a layer before and after the cut; y : the other one.
+    slope : [x's, y's components] derivative of the value in Q_x' Q_y.
+    """
+    kept = x.scores.shape[1]
+    if kept == whole.scores.shape[1]:
+        return np.zeros(joint.grouping.groups)
+    rest = whole.scores[:, kept:]
+    variance = whole.scale**2
+    inside, outside = variance[:kept, None], variance[None, kept:]
+    gap = inside - outside
+    turn = outside * gap / (gap**2 + 2 * inside * outside / joint.grouping.groups)
+    mixing = turn * (slope @ (y.scores.T @ rest))
+    return joint.grouping.sum_by_group(joint.rows * ((x.scores @ mixing) * rest).sum(axis=1))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subspaces(Measure):
     """What is common to the spaces that two layers span.
@@ -56,7 +79,8 @@ class Subspaces(Measure):
 
     def estimate(self, joint: Joint) -> Table:
         few, notes = thinned(joint)
-        found = views(few, FULL, self.components or None)
+        whole = views(few, FULL)
+        found = [None if v is None else v.cut(self.components or None) for v in whole]
         kept = sizes(found)
         if self.components:
             # fewer where rows demand it, so that no correlation is 1 by counting
@@ -71,7 +95,7 @@ class Subspaces(Measure):
         cells = [
             (i, j) for i, j in few.pairs() if kept[i] and kept[j] and kept[i] + kept[j] <= few.rows
         ]
-        solved = spread(lambda c: self._cell(few, found, c), cells)
+        solved = spread(lambda c: self._cell(few, whole, found, c), cells)
         value = symmetric(len(joint), cells, np.array([v for v, _ in solved]))
         low, high = interval(few, value, cells, [effect for _, effect in solved])
         draws = (self._squared_draws if self.squared else self._draws)(few, found, cells)
@@ -89,23 +113,29 @@ class Subspaces(Measure):
             constant_note(joint) + notes,
         )
 
-    def _cell(self, joint: Joint, found: list, place: tuple[int, int]) -> tuple[float, np.ndarray]:
+    def _cell(
+        self, joint: Joint, whole: list, found: list, place: tuple[int, int]
+    ) -> tuple[float, np.ndarray]:
         """Value of a pair of layers, and the influence of each group on it."""
         i, j = place
         x, y = found[i], found[j]
         if i == j:
             return 1.0, np.zeros(joint.grouping.groups)
         smaller = min(x.scores.shape[1], y.scores.shape[1])
-        if not self.squared:
+        if self.squared:
+            c = x.scores.T @ y.scores
+            into_y, into_x = x.scores @ c, y.scores @ c.T
+            row = 2 * (into_y * y.scores).sum(axis=1)
+            row -= (into_y**2).sum(axis=1) + (into_x**2).sum(axis=1)
+            value, slope = float((c**2).sum() / smaller), 2 * c / smaller
+            effect = joint.grouping.sum_by_group(row * joint.rows / smaller)
+        else:
             both = canonical(x, y)
-            even = np.full(smaller, 1 / smaller)
-            return float(even @ both.correlations), influences(joint, both, x, y, [even])[0]
-        c = x.scores.T @ y.scores
-        into_y, into_x = x.scores @ c, y.scores @ c.T
-        row = 2 * (into_y * y.scores).sum(axis=1)
-        row -= (into_y**2).sum(axis=1) + (into_x**2).sum(axis=1)
-        row *= joint.rows / smaller
-        return float((c**2).sum() / smaller), joint.grouping.sum_by_group(row)
+            value = float(both.correlations.sum() / smaller)
+            slope = both.left @ both.right.T / smaller
+            effect = influences(joint, both, x, y).sum(axis=1) / smaller
+        effect = effect + cut_influence(joint, whole[i], x, y, slope)
+        return value, effect + cut_influence(joint, whole[j], y, x, slope.T)
 
     def _draws(self, joint: Joint, found: list, cells: list[tuple[int, int]]) -> np.ndarray:
         def turn(index: int, order: np.ndarray) -> np.ndarray:
