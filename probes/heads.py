@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -29,11 +29,14 @@ class Answers:
     splits : split -> [penalties, rows of the split], class index or number.
     loss : [penalties] mean loss on validation: squared error, or cross-entropy in nats.
     converged : [penalties] whether the optimum was reached.
+    surprise : split -> [penalties, rows of the split], minus log2 of the probability that the head
+        gives to the right class; empty for numbers.
     """
 
     splits: dict[str, np.ndarray]
     loss: np.ndarray
     converged: np.ndarray
+    surprise: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def linear(
@@ -90,13 +93,13 @@ def linear(
         )
         for target, fit in zip(labelled, fits, strict=True):
             shift = _log_prior(target).to(layer.device)
-            splits = {}
+            splits, surprise = {}, {}
             for split in _asked(target):
                 logits = rows_of(target, split) @ fit.weights + fit.intercepts[:, None]
                 splits[split] = (logits - shift).argmax(dim=2).cpu().numpy()
-                if split == VALID:
-                    loss = _cross_entropy(logits, target.of(VALID))
-            out[id(target)] = Answers(splits, loss, fit.converged.cpu().numpy())
+                surprise[split] = _surprise(logits, target.of(split))
+            loss = surprise[VALID].mean(axis=1) * np.log(2)
+            out[id(target)] = Answers(splits, loss, fit.converged.cpu().numpy(), surprise)
     return [out[id(target)] for target in targets]
 
 
@@ -104,11 +107,11 @@ def _asked(target: Target) -> list[str]:
     return [split for split in target.index if split != TRAIN]
 
 
-def _cross_entropy(logits: torch.Tensor, truth: np.ndarray) -> np.ndarray:
-    """[penalties] mean over rows, from logits [penalties, rows, classes]."""
+def _surprise(logits: torch.Tensor, truth: np.ndarray) -> np.ndarray:
+    """[penalties, rows] bits, from logits [penalties, rows, classes]."""
     chances = torch.log_softmax(logits.double(), dim=2)
     index = torch.as_tensor(truth, device=logits.device).expand(len(logits), -1)[..., None]
-    return -chances.gather(2, index)[..., 0].mean(dim=1).cpu().numpy()
+    return -chances.gather(2, index)[..., 0].cpu().numpy() / np.log(2)
 
 
 def _log_prior(target: Target) -> torch.Tensor:

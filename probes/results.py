@@ -33,6 +33,8 @@ class LayerScores:
     valid : score on validation, by which the layer is selected.
     splits : test split -> score.
     wins : test split -> share of resamples in which this layer scores best.
+    information : test split -> bits that the probe finds (see `probes.information`); empty for
+        results that were written without it.
     """
 
     layer: str
@@ -40,6 +42,7 @@ class LayerScores:
     valid: Score
     splits: Mapping[str, Score]
     wins: Mapping[str, float]
+    information: Mapping[str, Score] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ class TaskResult:
                 _score(one["valid"]),
                 {split: _score(s) for split, s in one["splits"].items()},
                 {split: _number(share) for split, share in one["wins"].items()},
+                {split: _score(s) for split, s in one.get("information", {}).items()},
             )
             for one in entry["layers"]
         )
@@ -184,6 +188,8 @@ class ProbeResults:
                     yield [*head, "score", split, *chosen, *asdict(score).values(), task.chance]
                 for split, share in one.wins.items():
                     yield [*head, "wins", split, *chosen, share, None, None, None]
+                for split, bits in one.information.items():
+                    yield [*head, "information", split, *chosen, *asdict(bits).values(), 0.0]
             for split, gain in task.gain_over_last.items():
                 place = ("gain_over_last", split, task.selected, 1, None)
                 yield [*head, *place, *asdict(gain).values(), 0.0]

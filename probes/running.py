@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from probes import inference
+from probes.information import information
 from probes.errors import ProbeError
 from probes.heads import PENALTIES, Answers, linear
 from probes.results import LayerScores, ProbeResults, Score, TaskResult
@@ -152,6 +153,10 @@ def _result(
         low, high = inference.interval(draws[split], groups[split], bounds=metric.range)
         table = zip(metric.score(truth, said), low, high, strict=True)
         tables[split] = [Score(*map(float, line)) for line in table]
+    bits = [{} for _ in layers]
+    for split in target.evaluated:
+        for place, (one, c) in enumerate(zip(answers, choice, strict=True)):
+            bits[place][split] = information(target, split, one, int(c), resamples, seed)
     best = int(np.argmax(np.nan_to_num([s.value for s in tables[VALID]], nan=-np.inf)))
     shares = {split: inference.wins(draws[split]) for split in target.evaluated}
     gains = {}
@@ -170,6 +175,7 @@ def _result(
             tables[VALID][i],
             {split: tables[split][i] for split in target.evaluated},
             {split: float(shares[split][i]) for split in target.evaluated},
+            bits[i],
         )
         for i, layer in enumerate(layers)
     )
@@ -217,9 +223,7 @@ def _remarks(
                 "a wider grid might do better"
             )
     early = [
-        layer
-        for layer, one, c in zip(layers, answers, choice, strict=True)
-        if not one.converged[c]
+        layer for layer, one, c in zip(layers, answers, choice, strict=True) if not one.converged[c]
     ]
     if early:
         notes.append(f"the optimiser stopped early for {', '.join(early)}")

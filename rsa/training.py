@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 HIDDEN, OUTPUTS = 32, 16
 RATE, BATCH, EVERY, PATIENCE = 3e-3, 96, 10, 8
+BETAS, SMALLEST = (0.9, 0.999), 1e-8
 # correlations above this would start critics at ratios that floats cannot tell apart
 STEEPEST = 0.999
 
@@ -128,7 +129,8 @@ class Critics:
 
         u, v = self._data["train"]
         names = list(self._parameters)
-        adam = torch.optim.Adam(self._parameters.values(), lr=RATE, foreach=True)
+        first, second = ([torch.zeros_like(self._parameters[name]) for name in names]
+                         for _ in range(2))  # fmt: skip
         rng = np.random.default_rng([self._setting.seed, 6])
         batch = min(BATCH, u.shape[1])
         best = torch.full((len(u),), torch.inf, device=u.device)
@@ -149,9 +151,15 @@ class Critics:
             if len(queue) < batch:
                 queue = rng.permutation(u.shape[1])
             at, queue = torch.as_tensor(queue[:batch], device=u.device), queue[batch:]
-            adam.zero_grad(set_to_none=True)
-            self.loss(self.table(u[:, at], v[:, at])).sum().backward()
-            adam.step()
+            values = [self._parameters[name] for name in names]
+            slopes = torch.autograd.grad(self.loss(self.table(u[:, at], v[:, at])).sum(), values)
+            # Adam by hand: torch.optim loads its compiler, which takes longer than the training
+            with torch.no_grad():
+                for value, slope, mean, square in zip(values, slopes, first, second, strict=True):
+                    mean.lerp_(slope, 1 - BETAS[0])
+                    square.lerp_(slope.square(), 1 - BETAS[1])
+                    size = (square / (1 - BETAS[1] ** (step + 1))).sqrt_().add_(SMALLEST)
+                    value.addcdiv_(mean, size, value=-RATE / (1 - BETAS[0] ** (step + 1)))
         self._parameters = kept
 
     def score(

@@ -125,7 +125,9 @@ def test_json_has_the_keys_of_the_study_format(result, tmp_path):
         "headline selected layers gain_over_last notes"
     )
     assert set(task) == set(wanted.split())
-    assert set(task["layers"][0]) == {"layer", "penalty", "valid", "splits", "wins"}
+    assert set(task["layers"][0]) == {
+        "layer", "penalty", "valid", "splits", "wins", "information"
+    }  # fmt: skip
     assert set(task["layers"][0]["valid"]) == {"value", "low", "high"}
     assert task["classes"] == 4 and task["chance"] == 0.25
     assert task["n"] == {"train": 200, "valid": 80, "test": 80}
