@@ -144,13 +144,14 @@ def ceilings(measure: Measure, joint: Joint, seed: int) -> np.ndarray:
     arXiv:2502.15104). NaN for fewer than 4 units. Above 1000 rows on as many, thinned.
     """
     few = joint.thinned(ROWS_OF_HALVES)
-    rng = np.random.default_rng([seed, 8])
     found = np.full(len(few), np.nan)
     for i in range(len(few)):
         x = few.layer(i)
         width = x.shape[1]
         if width < UNITS or not x.any():
             continue
+        # the same for a layer whatever else is compared
+        rng = np.random.default_rng([seed, 8])
         orders = [rng.permutation(width) for _ in range(SPLITS)]
         sides = [
             Matrices(

@@ -29,7 +29,9 @@ def comparison():
     base = np.random.default_rng(9).standard_normal((60, 1))
     return rsa.compare(
         source("a", 0, base=base), source("b", 1, (3, 5, 7), base=base), source("ref", 2, (2,)),
-        measures=[*rsa.MEASURES][:5] + ["mi:gaussian,pca=2,held-out"], draws=4, rows="frames:5",
+        measures=[*FAST, "cka:linear,track-debiased", "cka:linear,biased",
+                  "mi:gaussian,pca=2,held-out"],
+        draws=19, rows="frames:5",
     )  # fmt: skip
 
 
@@ -50,7 +52,7 @@ def test_pairs_within_and_between_by_name_and_by_place(comparison):
 def test_a_pair_does_not_depend_on_what_else_is_compared(comparison):
     base = np.random.default_rng(9).standard_normal((60, 1))
     alone = rsa.compare(
-        source("a", 0, base=base), source("b", 1, (3, 5, 7), base=base), measures=FAST, draws=4
+        source("a", 0, base=base), source("b", 1, (3, 5, 7), base=base), measures=FAST, draws=19
     )["a", "b"]
     for name in FAST:
         for field in ("value", "low", "high"):
@@ -71,8 +73,8 @@ def test_files_hold_what_the_study_promises_and_read_back(comparison, tmp_path):
     path = comparison["a", "b"].write(tmp_path / "similarity", "a", "b")
     assert path.name == "a-b.json"
     content = json.loads(path.read_text())
-    head = {key: item for key, item in content.items() if not isinstance(item, list)}
-    assert head == {
+    plain = {key: item for key, item in content.items() if not isinstance(item, (list, dict))}
+    assert plain == {
         "format": 2,
         "x": "a",
         "y": "b",
@@ -82,8 +84,9 @@ def test_files_hold_what_the_study_promises_and_read_back(comparison, tmp_path):
         "blocks": 20,
     }
     expected = set(
-        "measure title family unit formula source says beware range symmetric larger_is_more_similar interval chance_by value "
-        "low high chance chance_high score p extra notes".split()
+        "measure title family unit formula source says beware range symmetric "
+        "larger_is_more_similar interval chance_by value low high chance chance_high score p extra "
+        "notes".split()
     )
     assert all(set(block) == expected for block in content["measures"])
     again = rsa.Similarity.read(path)
@@ -95,6 +98,77 @@ def test_files_hold_what_the_study_promises_and_read_back(comparison, tmp_path):
         lines = list(csv.DictReader(file))
     assert len(lines) == 6 * 2 * 3
     assert float(lines[0]["value"]) == content["measures"][0]["value"][0][0]
+
+
+def test_structure_and_stability_are_of_the_main_measure_and_in_the_file(comparison, tmp_path):
+    main = "cka:linear,track-debiased"
+    within, across = comparison["b", "b"], comparison["a", "b"]
+    content = json.loads(within.write(tmp_path, "b", "b").read_text())
+    assert content["structure"]["measure"] == content["stability"]["measure"] == main
+    assert content["structure"]["resamples"] == 200 and len(content["structure"]["tree"]) == 2
+    assert len(content["structure"]["tree_stability"]) == 2
+    content = json.loads(across.write(tmp_path, "a", "b").read_text())
+    assert set(content["structure"]) == {
+        "measure",
+        "resamples",
+        "path",
+        "order_kept",
+        "best_x",
+        "best_y",
+    }
+    assert len(content["structure"]["best_x"]) == 2 and len(content["structure"]["best_y"]) == 3
+    above = across[main].above_chance
+    for pair in across.structure.path:
+        assert above[pair[:2]]
+    # half of 20 groups; a quarter is too few
+    (half,) = content["stability"]["shares"]
+    assert half["share"] == 0.5 and half["groups"] == 10
+    deviation = half["deviation"]
+    assert 0 < deviation["low"] <= deviation["value"] <= deviation["high"] < 1
+    ceiling = across[main].extra["ceiling_y"]
+    assert np.isnan(ceiling[0]) and np.isfinite(ceiling[1:]).all()
+    assert "ceiling_y" not in across["cka:linear,debiased"].extra
+
+
+def test_structure_and_stability_only_where_they_can_be():
+    a, b = source("a", 0), source("b", 1)
+    two = rsa.compare(a, b, measures=FAST, draws=0)
+    assert two["a", "b"].structure is None and two["a", "a"].structure is not None
+    assert two["a", "b"].stability.measure == "cka:linear,debiased"
+    without = rsa.compare(a, measures=["svcca:var=0.99,mean"], draws=4)["a", "a"]
+    assert without.structure is without.stability is None
+    off = rsa.compare(a, measures=FAST, draws=4, structure=False, stability=False)["a", "a"]
+    assert off.structure is off.stability is None
+    assert "ceiling_x" not in off["cka:linear,debiased"].extra
+
+
+def test_structure_does_not_depend_on_what_else_is_compared(comparison):
+    base = np.random.default_rng(9).standard_normal((60, 1))
+    b = source("b", 1, (3, 5, 7), base=base)
+    alone = rsa.compare(b, measures=["cka:linear,track-debiased"], draws=19)["b", "b"]
+    together = comparison["b", "b"]
+    first, second = alone.structure.as_json(), together.structure.as_json()
+    np.testing.assert_allclose(first.pop("tree"), second.pop("tree"), rtol=1e-9)
+    assert first == second
+    name = "cka:linear,track-debiased"
+    np.testing.assert_allclose(
+        alone[name].extra["ceiling_x"], together[name].extra["ceiling_x"], rtol=1e-9
+    )
+
+
+def test_fewer_groups_deviate_more_and_halves_of_redundant_units_agree():
+    rng = np.random.default_rng(3)
+    z = rng.standard_normal((200, 3))
+    layers = {
+        f"l{i}": z @ rng.standard_normal((3, 40)) + i * rng.standard_normal((200, 40))
+        for i in range(4)
+    }
+    found = rsa.compare(rsa.Matrices("a", layers), measures=FAST[:1], draws=0)["a", "a"]
+    quarter, half = found.stability.shares
+    assert quarter.groups == 50 and half.groups == 100
+    assert quarter.deviation[0] > half.deviation[0] and half.correlation > 0.8
+    ceiling = found[FAST[0]].extra["ceiling_x"]
+    assert ceiling[0] > 0.8 and (np.diff(ceiling) < 0).all()
 
 
 def test_what_is_not_defined_is_null_in_the_file(comparison, tmp_path):
@@ -125,19 +199,25 @@ def test_one_group_gives_a_value_without_interval_or_chance():
 
 
 def test_large_numbers_of_rows_take_the_other_route_to_the_same_values(monkeypatch):
-    from rsa.joint import Joint
+    from rsa import linear
 
     sources = [source("a", 0, (3, 2), n=90), source("b", 1, (4,), n=90)]
-    gram = Joint(sources, draws=3)
-    monkeypatch.setattr(Joint, "_gram_is_cheaper", lambda *_: False)
-    monkeypatch.setattr(Joint, "_null_by_gram", lambda *_: False)
-    features = Joint(sources, draws=3)
-    assert set(features.hsic) == set(features.null_hsic)  # computed now, by the other route
-    monkeypatch.undo()
-    for kind in gram.hsic:
-        np.testing.assert_allclose(features.hsic[kind], gram.hsic[kind], rtol=1e-9, atol=1e-12)
+    names = [f"cka:linear,{kind}" for kind in ("biased", "debiased", "track-debiased")]
+
+    def compared():
+        return rsa.compare(*sources, measures=names, draws=19, stability=False)["a", "b"]
+
+    gram = compared()
+    monkeypatch.setattr(linear, "costs", lambda *_: (2.0, 1.0))
+    monkeypatch.setattr(linear, "_by_gram", lambda *_: False)
+    features = compared()
+    for name in names:
+        for field in ("value", "low", "high"):
+            np.testing.assert_allclose(
+                getattr(features[name], field), getattr(gram[name], field), rtol=1e-9, atol=1e-12
+            )
         np.testing.assert_allclose(
-            features.null_hsic[kind], gram.null_hsic[kind], rtol=1e-3, atol=1e-4
+            features[name].chance_high, gram[name].chance_high, rtol=1e-3, atol=1e-4
         )
 
 
@@ -192,7 +272,7 @@ def test_chance_is_exceeded_in_about_five_per_cent(measure):
 
 @pytest.mark.slow
 def test_intervals_cover_the_mean_of_many_samples():
-    names = [*rsa.MEASURES][:5]
+    names = [*FAST, "cka:linear,track-debiased", "cka:linear,biased"]
     found = {name: [] for name in names}
     loadings = np.random.default_rng(0).standard_normal((2, 4, 8))
     for seed in range(150):
@@ -201,7 +281,9 @@ def test_intervals_cover_the_mean_of_many_samples():
         shared = rng.standard_normal((60, 4))[labels] + rng.standard_normal((180, 4))
         x, y = (shared @ w + 2 * rng.standard_normal((180, 8)) for w in loadings)
         sources = [rsa.Matrices(n, {"l": m}, labels) for n, m in (("x", x), ("y", y))]
-        two = rsa.compare(*sources, measures=names, pairs=[(0, 1)], draws=0).between(0, 1)
+        two = rsa.compare(
+            *sources, measures=names, pairs=[(0, 1)], draws=0, stability=False
+        ).between(0, 1)
         for name in names:
             cell = two[name]
             found[name].append((cell.value[0, 0], cell.low[0, 0], cell.high[0, 0]))
@@ -216,7 +298,7 @@ def test_products_made_by_torch_give_the_same_values():
     sources = [source("a", 0), source("b", 1)]
     names = ("cka:linear,debiased", "cka:linear,track-debiased")
     here, there = (
-        rsa.compare(*sources, measures=names, draws=4, device=device)["a", "b"]
+        rsa.compare(*sources, measures=names, draws=4, device=device, stability=False)["a", "b"]
         for device in ("cpu", "cpu:0")  # anything but plain cpu is torch's
     )
     for name in names:
