@@ -29,6 +29,8 @@ KEPT = 5e8
 BUDGET, MINIMUM = 4e11, 19
 # numbers of one tile of relations in work
 TILE = 2_000_000
+# share that is subtracted of what the jackknife counts twice
+OVERCOUNT = 0.5
 READING = Lock()
 # a layer whose relations keep less than this share of their size when centred has none
 NOTHING = 1e-12
@@ -378,8 +380,8 @@ def interval(
 
     The influence of a block is twice the sum of its pairs (Hoeffding's projection). The jackknife
     counts what belongs to two blocks together twice (Efron and Stein 1981, Annals of Statistics
-    9); that is subtracted, and half of the variance is kept at least, which is what is left where
-    nothing belongs to single blocks.
+    9); half of that is subtracted, for with all of it gone intervals of skewed values are too
+    short, and half of the variance is kept at least.
 
     Parameters
     ----------
@@ -395,4 +397,4 @@ def interval(
     pairs = ((rest**2).sum(axis=(0, 1)) - 4 * (own**2).sum(axis=0)) / 2 + 3 * (own**2).sum(axis=0)
     spread_out = ((replicates - replicates.mean(axis=0)) ** 2).sum(axis=0)
     squares = (blocks - 1) / blocks * spread_out
-    return around(value, np.sqrt(np.maximum(squares - pairs, squares / 2)), blocks)
+    return around(value, np.sqrt(np.maximum(squares - OVERCOUNT * pairs, squares / 2)), blocks)

@@ -45,7 +45,9 @@ class RenyiInformation(PairwiseMeasure):
             effect = found.blocks / total - found.extra[..., :, None] - found.extra[..., None, :]
             share = found.counts / found.counts.sum()
             effect = (effect + share[:, :, None, None]) / np.log(2)
-            return np.log2(total), effect, np.log2(found.draws)
+            # kernels so narrow that no two pairs meet have no finite value
+            total, draws = (np.where(a > 0, a, np.nan) for a in (total, found.draws))
+            return np.log2(total), effect, np.log2(draws)
 
     def replicates(self, found: Products) -> np.ndarray:
         """The widths and the layers' sizes are those of all rows; the means are taken again."""
