@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from probes import inference
-from probes.information import information
 from probes.errors import ProbeError
 from probes.heads import PENALTIES, Answers, linear
+from probes.information import information
 from probes.results import LayerScores, ProbeResults, Score, TaskResult
 from probes.source import RowTable, Source, read_layer
 from probes.splits import TRAIN, VALID, settle
