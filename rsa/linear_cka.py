@@ -90,6 +90,9 @@ class LinearCKA(Measure):
             return Null("not asked for" if joint.grouping.groups > 1 else "one group: not known")
         if joint.huge:
             return self._thinned(joint)
+        return self._drawn(joint, scale)
+
+    def _drawn(self, joint: Joint, scale: np.ndarray) -> Null:
         without = self.components
         draws = joint.shared(("drawn hsic", without), lambda: drawn_hsic(joint, without))[self.kind]
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -107,7 +110,8 @@ class LinearCKA(Measure):
                 "not known: it depends on the number of rows, which are too many to permute"
             )
         fewer = joint.thinned(THINNED)
-        null = self.estimate(fewer).null
+        own = np.diagonal(linear_hsic(fewer, self.components)[self.kind][0])
+        null = self._drawn(fewer, np.sqrt(np.where(own > 0, own, np.nan)))
         text = f"{null.by}, on {fewer.rows} of {joint.rows} rows: more than of all rows"
         return replace(null, by=text)
 
