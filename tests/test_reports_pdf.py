@@ -194,7 +194,7 @@ def test_stamp_on_every_page(tmp_path):
             ["Where do the models agree?"],
             ["What can be read out", "Who specialises", "What should I use?"],
         ),
-        (
+        pytest.param(
             {"similarity": False},
             ["What should I use?"],
             [
@@ -203,31 +203,35 @@ def test_stamp_on_every_page(tmp_path):
                 "resemble?",
                 "look like",
             ],
+            marks=pytest.mark.slow,
         ),
         (
             {"layers": {"a": 6}},
             ["organised inside", "What should I use?", "How much information"],
             ["Where do the models agree"],
         ),
-        (
+        pytest.param(
             {"layers": {"a": 6}, "similarity": False, "references": False},
             ["What should I use?"],
             ["organised inside", "resemble?"],
+            marks=pytest.mark.slow,
         ),
-        (
+        pytest.param(
             {"layers": {"a": 4, "b": 5, "c": 4, "d": 5}, "similarity": False},
             ["Model D"],
             ["Where do the models agree"],
+            marks=pytest.mark.slow,
         ),
         (
             {"probes": False, "similarity": False, "geometry": False, "information": False},
             ["What was compared", "Can I trust"],
             ["organised inside", "What should I use?", "layer like", "How much information"],
         ),
-        (
+        pytest.param(
             {"probes": False, "similarity": False},
             ["What is each layer like?", "How much information"],
             ["organised inside", "Where do the models agree"],
+            marks=pytest.mark.slow,
         ),
         (
             {"geometry": False, "information": False, "twins": False},

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
-from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextPath
+from matplotlib.font_manager import findfont, get_font
 
 from reports import style
 from reports.numbers import count
@@ -69,8 +68,10 @@ def unbounded(measure: Measure) -> str:
 
 def width_of(text: str, size: float) -> float:
     """Inches that a text takes in the report's face."""
-    face = FontProperties(family=style.FACES)
-    return float(TextPath((0, 0), text or " ", size=size, prop=face).get_extents().x1) / 72.0
+    face = get_font(findfont(style.FACES[0]))
+    face.set_size(100.0, 72)
+    face.set_text(text, 0.0)
+    return face.get_width_height()[0] / 64.0 * size / 100.0 / 72.0
 
 
 def fitted(text: str, inches: float, size: float, smallest: float = 6.0) -> tuple[str, float]:
