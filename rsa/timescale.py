@@ -68,6 +68,8 @@ def half_life(
     notes = []
     if np.isnan(value):
         notes.append("rows of a clip do not vary, or never grow apart")
+    elif value * rate < 0.5:
+        notes.append("shorter than half the step of the rows: faster than rows can tell")
     elif value * rate > longest / 8:
         notes.append(f"long for clips of {longest / rate:g} s, and so understated")
     return (float(value), float(low), float(high)), notes

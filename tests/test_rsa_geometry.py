@@ -166,6 +166,14 @@ def test_half_life_of_short_broken_and_still_clips_is_nan():
     assert np.isnan(found[0]) and "do not vary" in notes[0]
 
 
+def test_half_life_below_the_step_of_the_rows_is_said_so():
+    x = np.random.default_rng(11).standard_normal((4000, 3))
+    x[1::2] = -x[::2]
+    labels = np.repeat(np.arange(40), 100)
+    (value, *_), notes = half_life(x, labels, labels, 2.0)
+    assert 0 < value < 0.25 and "faster than rows" in notes[0]
+
+
 def test_novelty_of_a_copy_of_noise_and_of_half_of_each():
     rng = np.random.default_rng(10)
     x, noise = rng.standard_normal((400, 10)), rng.standard_normal((400, 10))
