@@ -15,6 +15,8 @@ from rsa.measure import Measure, Null, Table, constant_note
 from rsa.threads import spread
 
 FOLDS = 5
+# rows at most, where all of them do not fit in memory
+ROWS = 20_000
 # floating-point operations that all permutations together may take; at least MINIMUM draws
 BUDGET, MINIMUM = 4e11, 19
 # a canonical correlation this close to 1 means one layer is a function of the other
@@ -39,6 +41,7 @@ class GaussianInformation(Measure):
             raise RsaError(f"measure {self.name!r}: 1 to {COMPONENTS} components are possible")
 
     def estimate(self, joint: Joint) -> Table:
+        whole, joint = joint, joint.thinned(ROWS) if joint.huge else joint
         count, width = len(joint), self.components
         scores = np.zeros((joint.rows, count, width))
         kept = np.zeros(count, dtype=int)
@@ -69,8 +72,13 @@ class GaussianInformation(Measure):
                 (value, low, high, *draws), (mean, *ends, *drawn), strict=True
             ):
                 matrix[pairs[:, 0], pairs[:, 1]] = matrix[pairs[:, 1], pairs[:, 0]] = found
-        null = Null(f"permutation of groups, {len(draws)} draws", draws)
-        notes = constant_note(joint) + self._notes(joint, value, kept, enough, smallest)
+        null = Null(f"permutation of groups, {len(draws)} draws, fitted anew", draws)
+        thinned = [] if joint is whole else [f"on {joint.rows} of {whole.rows} rows"]
+        notes = (
+            [(frozenset(), sentence) for sentence in thinned]
+            + constant_note(joint)
+            + self._notes(joint, value, kept, enough, smallest)
+        )
         return Table(value, low, high, null, {"components": kept}, notes)
 
     def _held_out(

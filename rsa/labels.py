@@ -15,8 +15,9 @@ from rsa.errors import RsaError
 from rsa.expected import Contingency
 from rsa.grouping import Grouping
 from rsa.inference import null_level, subsampled
-from rsa.joint import principal_components, standardized
+from rsa.joint import principal_components
 from rsa.source import Source, read_layer
+from rsa.streaming import Standard
 from rsa.threads import spread
 
 FORMAT = 1
@@ -238,9 +239,11 @@ class _Question:
         """
         from sklearn.cluster import MiniBatchKMeans
 
-        x = standardized(values[self.rows])
-        if not x.any():
+        x = values[self.rows]
+        standard = Standard.of([x])
+        if standard.scale == 0.0:
             return None
+        x = standard.apply(x)
         basis = principal_components(x, 0.0, COMPONENTS)
         scores = basis.scores[:, :COMPONENTS] * np.sqrt(len(x))
         out = np.empty((seeds, len(x)), dtype=int)

@@ -225,7 +225,7 @@ def equal_bins(values: np.ndarray, bins: int) -> np.ndarray:
         _, which, size = np.unique(ranked[:, column], return_inverse=True, return_counts=True)
         place[:, column] = (np.cumsum(size) - (size + 1) / 2)[which]
     out = np.empty(values.shape, dtype=np.int16)
-    np.put_along_axis(out, order, (place * bins / rows).astype(np.int16), axis=0)
+    np.put_along_axis(out, order, ((place + 0.5) * bins / rows).astype(np.int16), axis=0)
     return out
 
 
