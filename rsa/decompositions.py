@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rsa.inference import linearized
+from rsa.inference import around
 from rsa.joint import Joint, principal_components
 from rsa.measure import Null
 from rsa.threads import spread
@@ -193,9 +193,23 @@ def interval(
     """Cluster-robust ends [layers, layers] from each cell's influence [groups]."""
     low, high = np.full_like(value, np.nan), np.full_like(value, np.nan)
     for (i, j), effect in zip(cells, influence, strict=True):
-        ends = linearized(value[i, j], effect, joint.rows)
-        (low[i, j], high[i, j]), (low[j, i], high[j, i]) = ends, ends
+        low[i, j], high[i, j] = low[j, i], high[j, i] = cluster_robust(joint, value[i, j], effect)
     return low, high
+
+
+def cluster_robust(joint: Joint, value: float, effect: np.ndarray) -> tuple[float, float]:
+    """Ends of an interval from the influence [groups] on one value.
+
+    Groups of unequal sizes count for fewer: (sum n^2)^2 / sum n^4 of them (Satterthwaite 1946).
+    """
+    if joint.grouping.groups < 2:
+        return np.nan, np.nan
+    square = joint.grouping.sizes.astype(float) ** 2
+    units = square.sum() ** 2 / (square**2).sum()
+    groups = len(effect)
+    error = np.sqrt(groups / (groups - 1) * (effect**2).sum()) / joint.rows
+    low, high = around(np.asarray(value), error, max(units, 2.0))
+    return float(low), float(high)
 
 
 def thinned(joint: Joint) -> tuple[Joint, list[tuple[frozenset[int], str]]]:

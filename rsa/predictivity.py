@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rsa.decompositions import cluster_robust
 from rsa.errors import RsaError
 from rsa.folded import Fit, Rotation
 from rsa.heldout import doubled_variance, folds, orders_within
-from rsa.inference import linearized
 from rsa.joint import Joint
 from rsa.measure import Measure, Null, Table, constant_note
 from rsa.threads import spread
@@ -68,7 +68,7 @@ class Predictivity(Measure):
             # a row weighs on the fits of the other folds too
             wider = np.sqrt(len(held) / (len(held) - 1))
             influence = -wider * (error - share * total) / total.sum() * few.rows
-            low[i, j], high[i, j] = linearized(value[i, j], influence, few.rows)
+            low[i, j], high[i, j] = cluster_robust(few, value[i, j], influence)
             draws[:, i, j] = 1 - drawn / total.sum()
         for i in np.flatnonzero(~few.constant):
             value[i, i] = low[i, i] = high[i, i] = 1.0

@@ -124,18 +124,14 @@ class _Fitted:
         for f, (test, shuffle) in enumerate(zip(turn.held, self.shuffles, strict=True)):
             fx, fy = self.fits[i][f], self.fits[j][f]
             products = turn.products(fx, fy, turn.early(f), cross) @ fy.axes
-            pairs = _directions(fx, fy, products)
+            a, b = _directions(fx, fy, products)
             after = turn.after(f)
-            of_dev = [
-                _weighted(
-                    *_variates(fx, fy, a, b, x[after], y[after]), self._weights(cell, f, a, b)
-                )
-                for a, b in pairs
-            ]
-            a, b = pairs[int(np.argmax([d[0] + d[1] for d in of_dev]))]
-            u, v = _variates(fx, fy, a, b, x[test], y[test])
-            shares = self._weights(cell, f, a, b)
-            by_x, by_y = _weighted(u, v, shares)
+            shares = self._weights(i, f, a), self._weights(j, f, b)
+            of_dev = _weighted(*_variates(fx, fy, a, b, x[after], y[after]), shares)
+            best = int(np.argmax(of_dev[0] + of_dev[1]))
+            u, v = _variates(fx, fy, a[best], b[best], x[test], y[test])
+            shares = shares[0][best], shares[1][best]
+            by_x, by_y = (float(rho) for rho in _weighted(u, v, shares))
             toward.append(by_x)
             back.append(by_y)
             if len(shuffle):
@@ -149,47 +145,43 @@ class _Fitted:
         means = float(np.mean(toward)), float(np.mean(back))
         return Scored(*means, float(error), draws / count)
 
-    def _weights(
-        self, cell: tuple[int, int], fold: int, a: np.ndarray, b: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """[m] each: how much of x's and of y's neurons the variates account for in training."""
-        out = []
-        for layer, coefficients in zip(cell, (a, b), strict=True):
-            fit = self.fits[layer][fold]
-            spread_out = fit.variance[:, None] * coefficients
-            norm = np.sqrt((spread_out * coefficients).sum(axis=0))
-            alpha = np.abs(spread_out.T @ (fit.axes.T @ self.axes[layer])).sum(axis=1) / norm
-            out.append(alpha / alpha.sum())
-        return out[0], out[1]
+    def _weights(self, layer: int, fold: int, a: np.ndarray) -> np.ndarray:
+        """[..., m] how much of a layer's neurons each variate accounts for in training."""
+        fit = self.fits[layer][fold]
+        carried = fit.variance[:, None] * a
+        norm = np.sqrt((carried * a).sum(axis=-2))
+        along = np.swapaxes(carried, -1, -2) @ (fit.axes.T @ self.axes[layer])
+        alpha = np.abs(along).sum(axis=-1) / norm
+        return alpha / alpha.sum(axis=-1, keepdims=True)
 
 
-def _directions(x: Fit, y: Fit, products: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Canonical coefficients [k, m] of both sides for every pair of ridges."""
+def _directions(x: Fit, y: Fit, products: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Canonical coefficients [ridges of both sides, k, m] of x and of y."""
     left, right = (
         [1 / np.sqrt(fit.variance + ridge * fit.variance[0]) for ridge in RIDGES] for fit in (x, y)
     )
-    stacked = np.array([a[:, None] * products * b for a in left for b in right])
-    u, _, v = np.linalg.svd(stacked, full_matrices=False)
-    scales = [(a, b) for a in left for b in right]
-    return [(a[:, None] * u[k], b[:, None] * v[k].T) for k, (a, b) in enumerate(scales)]
+    scale_x = np.array([a for a in left for _ in right])[:, :, None]
+    scale_y = np.array([b for _ in left for b in right])[:, :, None]
+    u, _, v = np.linalg.svd(scale_x * products * scale_y.transpose(0, 2, 1), full_matrices=False)
+    return scale_x * u, scale_y * v.transpose(0, 2, 1)
 
 
 def _variates(
     x: Fit, y: Fit, a: np.ndarray, b: np.ndarray, rows_x: np.ndarray, rows_y: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """[rows, m] each: variates of rows not fitted to, at zero mean and unit variance."""
+    """[..., rows, m] each: variates of rows not fitted to, at zero mean and unit variance."""
     u, v = x.scores(rows_x) @ a, y.scores(rows_y) @ b
-    u, v = u - u.mean(axis=0), v - v.mean(axis=0)
+    u, v = (z - z.mean(axis=-2, keepdims=True) for z in (u, v))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return u / u.std(axis=0), v / v.std(axis=0)
+        return u / u.std(axis=-2, keepdims=True), v / v.std(axis=-2, keepdims=True)
 
 
 def _weighted(
     u: np.ndarray, v: np.ndarray, shares: tuple[np.ndarray, np.ndarray]
-) -> tuple[float, float]:
-    """Correlations of variates weighted by x's neurons and by y's."""
-    rho = (u * v).mean(axis=0)
-    return float(rho @ shares[0]), float(rho @ shares[1])
+) -> tuple[np.ndarray, np.ndarray]:
+    """[...] correlations of variates weighted by x's neurons and by y's."""
+    rho = (u * v).mean(axis=-2)
+    return (rho * shares[0]).sum(axis=-1), (rho * shares[1]).sum(axis=-1)
 
 
 RIDGE = RidgePWCCA(

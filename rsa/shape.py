@@ -101,10 +101,8 @@ def aligned(joint: Joint, alpha: float) -> Alignment:
             ]
             chord = np.sqrt(np.vdot(u - v, u - v) + max(sum(beyond), 0.0))
             cosine = 1 - chord**2 / 2
-        sure = sureness(values, noise_edge(joint, a, b))
-        values = sure * values
-        row = (u * v) @ sure
-        row -= alpha * values.sum() / 2 * ((a**2).sum(axis=1) + (b**2).sum(axis=1))
+        row = (u * v).sum(axis=1)
+        row -= alpha * cosine / 2 * ((a**2).sum(axis=1) + (b**2).sum(axis=1))
         for k, part, mix in ((i, left, inner[i]), (j, right.T, inner[j])):
             if mix is not None:
                 curve = (part * values) @ part.T * mix
@@ -113,7 +111,8 @@ def aligned(joint: Joint, alpha: float) -> Alignment:
         # the participation ratio says over how many directions a layer's weight is spread
         spread_a, spread_b = (s / np.sqrt((s**4).sum()) for s in (scales[i], scales[j]))
         lever = leverage(joint, found[i].scores * spread_a, found[j].scores * spread_b)
-        return cosine, chord, effect * lever
+        sure = sureness(values, noise_edge(joint, a, b)) @ values / values.sum()
+        return cosine, chord, effect * lever * sure
 
     cosine, chord, influence = zip(*spread(cell, cells), strict=True) if cells else ((), (), ())
 
