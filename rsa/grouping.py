@@ -14,6 +14,8 @@ import numpy as np
 
 # a stratum with fewer groups than this has too few permutations to be a null
 STRATUM = 8
+# runs of neighbouring groups that are dealt to each block, at most
+RUNS = 64
 
 
 @dataclass(frozen=True)
@@ -36,17 +38,22 @@ class Grouping:
         """Deals groups into blocks of about equal numbers of rows.
 
         The largest groups first, each to the lightest block; ties are broken by `seed`. With
-        fewer groups than blocks each group is a block.
+        fewer groups than blocks each group is a block. Very many groups are dealt in `RUNS` runs
+        of neighbours a block, so that the rows of a block can be read in long stretches.
         """
         number: dict = {}
         codes = np.array([number.setdefault(label, len(number)) for label in labels], dtype=int)
         sizes = np.bincount(codes, minlength=len(number))
         blocks = max(1, min(blocks, len(sizes)))
-        shuffled = np.random.default_rng(seed).permutation(len(sizes))
-        loads, owner = np.zeros(blocks, dtype=int), np.empty(len(sizes), dtype=int)
-        for group in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
-            owner[group] = np.argmin(loads)
-            loads[owner[group]] += sizes[group]
+        runs = min(len(sizes), RUNS * blocks)
+        run = np.arange(len(sizes)) * runs // len(sizes)
+        weights = np.bincount(run, sizes).astype(int)
+        shuffled = np.random.default_rng(seed).permutation(runs)
+        loads, dealt = np.zeros(blocks, dtype=int), np.empty(runs, dtype=int)
+        for place in shuffled[np.argsort(-weights[shuffled], kind="stable")]:
+            dealt[place] = np.argmin(loads)
+            loads[dealt[place]] += weights[place]
+        owner = dealt[run]
         groups = np.argsort(owner, kind="stable")
         rank = np.empty_like(groups)
         rank[groups] = np.arange(len(groups))
