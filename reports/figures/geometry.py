@@ -85,7 +85,7 @@ def _panel(axes: Axes, study: Study, roles: list[str], key: str, across: int) ->
 
 def _short(value: float, _: int | None = None) -> str:
     """A tick's number in few signs: 120k, 0.002."""
-    for size, sign in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= 10 * size:
+    for least, size, sign in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
+        if abs(value) >= least:
             return f"{value / size:.4g}{sign}".replace("-", MINUS)
-    return f"{value:.3g}".replace("-", MINUS)
+    return f"{value:.4g}".replace("-", MINUS)

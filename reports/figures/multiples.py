@@ -20,7 +20,7 @@ ACROSS = 4
 # inches
 _LEFT, _GAP = 0.88, 0.11
 _SIDE = (style.WIDTH - _LEFT - (ACROSS - 1) * _GAP) / ACROSS
-_HEAD, _FAMILY, _FEET, _TOP, _MOST = 0.31, 0.38, 0.58, 0.42, 8.6
+_HEAD, _FAMILY, _FEET, _TOP, _MOST = 0.34, 0.38, 0.58, 0.42, 8.6
 
 # What equal layers, a score of 1, are equal up to.
 FAMILIES = {
