@@ -304,4 +304,4 @@ def test_intervals_of_dimensions_and_novelty_cover():
     for name, trios in found.items():
         value, low, high = np.array(trios).T
         share = np.mean((low <= value.mean()) & (value.mean() <= high))
-        assert 0.9 <= share <= 0.99, (name, share)
+        assert 0.92 <= share <= 0.985, (name, share)
