@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import click
 
@@ -17,12 +17,14 @@ from cli import options
 @options.tasks
 @click.option("--measures", default="default", show_default=True, metavar="LIST",
               help="Similarity measures: `default`, or names and families separated by commas "
-              "(cka, svcca, pwcca, mi).")
+              "(cka, svcca, shape, mi); `all` for all of `rsa measures`.")
 @options.rows
 @click.option("--weights-a", type=options.PATH, metavar="FILE|FOLDER", help="Weights of A.")
 @click.option("--weights-b", type=options.PATH, metavar="FILE|FOLDER", help="Weights of B.")
 @click.option("--layers-a", metavar="LIST", help="Keep these layers of A only.")
 @click.option("--layers-b", metavar="LIST", help="Keep these layers of B only.")
+@click.option("--twins", is_flag=True,
+              help="Compare each model with its untrained twin too: what training made alike.")
 @options.out
 @click.option("--no-report", is_flag=True, help="Numbers only, no PDF.")
 @options.running
@@ -30,13 +32,14 @@ from cli import options
 @options.quiet
 def command(
     a, b, data, manifest, limit, tasks, measures, rows, grid, weights_a, weights_b, layers_a,
-    layers_b, out, no_report, as_json, quiet, **running,
+    layers_b, twins, out, no_report, as_json, quiet, **running,
 ):  # fmt: skip
     """Compare two models layer by layer and write a report.
 
     One pass over the audio a model; similarity within and across the models and to references;
     probes on every layer; everything as JSON and CSV in the study folder, with report.pdf.
     """
+    from cli.layers import describe_layers
     from cli.probing import probe_models, resolve_tasks, task_kinds
     from cli.record import begin_study, default_folder, study_folder, write_study
     from cli.screen import Screen
@@ -59,11 +62,17 @@ def command(
     chosen = resolve_measures(measures)
     running["device"] = resolve_device(running["device"])
     run = Run(**running)
+    if twins and run.untrained:
+        raise click.UsageError("--twins goes with trained weights: drop --untrained")
     folder = study_folder(out, default_folder(a, b))
     models = {
         "a": load_model(a, weights_a, run, layers_a),
         "b": load_model(b, weights_b, run, layers_b),
     }
+    untrained = {
+        f"{role}0": load_model(name, None, replace(run, untrained=True), kept)
+        for role, name, kept in (("a", a, layers_a), ("b", b, layers_b)) if twins
+    }  # fmt: skip
     with screen.stage(f"data set {data}"):
         dataset, clips = open_data(data, manifest, limit)
         chosen_tasks = resolve_tasks(tasks, dataset)
@@ -76,7 +85,7 @@ def command(
 
     kind = "clips" if rows == "clips" else f"frames:{grid:g}"
     kinds = list(dict.fromkeys([kind, *task_kinds(chosen_tasks)]))
-    everyone = {**models, "ref": references()}
+    everyone = {**models, **untrained, "ref": references()}
     activations = {
         role: extract_rows(model, dataset, clips, kinds, run, screen)
         for role, model in everyone.items()
@@ -87,12 +96,17 @@ def command(
     compared = compare_models(
         {role: found[kind] for role, found in activations.items()}, chosen, run, folder, screen
     )
-    probe_models(activations, chosen_tasks, run, folder, screen)
+    describe_layers(
+        {role: found[kind] for role, found in activations.items()}, dataset, run, folder, screen
+    )
+    probed = {role: found for role, found in activations.items() if role not in untrained}
+    probe_models(probed, chosen_tasks, run, folder, screen)
     titles = " and ".join(model.card.title for model in models.values())
     write_study(
         folder,
         title=f"{titles} on {data_name(data, dataset)}",
         models=models,
+        twins=untrained,
         deviations={role: deviations(found) for role, found in activations.items()},
         references=everyone["ref"],
         dataset=dataset,
@@ -101,7 +115,7 @@ def command(
         failures=failures,
         settings={
             "a": a, "b": b, "data": data, "limit": limit, "rows": kind, "tasks": tasks,
-            "measures": list(chosen), **asdict(run),
+            "measures": list(chosen), "twins": twins, **asdict(run),
         },
         device=run.device,
         seed=run.seed,

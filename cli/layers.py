@@ -1,0 +1,44 @@
+"""Each layer by itself, for the command line: its geometry, and what it tells about labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cli.screen import Screen
+    from cli.steps import Run
+    from extract.datasets.base import Dataset
+    from extract.store import Activations
+
+
+def describe_layers(
+    representations: dict[str, Activations],
+    dataset: Dataset,
+    run: Run,
+    folder: Path,
+    screen: Screen,
+) -> None:
+    """Writes geometry/ROLE and information/ROLE of every role."""
+    import rsa
+
+    for role, rows in representations.items():
+        name, _, rate = rows.rows.kind.partition(":")
+        frames = name == "frames"
+        with screen.stage(f"geometry of {rows.name}"):
+            rsa.geometry(
+                rows, seed=run.seed, rate=float(rate) if frames else None,
+                sequences=rows.rows.clip if frames else None, rows=rows.rows.kind,
+            ).write(folder, role)  # fmt: skip
+        if name != "clips":
+            continue
+        labels = {
+            label.name: rows.rows.label(label.name)
+            for label in dataset.card.labels
+            if label.kind in ("category", "number")
+        }
+        if labels:
+            with screen.stage(f"information of {rows.name} about labels") as progress:
+                rsa.label_information(rows, labels, seed=run.seed, progress=progress).write(
+                    folder, role
+                )
