@@ -71,10 +71,12 @@ class Rotation:
         ]
 
     def cross(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """[folds, p, q] products of two layers in each fold."""
-        return np.array([x[test].T @ y[test] for test in self.held])
+        """[folds + 1, p, q] products of two layers in each fold, and over all rows."""
+        return np.array([*(x[test].T @ y[test] for test in self.held), x.T @ y])
 
     def products(self, x: Fit, y: Fit, used: np.ndarray, cross: np.ndarray) -> np.ndarray:
         """[k, q] products of x's axes and y over the folds that fit."""
-        away = self.rows[used].sum() * np.outer(x.mean, y.mean)
-        return x.axes.T @ (cross[used].sum(axis=0) - away)
+        fitted = cross[-1] - self.rows[used].sum() * np.outer(x.mean, y.mean)
+        for fold in np.flatnonzero(~used):
+            fitted -= cross[fold]
+        return x.axes.T @ fitted
