@@ -53,24 +53,24 @@ def test_moments_are_those_of_all_permutations(kind, n):
         assert skewness[i, j] == pytest.approx(stats.skew(drawn), rel=1e-8, abs=1e-10)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_closed_form_is_what_permuting_rows_gives(name):
+def cells(x, y, **options):
+    """Every linear CKA of two layers."""
+    sources = [rsa.Matrices(n, {"l": m}) for n, m in (("x", x), ("y", y))]
+    two_ = rsa.compare(*sources, measures=NAMES, pairs=[(0, 1)], **options).between(0, 1)
+    return {name: two_[name] for name in NAMES}
+
+
+def test_closed_form_is_what_permuting_rows_gives():
     x, y = two(0, n=60, p=8, q=12)
     y = y * np.linspace(1, 4, 12)
-    found = rsa.pair(x, y, name)
-    rng = np.random.default_rng(1)
-    drawn = np.array(
-        [rsa.pair(x, y[rng.permutation(60)], name, draws=0, blocks=1).value for _ in range(300)]
-    )
-    assert found.chance == pytest.approx(drawn.mean(), abs=4 * drawn.std() / 17)
-    assert 0.025 < (drawn > found.chance_high).mean() < 0.085
-    # p of a value among the draws is the share of draws beyond it
-    value = np.quantile(drawn, 0.8)
-    at = stats.pearson3.sf(
-        (value - found.chance) / drawn.std(), max(stats.skew(drawn), 0.0)
-    )  # fmt: skip
-    assert at == pytest.approx(0.2, abs=0.07)
-    assert found.p < 0.01 or "without" in name
+    found, rng = cells(x, y), np.random.default_rng(1)
+    drawn = [cells(x, y[rng.permutation(60)], draws=0, blocks=1) for _ in range(200)]
+    for name in NAMES:
+        values = np.array([one[name].value[0, 0] for one in drawn])
+        cell = found[name]
+        assert cell.chance[0, 0] == pytest.approx(values.mean(), abs=4 * values.std() / 14)
+        assert 0.02 < (values > cell.chance_high[0, 0]).mean() < 0.095
+        assert cell.p[0, 0] < 0.01 or "without" in name
 
 
 def test_moments_keep_their_digits_at_many_rows():
@@ -94,14 +94,15 @@ def test_moments_keep_their_digits_at_many_rows():
         assert skewness == pytest.approx(8 * cube**2 / n**3 / spread**3, rel=0.05)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_false_positives_of_the_closed_form(name):
-    rejected = 0
+def test_false_positives_of_the_closed_form():
+    rejected = dict.fromkeys(NAMES, 0)
     for seed in range(80):
         rng = np.random.default_rng(seed)
         x, y = (rng.standard_normal((40, d)) * np.linspace(1, 3, d) for d in (8, 12))
-        rejected += rsa.pair(x, y, name, blocks=1).p <= 0.05
-    assert rejected <= 10  # 80 x 0.05 = 4; more than 10 in 0.3 % of cases
+        for name, cell in cells(x, y, blocks=1).items():
+            rejected[name] += cell.p[0, 0] <= 0.05
+    # 80 x 0.05 = 4; more than 10 in 0.3 % of cases
+    assert max(rejected.values()) <= 10, rejected
 
 
 def test_p_in_the_whole_matrix_is_corrected():
