@@ -149,7 +149,7 @@ def test_cca_is_refused_where_rows_do_not_exceed_the_components():
     for call in (rsa.svcca, rsa.pwcca):
         found = call(x, y, draws=5)
         assert np.isnan([found.value, found.low, found.chance_high]).all()
-        assert any("more rows than both" in note and "x/x" in note for note in found.notes)
+        assert any("rows >= p + q" in note and "x/x" in note for note in found.notes)
     assert np.isfinite(rsa.svcca(x, y, variance=0.3, draws=0).value)
 
 
