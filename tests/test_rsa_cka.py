@@ -233,5 +233,7 @@ def test_intervals_cover(kind):
     for name, rows in cells.items():
         value, low, high = np.array(rows).T
         covered = np.mean((low <= value.mean()) & (value.mean() <= high))
-        print(kind, name, covered, np.isnan(value).sum())
-        assert 0.92 <= covered <= 0.985, name
+        # unrelated layers: the jackknife takes the spread of a degenerate statistic for up to
+        # twice its variance (Efron and Stein 1981), so the interval is too wide, never too narrow
+        most = 0.999 if kind == "independent" else 0.985
+        assert 0.92 <= covered <= most, (name, covered)
