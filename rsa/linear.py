@@ -12,7 +12,7 @@ from rsa.grouping import Grouping
 from rsa.hsic import KINDS, Counts, hsic
 from rsa.joint import Joint
 from rsa.leading import leading
-from rsa.moments import moments
+from rsa.moments import moments, tiles
 from rsa.rowsums import RowSums, row_sums
 
 # floating-point operations up to which products are made in float64
@@ -50,6 +50,12 @@ def linear_hsic(joint: Joint, without: int = 0) -> dict[str, np.ndarray]:
     else:
         products = moments(layers, pairs, grouping, blocks, ROOM)
     return estimates(row_sums(layers, None, grouping, blocks), *products, grouping)
+
+
+def visits(joint: Joint) -> int:
+    """How often rows are read where layers do not fit in memory: twice, and for each tile."""
+    copies = joint.grouping.blocks * (1 if joint.grouping.single else 2)
+    return 2 + len(tiles(joint.pairs(), joint.widths, copies, ROOM))
 
 
 def costs(rows: int, widths: np.ndarray, pairs: Sequence, grouping: Grouping) -> tuple:

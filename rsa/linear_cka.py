@@ -10,7 +10,7 @@ from rsa.errors import RsaError
 from rsa.inference import jackknife
 from rsa.joint import Joint
 from rsa.leading import THINNED, leading
-from rsa.linear import drawn_hsic, layer_traces, linear_hsic, without_leading
+from rsa.linear import drawn_hsic, layer_traces, linear_hsic, visits, without_leading
 from rsa.measure import Measure, Null, Table, constant_note
 from rsa.permutation import invariants, moments, tail
 from rsa.threads import spread
@@ -67,6 +67,9 @@ class LinearCKA(Measure):
         notes = constant_note(joint)
         if joint.grouping.blocks < 2 and joint.grouping.groups < 2:
             notes.append((frozenset(), "one group of rows: no interval, no chance"))
+        if joint.huge:
+            text = f"layers do not fit in memory: rows are read in stretches, {visits(joint)} times"
+            notes.append((frozenset(), text))
         if self.components:
             text = "interval and chance: the components that are taken out are held fixed"
             if joint.huge:

@@ -60,6 +60,7 @@ def test_streamed_values_are_those_from_memory(monkeypatch, group):
         for field in ("value", "low", "high"):
             left, right = getattr(there[name], field), getattr(here[name], field)
             np.testing.assert_allclose(left, right, atol=2e-5)
+    assert any("in stretches, " in note for note in there[NAMES[0]].notes)
     if group == 1:
         closed = there["cka:linear,debiased"]
         np.testing.assert_allclose(closed.p, here["cka:linear,debiased"].p, rtol=1e-2, atol=1e-9)
