@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,11 @@ def describe_layers(
     for role, rows in representations.items():
         name, _, rate = rows.rows.kind.partition(":")
         frames = name == "frames"
-        with screen.stage(f"geometry of {rows.name}"):
+        with screen.stage(f"geometry of {rows.name}") as progress:
             rsa.geometry(
                 rows, seed=run.seed, rate=float(rate) if frames else None,
                 sequences=rows.rows.clip if frames else None, rows=rows.rows.kind,
+                progress=_counted(progress, rows.layers),
             ).write(folder, role)  # fmt: skip
         if name != "clips":
             continue
@@ -39,6 +41,11 @@ def describe_layers(
         }
         if labels:
             with screen.stage(f"information of {rows.name} about labels") as progress:
-                rsa.label_information(rows, labels, seed=run.seed, progress=progress).write(
-                    folder, role
-                )
+                rsa.label_information(
+                    rows, labels, seed=run.seed, progress=_counted(progress, rows.layers)
+                ).write(folder, role)
+
+
+def _counted(progress: Callable[[int, int], None], layers: Sequence[str]):
+    """A callback for the names of layers as they begin, from one for numbers."""
+    return lambda layer: progress(layers.index(layer), len(layers))
