@@ -84,7 +84,8 @@ def draw(name: str, seeds: int):
         _curve(panels[0], curve(name, noise, NOISES, seeds), range(len(NOISES)))
         panels[0].set_xticks(range(len(NOISES)), [f"{n:g}" for n in NOISES])
         panels[0].set_xlabel("noise added to y = x (times the signal)")
-        panels[0].set_ylabel(about.unit or ("value" if about.larger_is_more_similar else "distance"))
+        plain = "value" if about.larger_is_more_similar else "distance"
+        panels[0].set_ylabel(about.unit or plain)
         _curve(panels[1], curve(name, shared, SHARED, seeds), SHARED)
         panels[1].set_xticks(SHARED)
         panels[1].set_xlabel(f"units in common, of {WIDTH}")

@@ -77,7 +77,7 @@ def command(
         dataset, clips = open_data(data, manifest, limit)
         chosen_tasks = resolve_tasks(tasks, dataset)
     if rows == "clips":  # known before any network has run
-        from rsa.joint import check_enough
+        from rsa.rows.joint import check_enough
 
         check_enough(len(clips))
 

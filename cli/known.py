@@ -76,9 +76,18 @@ def joined(known: Similarity | None, new: Similarity) -> Similarity:
     return replace(
         new,
         measures=(*kept, *new.measures),
-        structure=new.structure or known.structure,
-        stability=new.stability or known.stability,
+        structure=_main(new.structure, known.structure),
+        stability=_main(new.stability, known.stability),
     )
+
+
+def _main(*found):
+    """Of structures (or stabilities) of two runs the one by the measure that comes first."""
+    from rsa.comparison import MAIN
+
+    order = {name: place for place, name in enumerate(MAIN)}
+    present = [one for one in found if one is not None]
+    return min(present, key=lambda one: order.get(one.measure, len(MAIN)), default=None)
 
 
 def chosen(known: Similarity, measures: Sequence[str]) -> Similarity:
@@ -98,6 +107,6 @@ def _code() -> str:
     import rsa
 
     digest = hashlib.sha256()
-    for path in sorted(Path(rsa.__file__).parent.glob("*.py")):
+    for path in sorted(Path(rsa.__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()

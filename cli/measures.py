@@ -12,7 +12,7 @@ from cli import options
 from cli.nearest import suggestion
 
 if TYPE_CHECKING:
-    from rsa.measure import Measure
+    from rsa.measures.base import Measure
 
 
 @click.command("measures")

@@ -31,7 +31,7 @@ def resolve_measures(text: str) -> tuple[str, ...]:
     """
     from rsa import measures
     from rsa.errors import RsaError
-    from rsa.measure import FAMILIES
+    from rsa.measures.base import FAMILIES
 
     pieces, chosen, at = [p.strip() for p in text.split(",") if p.strip()], [], 0
     while at < len(pieces):

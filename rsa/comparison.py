@@ -8,15 +8,15 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
-from rsa.chance import verdict
 from rsa.errors import RsaError
-from rsa.joint import DRAWS, Joint
-from rsa.measure import Measure, Table
+from rsa.inference.chance import verdict
+from rsa.inference.stability import ceilings, on_fewer_groups
+from rsa.inference.structure import Structure, across, within
 from rsa.measures import DEFAULT, resolve
+from rsa.measures.base import Measure, Table
+from rsa.rows.joint import DRAWS, Joint
 from rsa.similarity import MeasureResult, Similarity
-from rsa.source import Matrices, Source
-from rsa.stability import ceilings, on_fewer_groups
-from rsa.structure import Structure, across, within
+from rsa.source import Source
 
 # measures that structure is taken from before any other, and whose stability is found
 MAIN = ("cka:linear,track-debiased", "cka:linear,debiased")
@@ -203,88 +203,3 @@ def _cut(measure: Measure, table: Table, x: np.ndarray, y: np.ndarray) -> Measur
         extra=extra,
         notes=tuple(notes),
     )
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """One measure of two matrices; the fields are those of a cell of `MeasureResult`.
-
-    `float(estimate)` is its value.
-    """
-
-    measure: str
-    value: float
-    low: float
-    high: float
-    chance: float
-    chance_high: float
-    score: float
-    p: float
-    extra: dict[str, float]
-    notes: tuple[str, ...]
-
-    def __float__(self) -> float:
-        return self.value
-
-
-def pair(
-    x: np.ndarray,
-    y: np.ndarray,
-    measure: str | Measure,
-    *,
-    groups: Sequence | np.ndarray | None = None,
-    blocks: int = 32,
-    seed: int = 0,
-    draws: int = DRAWS,
-    confound: np.ndarray | None = None,
-) -> Estimate:
-    """One measure between two matrices [rows, p] and [rows, q]; see `compare`."""
-    two = compare(
-        Matrices("x", {"x": x}, groups),
-        Matrices("y", {"y": y}, groups),
-        *([] if confound is None else [Matrices("input", {"input": confound}, groups)]),
-        measures=[measure],
-        pairs=[(0, 1)],
-        blocks=blocks,
-        seed=seed,
-        draws=draws,
-        confound=None if confound is None else (2, "input"),
-        structure=False,
-        stability=False,
-    ).between(0, 1)
-    result = two.measures[0]
-    numbers = {name: float(np.ravel(array)[0]) for name, array in result.extra.items()}
-    cell = {
-        name: float(getattr(result, name)[0, 0])
-        for name in ("value", "low", "high", "chance", "chance_high", "score", "p")
-    }
-    return Estimate(measure=result.measure, **cell, extra=numbers, notes=result.notes)
-
-
-def cka(x: np.ndarray, y: np.ndarray, *, debiased: bool | str = True, **options) -> Estimate:
-    """Linear CKA of two matrices; `debiased` is False, True (by rows) or `"track"` (by groups).
-
-    Options are those of `pair`.
-    """
-    kinds = {False: "biased", True: "debiased", "track": "track-debiased"}
-    if debiased not in kinds:
-        raise RsaError(f"debiased={debiased!r} is unknown: use False, True or 'track'")
-    return pair(x, y, f"cka:linear,{kinds[debiased]}", **options)
-
-
-def svcca(x: np.ndarray, y: np.ndarray, *, variance: float = 0.99, **options) -> Estimate:
-    """SVCCA of two matrices at a share of variance; options are those of `pair`."""
-    return pair(x, y, f"svcca:var={variance:g},mean", **options)
-
-
-def pwcca(x: np.ndarray, y: np.ndarray, *, variance: float = 0.99, **options) -> Estimate:
-    """Projection-weighted CCA of two matrices; options are those of `pair`.
-
-    `extra` has the value weighted by each side's neurons.
-    """
-    return pair(x, y, f"pwcca:var={variance:g},mean", **options)
-
-
-def gaussian_mi(x: np.ndarray, y: np.ndarray, *, components: int = 20, **options) -> Estimate:
-    """Held-out Gaussian mutual information in bits; options are those of `pair`."""
-    return pair(x, y, f"mi:gaussian,pca={components},held-out", **options)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from rsa.chance import above
 from rsa.errors import RsaError
-from rsa.inference import CONFIDENCE
-from rsa.stability import Stability
-from rsa.structure import Structure
-from rsa.structure import from_json as structure_from_json
+from rsa.inference.chance import above
+from rsa.inference.intervals import CONFIDENCE
+from rsa.inference.stability import Stability
+from rsa.inference.structure import Structure
+from rsa.inference.structure import from_json as structure_from_json
 
 FORMAT = 2
 _MATRICES = ("value", "low", "high", "chance", "chance_high", "score", "p")
@@ -32,11 +32,12 @@ class MeasureResult:
     Attributes
     ----------
     measure, title, family, unit, formula, source, says, beware, range, symmetric,
-    larger_is_more_similar : see `rsa.measure.Measure`.
+    larger_is_more_similar : see `rsa.measures.base.Measure`.
     chance_by : how `chance` was found.
     value, low, high : [layers of x, layers of y] float64; NaN where not defined.
-    chance, chance_high, score, p : the same cells against chance; see `rsa.chance.Verdict`, whose
-        `level` is `chance_high`. A cell is above chance when p is at most 1 - `interval`.
+    chance, chance_high, score, p : the same cells against chance; see
+        `rsa.inference.chance.Verdict`, whose `level` is `chance_high`. A cell is above chance when
+        p is at most 1 - `interval`.
     extra : name -> [layers of x, layers of y], or a vector over the layers of one side.
     notes : sentences for the reader.
     interval : confidence of `low` to `high`.

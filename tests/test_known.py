@@ -15,8 +15,9 @@ ROWS = 24
 
 
 def activations(folder, name, layers, seed):
-    plan = Plan(name, f"weights {seed}", "d", "i", "clips", 1.0, 1.0, tuple(layers.items()),
-                tuple((f"c{i}", 1) for i in range(ROWS)), 32, "float32", "float32", "1")  # fmt: skip
+    clips = tuple((f"c{i}", 1) for i in range(ROWS))
+    plan = Plan(name, f"weights {seed}", "d", "i", "clips", 1.0, 1.0, tuple(layers.items()), clips,
+                32, "float32", "float32", "1")  # fmt: skip
     store = Store(folder / name, plan)
     drawn = torch.Generator().manual_seed(seed)
     clips = [Clip(f"c{i}", f"t{i}", f"t{i}", "", "", 0.0, 1.0) for i in range(ROWS)]

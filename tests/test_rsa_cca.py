@@ -8,12 +8,12 @@ from scipy.linalg import subspace_angles
 from sklearn.cross_decomposition import CCA
 
 import rsa
-from rsa.cca import canonical, quick_canonical
-from rsa.decompositions import View
-from rsa.heldout import folds
-from rsa.joint import Joint
 from rsa.measures import measure
-from rsa.ridge import RIDGES
+from rsa.measures.cca import canonical, quick_canonical
+from rsa.measures.decompositions import View
+from rsa.measures.heldout import folds
+from rsa.measures.ridge import RIDGES
+from rsa.rows.joint import Joint
 
 SVCCA, PWCCA = "svcca:var=0.99,mean", "pwcca:var=0.99,mean"
 WHOLE = ("cca:r2", "cca:mean")

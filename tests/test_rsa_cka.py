@@ -9,10 +9,10 @@ import pytest
 from scipy import stats
 
 import rsa
-import rsa.linear
-from rsa.linear import Held
-from rsa.linear_cka import MEASURES
-from rsa.permutation import invariants, moments
+import rsa.hsic.linear
+from rsa.hsic.linear import Held
+from rsa.hsic.permutation import invariants, moments
+from rsa.measures.linear_cka import MEASURES
 
 NAMES = [m.name for m in MEASURES]
 TRACK = "cka:linear,track-debiased"
@@ -141,8 +141,8 @@ def test_float32_products_keep_five_digits(monkeypatch, case, route, size):
     source = rsa.Matrices("a", {"x": x, "y": y}, groups)
     precise = rsa.compare(source, measures=NAMES, draws=0, blocks=6)["a", "a"]
     way = (0.0, 1.0) if route == "gram" else (1.0, 0.0)
-    monkeypatch.setattr(rsa.linear, "costs", lambda *_: way)
-    monkeypatch.setattr(rsa.linear, "SMALL", -1.0)
+    monkeypatch.setattr("rsa.hsic.linear.costs", lambda *_: way)
+    monkeypatch.setattr("rsa.hsic.linear.SMALL", -1.0)
     rough = rsa.compare(source, measures=NAMES, draws=0, blocks=6)["a", "a"]
     for name in NAMES:
         np.testing.assert_allclose(rough[name].value, precise[name].value, atol=1e-5)
@@ -194,15 +194,15 @@ def test_tracks_with_unrelated_offsets():
 
 
 def test_a_bare_value_takes_no_detours(monkeypatch):
-    from rsa.joint import Joint
+    from rsa.rows.joint import Joint
 
     def refuse(*_):
         raise AssertionError
 
     monkeypatch.setattr(Joint, "basis", refuse)
     monkeypatch.setattr(Joint, "layer", refuse)
-    monkeypatch.setattr("rsa.linear_cka.leading", refuse)
-    monkeypatch.setattr("rsa.linear_cka.invariants", refuse)
+    monkeypatch.setattr("rsa.measures.linear_cka.leading", refuse)
+    monkeypatch.setattr("rsa.measures.linear_cka.invariants", refuse)
     x, y = two(6)
     found = rsa.cka(x, y, draws=0, blocks=1)
     assert np.isfinite(found.value) and np.isnan(found.low)

@@ -199,7 +199,7 @@ def test_one_group_gives_a_value_without_interval_or_chance():
 
 
 def test_large_numbers_of_rows_take_the_other_route_to_the_same_values(monkeypatch):
-    from rsa import linear
+    from rsa.hsic import linear
 
     sources = [source("a", 0, (3, 2), n=90), source("b", 1, (4,), n=90)]
     names = [f"cka:linear,{kind}" for kind in ("biased", "debiased", "track-debiased")]

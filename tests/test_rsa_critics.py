@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import rsa
-from rsa.critics import INFONCE, SMILE
-from rsa.training import Critics, Setting
+from rsa.measures.critics import INFONCE, SMILE
+from rsa.measures.training import Critics, Setting
 
 BOTH = pytest.mark.parametrize("measure", [INFONCE, SMILE], ids=["infonce", "smile"])
 
@@ -15,7 +15,7 @@ BOTH = pytest.mark.parametrize("measure", [INFONCE, SMILE], ids=["infonce", "smi
 @pytest.fixture
 def short(monkeypatch):
     """Training that stops early: enough for what is not about how much is learnt."""
-    monkeypatch.setattr("rsa.critics.MOST", 60)
+    monkeypatch.setattr("rsa.measures.critics.MOST", 60)
 
 
 def gaussians(seed, n, dimensions, nats):

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import rsa
-from rsa.cloud import anisotropy, between_tracks, norms
-from rsa.dimension import NAMES, dimensions
-from rsa.grouping import Grouping
-from rsa.layers import QUANTITIES
-from rsa.novelty import novelty
-from rsa.spectrum import Spectrum, spread_of_variance
-from rsa.timescale import half_life
+from rsa.layerwise.cloud import anisotropy, between_tracks, norms
+from rsa.layerwise.dimension import NAMES, dimensions
+from rsa.layerwise.geometry import QUANTITIES
+from rsa.layerwise.novelty import novelty
+from rsa.layerwise.spectrum import Spectrum, spread_of_variance
+from rsa.layerwise.timescale import half_life
+from rsa.rows.grouping import Grouping
 
 
 def grouped(n, size=1):

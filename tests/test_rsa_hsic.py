@@ -7,11 +7,11 @@ import itertools
 import numpy as np
 import pytest
 
-from rsa.grouping import Grouping
-from rsa.hsic import KINDS
-from rsa.linear import Held, estimates, gram_products
-from rsa.moments import moments
-from rsa.rowsums import row_sums
+from rsa.hsic.estimators import KINDS
+from rsa.hsic.linear import Held, estimates, gram_products
+from rsa.hsic.moments import moments
+from rsa.hsic.rowsums import row_sums
+from rsa.rows.grouping import Grouping
 
 SIZES = (2, 3, 1, 2, 3)
 

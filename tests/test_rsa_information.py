@@ -10,11 +10,11 @@ from scipy.special import digamma
 from sklearn.metrics import mutual_info_score
 
 import rsa
-from rsa.heldout import doubled_variance, folds, orders_within
-from rsa.information import GAUSSIAN
-from rsa.joint import Joint
-from rsa.ksg import KSG
-from rsa.sliced import MAX_SLICED, SLICED, _Bits, equal_bins
+from rsa.measures.gaussian import GAUSSIAN
+from rsa.measures.heldout import doubled_variance, folds, orders_within
+from rsa.measures.ksg import KSG
+from rsa.measures.sliced import MAX_SLICED, SLICED, _Bits, equal_bins
+from rsa.rows.joint import Joint
 
 FAST = (GAUSSIAN.named("mi:gaussian,pca=3,held-out"), KSG, SLICED, MAX_SLICED)
 

@@ -11,8 +11,8 @@ from sklearn.metrics import adjusted_mutual_info_score, mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix, expected_mutual_information
 
 import rsa
-from rsa.expected import Contingency
-from rsa.labels import LabelInformation, label_information
+from rsa.layerwise.expected import Contingency
+from rsa.layerwise.labels import LabelInformation, label_information
 
 
 @pytest.mark.parametrize("n, k, classes", [(60, 5, 3), (380, 64, 24), (200, 1, 4), (50, 50, 2)])

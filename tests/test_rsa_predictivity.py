@@ -7,10 +7,10 @@ import pytest
 from sklearn.linear_model import Ridge
 
 import rsa
-from rsa.heldout import folds
-from rsa.joint import Joint
 from rsa.measures import measure
-from rsa.predictivity import PENALTIES
+from rsa.measures.heldout import folds
+from rsa.measures.predictivity import PENALTIES
+from rsa.rows.joint import Joint
 
 NAME = "predictivity:linear,cv=5"
 
@@ -87,7 +87,7 @@ def test_tracks_alone_do_not_reject():
 
 
 def test_more_rows_than_the_limit_are_thinned(monkeypatch):
-    from rsa import predictivity
+    from rsa.measures import predictivity
 
     monkeypatch.setattr(predictivity, "ROWS", 60)
     x, y, groups = two(3)

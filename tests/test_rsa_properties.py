@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 import rsa
-from rsa.measure import FAMILIES, INVARIANCES
 from rsa.measures import DEFAULT, MEASURES, find, measure
+from rsa.measures.base import FAMILIES, INVARIANCES
 
-SMALLER = {r"pca=\d+": "pca=3", r"k=\d+": "k=4", r"slices=\d+": "slices=24", r"without=5": "without=2"}
+SMALLER = {
+    r"pca=\d+": "pca=3", r"k=\d+": "k=4", r"slices=\d+": "slices=24", r"without=5": "without=2",
+}  # fmt: skip
 NAMES = sorted(MEASURES)
 
 

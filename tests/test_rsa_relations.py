@@ -12,10 +12,10 @@ from scipy.stats import rankdata, spearmanr
 from sklearn.neighbors import NearestNeighbors
 
 import rsa
-from rsa import distance, kernels, neighbors, rdm, relations, renyi
-from rsa.grouping import Grouping
-from rsa.joint import Joint
-from rsa.relations import Pairs
+from rsa.measures import distance, kernels, neighbors, rdm, relations, renyi
+from rsa.measures.relations import Pairs
+from rsa.rows.grouping import Grouping
+from rsa.rows.joint import Joint
 
 MEASURES = (*kernels.MEASURES, *distance.MEASURES, *renyi.MEASURES, *rdm.MEASURES,
             *neighbors.MEASURES)  # fmt: skip

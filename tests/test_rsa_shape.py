@@ -10,7 +10,7 @@ from scipy.linalg import fractional_matrix_power, orthogonal_procrustes, sqrtm
 
 import rsa
 from rsa.measures import measure
-from rsa.shape import divided_difference
+from rsa.measures.shape import divided_difference
 
 ALL = ("procrustes:orthogonal", "bures:normalised", "shape:angular,alpha=1",
        "shape:angular,alpha=0.5")  # fmt: skip

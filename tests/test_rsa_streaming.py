@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import rsa
-import rsa.joint
-import rsa.linear
-from rsa.grouping import Grouping
-from rsa.joint import Joint
-from rsa.streaming import Standard, stretches
-from rsa.thinning import read_rows
+import rsa.hsic.linear
+import rsa.rows.joint
+from rsa.rows.grouping import Grouping
+from rsa.rows.joint import Joint
+from rsa.rows.streaming import Standard, stretches
+from rsa.rows.thinning import read_rows
 
 NAMES = [
     "cka:linear,debiased",
@@ -52,9 +52,9 @@ def compared(source, **options):
 def test_streamed_values_are_those_from_memory(monkeypatch, group):
     here = compared(Made(1000, group=group), draws=19)
     source = Made(1000, group=group)
-    monkeypatch.setattr(rsa.joint, "MEMORY", 1e5)
-    monkeypatch.setattr(rsa.linear, "ROOM", 6e4)  # a few tiles of pairs
-    monkeypatch.setattr("rsa.streaming.BATCH", 300)
+    monkeypatch.setattr("rsa.rows.joint.MEMORY", 1e5)
+    monkeypatch.setattr("rsa.hsic.linear.ROOM", 6e4)  # a few tiles of pairs
+    monkeypatch.setattr("rsa.rows.streaming.BATCH", 300)
     there = compared(source, draws=19)
     for name in NAMES:
         for field in ("value", "low", "high"):
@@ -86,9 +86,9 @@ def test_a_joint_looks_at_layers_only_when_asked(monkeypatch):
 def test_memory_does_not_grow_with_rows():
     code = (
         "import resource, sys; sys.path.insert(0, {tests!r})\n"
-        "import numpy as np, rsa, rsa.joint, rsa.linear, rsa.comparison\n"
+        "import numpy as np, rsa, rsa.rows.joint, rsa.hsic.linear, rsa.comparison\n"
         "from test_rsa_streaming import Made, NAMES\n"
-        "rsa.joint.MEMORY, rsa.linear.ROOM = 1e6, 1e6\n"
+        "rsa.rows.joint.MEMORY, rsa.hsic.linear.ROOM = 1e6, 1e6\n"
         "rsa.compare(Made(2000), measures=NAMES[:3], draws=0)\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
         "first = peak()\n"

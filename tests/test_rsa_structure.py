@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rsa.structure import across, boundaries, cluster, from_json, monotone, resampled, within
+from rsa.inference.structure import (
+    across,
+    boundaries,
+    cluster,
+    from_json,
+    monotone,
+    resampled,
+    within,
+)
 
 
 def planted(sizes, inside=0.9, outside=0.3):

@@ -1,0 +1,1 @@
+"""HSIC with linear kernels, for all pairs of layers at once."""

@@ -1,0 +1,1 @@
+"""How sure a number is, what chance gives, and which structure survives resampling."""

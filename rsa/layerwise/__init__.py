@@ -1,0 +1,1 @@
+"""What each layer is like by itself, and what it tells about labels."""
