@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from reports import style, tables
 from reports.errors import ReportError
+from reports.explain import methods, notes
 from reports.figures import (
     agreement,
     cross,
@@ -34,17 +35,13 @@ from reports.figures.drawing import Drawing
 from reports.findings import UNSUPPORTED, Finding, find, first_page
 from reports.numbers import count
 from reports.study import Study
-from reports.words import clean
+from reports.words import clean, soft
 
 _HERE = Path(__file__).parent
 _SOURCES = ("template.typ", "methods.typ")
 _AUTHOR = "rsa"
 _PER_SECTION = 3
-_NOTES = 40
-_NAMED = 6
 _FEWER = {"resemblance": 2}
-
-_ORDER = ("interval", "chance", "matching", "blocks", "labels", "probes", "map", "limits")
 
 
 @dataclass
@@ -217,7 +214,7 @@ def _sections(study: Study) -> list[_Section]:
         ("Time taken", tables.timings(study)),
         ("Clips that could not be used", tables.failures(study)),
     ]
-    parts = [{"title": t, "rows": _soft(rows)} for t, rows in parts if rows]
+    parts = [{"title": t, "rows": soft(rows)} for t, rows in parts if rows]
     kept.append(
         _Section("record", "Can I trust and repeat it?", "record", content={"parts": parts})
     )
@@ -246,7 +243,7 @@ def _cards(study: Study) -> list[dict]:
     cards = []
     for role, card in study.models.items():
         title = f"{role.upper()}   {card.title}"
-        cards.append({"title": _soft(title), "rows": _soft(tables.model_card(card))})
+        cards.append({"title": soft(title), "rows": soft(tables.model_card(card))})
     if study.references is not None:
         rows = [
             ("Layers", tables.layers_in_words(study.references.layers)),
@@ -255,12 +252,12 @@ def _cards(study: Study) -> list[dict]:
         cards.append(
             {
                 "title": "References: representations that are not networks",
-                "rows": _soft([r for r in rows if r[1]]),
+                "rows": soft([r for r in rows if r[1]]),
             }
         )
     rows = tables.data_card(study)
     if rows:
-        cards.append({"title": "Data", "rows": _soft(rows)})
+        cards.append({"title": "Data", "rows": soft(rows)})
     return cards
 
 
@@ -272,7 +269,7 @@ def _papers(study: Study) -> list[dict]:
         # Only web addresses become links: a file or a script must not be a click away.
         safe = urlsplit(url).scheme in ("http", "https") and bool(re.fullmatch(r"[!-~]+", url))
         if paper or safe:
-            out.append({"text": _soft(f"{card.title}: {paper}"), "url": url if safe else None})
+            out.append({"text": soft(f"{card.title}: {paper}"), "url": url if safe else None})
     return out
 
 
@@ -287,13 +284,13 @@ def _data(study: Study, top: Drawing, sections: list[_Section]) -> dict:
     caveats += tables.reservations(study)
     shown = first_page(found)
     return {
-        "title": _soft(study.title),
+        "title": soft(study.title),
         "author": _AUTHOR,
-        "subtitle": _soft("   \N{MIDDLE DOT}   ".join(n for n in names if n)),
-        "running": _soft(clean(study.title, 90)),
+        "subtitle": soft("   \N{MIDDLE DOT}   ".join(n for n in names if n)),
+        "running": soft(clean(study.title, 90)),
         "date": _date(study),
-        "stamps": [_soft(s) for s in study.stamps],
-        "caveats": [_soft(c) for c in dict.fromkeys(caveats) if c],
+        "stamps": [soft(s) for s in study.stamps],
+        "caveats": [soft(c) for c in dict.fromkeys(caveats) if c],
         "findings": [_finding(f) for f in shown],
         "overview": _drawing(top),
         "sections": [
@@ -304,12 +301,12 @@ def _data(study: Study, top: Drawing, sections: list[_Section]) -> dict:
                 "fresh": s.fresh,
                 "figures": [_drawing(d) for d in s.figures],
                 "findings": [_finding(f) for f in _seen(found, s.anchor)],
-                **_soft(s.content),
+                **soft(s.content),
             }
             for s in sections
         ],
-        **_methods(study, anchors),
-        "notes": [_soft(n) for n in _notes(study)],
+        **methods(study, anchors),
+        "notes": [soft(n) for n in notes(study)],
     }
 
 
@@ -321,94 +318,8 @@ def _seen(found: list[Finding], anchor: str) -> list[Finding]:
 
 
 def _finding(one: Finding) -> dict:
-    return {"claim": _soft(one.claim), "grade": one.grade, "anchor": one.anchor}
+    return {"claim": soft(one.claim), "grade": one.grade, "anchor": one.anchor}
 
 
 def _drawing(one: Drawing) -> dict:
-    return {"file": f"{one.name}.pdf", "caption": _soft(one.caption), "alt": one.alt}
-
-
-def _methods(study: Study, anchors: set[str]) -> dict:
-    """What the measures say of themselves, and which notes of the report's own go with them."""
-    told: dict[str, dict[str, dict]] = {}
-    for similarity in study.similarity.values():
-        for one in similarity.measures.values():
-            told.setdefault(one.family, {})[one.name] = {
-                "title": one.title,
-                "name": one.name,
-                "text": _sentences(one.formula, one.says, one.beware),
-                "source": one.source,
-            }
-    quantities: dict[str, dict] = {}
-    for table in study.geometry.values():
-        for one in table.quantities.values():
-            quantities[one.key] = {
-                "title": one.title,
-                "name": one.key,
-                "text": "",
-                "source": one.source,
-            }
-    families = [*multiples.FAMILIES, *told]
-    families = [f for f in dict.fromkeys(families) if f in told]
-    names = {f: multiples.FAMILIES[f][0] if f in multiples.FAMILIES else f for f in families}
-    measures = [{"title": names[f], "rows": list(told[f].values())} for f in families]
-    if quantities:
-        measures.append({"title": "Each layer by itself", "rows": list(quantities.values())})
-    wanted = {"interval"} | ({"chance"} if study.similarity else set())
-    wanted |= {"matching", "limits"} if "cross" in anchors else set()
-    wanted |= {"blocks"} if "within" in anchors else set()
-    wanted |= {"labels"} if study.information else set()
-    wanted |= {"probes"} if "probes" in anchors else set()
-    wanted |= {"map"} if "landscape" in anchors else set()
-    keys = [k for k in _ORDER if k in wanted]
-    source = (_HERE / "methods.typ").read_text(encoding="utf-8")
-    bodies = dict(re.findall(r'^  "([a-z-]+)": \(\n(.*?)^  \),', source, flags=re.S | re.M))
-    cited = {k: re.findall(r"@([a-z]+)", bodies[k]) for k in keys}
-    return {"methods": keys, "measures": _soft(measures), "cited": cited}
-
-
-def _sentences(*parts: str) -> str:
-    """Texts joined, each ending like a sentence."""
-    ended = (p if p[-1] in ".!?" else f"{p}." for p in parts if p)
-    return " ".join(p[0].upper() + p[1:] if i else p for i, p in enumerate(ended))
-
-
-def _notes(study: Study) -> list[str]:
-    """Notes that measures and tasks carry, each once, with all that it is about."""
-    about: dict[str, dict[str, None]] = {}
-    for similarity in study.similarity.values():
-        for measure in similarity.measures.values():
-            for note in measure.notes:
-                about.setdefault(note, {})[measure.name] = None
-    for table in study.geometry.values():
-        for one in table.quantities.values():
-            for note in one.notes:
-                about.setdefault(note, {})[one.title] = None
-    for table in study.information.values():
-        for one in table.labels.values():
-            for note in one.notes:
-                about.setdefault(note, {})[one.label] = None
-    for table in study.probes.values():
-        for task in table.tasks.values():
-            for note in task.notes:
-                about.setdefault(note, {})[task.title] = None
-    alike: dict[str, list[str]] = {}
-    for note, names in about.items():
-        who = ", ".join(names) if len(names) <= _NAMED else f"{len(names)} measures and tasks"
-        alike.setdefault(note.rpartition(": ")[2], []).append(f"{who}: {note}")
-    notes = [
-        some[0] + (f" (and {len(some) - 1} notes like it)" if some[1:] else "")
-        for some in alike.values()
-    ]
-    more = [f"and {len(notes) - _NOTES} more in the study's files"] if len(notes) > _NOTES else []
-    return notes[:_NOTES] + more
-
-
-def _soft(values: Any) -> Any:
-    """Gives words that are longer than a line places to break; goes through lists and mappings."""
-    if isinstance(values, str):
-        # Zero-width spaces: the reader sees the word as it is.
-        return re.sub(r"(\S{28})(?=\S{12})", "\\1\u200b", values)
-    if isinstance(values, dict):
-        return {k: _soft(v) if k != "url" else v for k, v in values.items()}
-    return [_soft(v) for v in values] if isinstance(values, (list, tuple)) else values
+    return {"file": f"{one.name}.pdf", "caption": soft(one.caption), "alt": one.alt}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Any
 
@@ -28,3 +29,13 @@ def abridged(name: str, limit: int) -> str:
         return name
     head = (limit - 1) // 3
     return name[:head] + "\N{HORIZONTAL ELLIPSIS}" + name[-(limit - 1 - head) :]
+
+
+def soft(values: Any) -> Any:
+    """Gives words that are longer than a line places to break; goes through lists and mappings."""
+    if isinstance(values, str):
+        # Zero-width spaces: the reader sees the word as it is.
+        return re.sub(r"(\S{28})(?=\S{12})", "\\1\u200b", values)
+    if isinstance(values, dict):
+        return {k: soft(v) if k != "url" else v for k, v in values.items()}
+    return [soft(v) for v in values] if isinstance(values, (list, tuple)) else values
