@@ -13,7 +13,6 @@ import argparse
 import io
 import re
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -107,23 +106,20 @@ def curve(name: str, cases: Callable, along: tuple, seeds: int) -> np.ndarray:
 def draw(name: str, seeds: int):
     """One measure's figure."""
     about = measure(name)
-    in_bits = about.unit == "bits"
-    blur = BLUR if in_bits else 0.0
+    blur = BLUR if about.unit == "bits" else 0.0
     tables = [
         curve(name, noise, NOISES, seeds),
-        curve(name, partial(shared, blur=blur), SHARED, seeds),
+        curve(name, lambda rng, count: shared(rng, count, blur), SHARED, seeds),
         curve(name, unrelated, COUNTS, seeds),
     ]
-    truths = [
-        [bits(WIDTH, amount) for amount in NOISES], [bits(n, blur) for n in SHARED], [0.0] * 4
-    ]  # fmt: skip
+    truths = [bits(WIDTH, a) for a in NOISES], [bits(n, blur) for n in SHARED], [0.0] * len(COUNTS)
     mapped = curve(name, lambda rng, _: noise(rng, COPY), ("none", *MAPS), seeds)[:, 0]
     with style.look():
         figure = style.canvas(1.95, 9.2)
-        panels = figure.subplots(1, 4, width_ratios=[1, 1, 1, 1.1])
+        panels = figure.subplots(1, 4)
         places = (range(len(NOISES)), SHARED, range(len(COUNTS)))
         for axes, table, along, truth in zip(panels, tables, places, truths, strict=False):
-            _curve(axes, table, np.array(along), truth if in_bits else None)
+            _curve(axes, table, np.array(along), truth if blur else None)
         cut = _limits(panels, tables, mapped, about)
         panels[0].set_xticks(places[0], [f"{n:g}" for n in NOISES])
         panels[0].set_xlabel("noise in y = x + noise")
@@ -148,7 +144,7 @@ def _axis(about) -> str:
 
 def _limits(panels, tables: list, mapped: np.ndarray, about) -> np.ndarray:
     """One scale for all panels, but for bits of unrelated layers; mapped values, cut to it."""
-    drawn = np.concatenate([table[:, [0, 3]].ravel() for table in tables[: 2 + (not about.unit)]])
+    drawn = np.concatenate([table.ravel() for table in tables[: 2 + (about.unit != "bits")]])
     low, high = min(0.0, np.nanmin(drawn)), np.nanmax(drawn)
     if about.unit == "bits":
         style.span(panels[2], *(f(tables[2], initial=0.0) for f in (np.nanmin, np.nanmax)))
@@ -181,8 +177,8 @@ def save(figure, path: Path) -> None:
     drawn = io.BytesIO()
     with style.look():
         figure.savefig(drawn, dpi=130)
-    image = Image.open(drawn).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
-    image.save(path, optimize=True)
+    image = Image.open(drawn).convert("RGB")
+    image.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def main() -> None:
