@@ -22,6 +22,13 @@ def test_measure_is_explained_with_a_figure(name):
     assert (DOCS / figure).read_bytes().startswith(PNG)
 
 
+def test_cases_of_the_text_are_those_of_the_benchmark():
+    source = (DOCS.parent / "benchmarks" / "traps.py").read_text("utf-8")
+    cases = re.findall(r"^def (\w+)\(rng", source, re.MULTILINE)
+    assert len(cases) > 10
+    assert [case for case in cases if f"`{case}`" not in TEXT and f" {case}`" not in TEXT] == []
+
+
 def test_figures_are_those_of_the_text_and_small():
     linked = set(re.findall(r"\]\((measures/[^)]+)\)", TEXT))
     there = {f"measures/{path.name}" for path in (DOCS / "measures").iterdir()}
