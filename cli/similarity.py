@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,13 +104,25 @@ def compare_models(
     with screen.stage("similarity") as progress:
         total, done = sum(map(len, wanted)), 0
         for todo, some in wanted.items():
-            for pair, new in _compared(representations, todo, some, run, progress, done, total):
-                found[pair] = joined(found[pair], new)
-                known.keep(*(representations[role] for role in pair), found[pair])
-            done += len(todo)
+            for part in _families(todo):  # each is kept: an interruption costs one family
+                parts = _compared(representations, part, some, run, progress, done, total)
+                for pair, new in parts:
+                    found[pair] = joined(found[pair], new)
+                    known.keep(*(representations[role] for role in pair), found[pair])
+                done += len(part)
     for x, y in pairs:
         chosen(found[x, y], measures).write(folder / "similarity", x, y)
     return {"kind": first.rows.kind, "rows": len(first), "groups": len(set(first.groups))}
+
+
+def _families(measures: Sequence[str]) -> list[tuple[str, ...]]:
+    """The measures, those of one family together: they share most of their work."""
+    from rsa.measures import measure
+
+    parts: dict[str, list[str]] = {}
+    for name in measures:
+        parts.setdefault(measure(name).family, []).append(name)
+    return [tuple(part) for part in parts.values()]
 
 
 def _compared(representations, measures, pairs, run, progress, done, total):

@@ -22,7 +22,7 @@ ROOM = 2e9
 # share of the variance that the layers of a permutation keep
 NULL_SHARE = 0.99
 # floating-point operations that all permutations together may take
-BUDGET = 1e12
+BUDGET = 6e11
 # permutations computed side by side
 TOGETHER = 4
 

@@ -17,7 +17,7 @@ ROWS = 20_000
 # all components: those left out hold less than 1e-12 of the variance together
 FULL = 1.0
 # floating-point operations that the permutations of one measure may take; at least MINIMUM draws
-BUDGET, MINIMUM = 6e11, 19
+BUDGET, MINIMUM = 2.5e11, 19
 # steps that find a largest singular value; where values are clear of noise, in units of its
 # largest; what is left of the influence on values that are noise
 POWER, CLEAR, NOISE = 12, 1.25, 0.65
