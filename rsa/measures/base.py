@@ -75,7 +75,8 @@ class Measure(ABC):
     metric : whether it is a distance that obeys the triangle inequality.
     invariances : among `INVARIANCES`: maps of a representation's columns that leave the value as
         it is.
-    needs : `moments`, or `rows` (then many rows are thinned to a stated number).
+    needs : `moments` (a function of sums over rows) or `rows`. What thins many rows says in a
+        note to how many.
     minimum_rows : fewest rows for a value, whatever the widths.
     """
 

@@ -56,7 +56,8 @@ class GaussianInformation(Measure):
         value, low, high = (np.full(shape, np.nan) for _ in range(3))
         folds = _folds(joint)
         smallest = joint.rows - max((f.sum() for f in folds), default=joint.rows)
-        enough = smallest > 2 * width + 1 and len(folds) > 1
+        need = 2 * int(kept.max(initial=0)) + 2
+        enough = smallest >= need and len(folds) > 1
         draws = np.empty((0, *shape))
         if enough and len(pairs):
             total = self._held_out(joint, scores, scores, kept, pairs, folds)
@@ -77,7 +78,7 @@ class GaussianInformation(Measure):
         notes = (
             [(frozenset(), sentence) for sentence in thinned]
             + constant_note(joint)
-            + self._notes(joint, value, kept, enough, smallest)
+            + self._notes(joint, value, kept, enough, smallest, need)
         )
         return Table(value, low, high, null, {"components": kept}, notes)
 
@@ -166,11 +167,16 @@ class GaussianInformation(Measure):
         return out / np.log(2)
 
     def _notes(
-        self, joint: Joint, value: np.ndarray, kept: np.ndarray, enough: bool, smallest: int
+        self,
+        joint: Joint,
+        value: np.ndarray,
+        kept: np.ndarray,
+        enough: bool,
+        smallest: int,
+        need: int,
     ) -> list:
         notes = [(frozenset(), f"{FOLDS} folds of whole groups; below 0: fitted to noise")]
         if not enough:
-            need = 2 * self.components + 2
             return [(frozenset(), f"{smallest} rows to fit on are too few: {need} are needed")]
         unbounded = np.isnan(value) & (kept[:, None] > 0) & (kept[None, :] > 0) & joint.wanted
         copies = np.argwhere(np.triu(unbounded, 1))

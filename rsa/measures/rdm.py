@@ -168,11 +168,12 @@ WHITENED = WhitenedDistances(
     source="Diedrichsen et al. 2021, arXiv:2007.02789; Williams 2024 (UniReps)",
     says=(
         "Alike relations between clips, with distances weighted by how well they are known; 0 "
-        "on average for unrelated layers."
+        "on average for unrelated layers, where every row is a track of its own."
     ),
     beware=(
-        "Linear CKA in another dress (the cosine without taking off the mean distance is biased "
-        "CKA): the two agreeing is no second witness. Rows of one group are not left out."
+        "Close to linear CKA by its making (without taking off the mean distance it is biased "
+        "CKA): the two agreeing is no second witness. Rows of one group are not left out, nor is "
+        "a row with itself: one row far out in both layers can take it to 1."
     ),
     range=(-1.0, 1.0),
     invariances=ROTATIONS,

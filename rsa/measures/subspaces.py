@@ -217,8 +217,8 @@ def _measure(squared: bool, components: int) -> Subspaces:
             " between the leading directions of two layers: how much of one a linear map of the "
             "other gives, whatever the directions' strengths."
             if components
-            else ": how much of the smaller layer's space a linear map of the other gives. No "
-            "linear map of either layer changes it."
+            else ": what linear maps of two layers can have in common, whatever the strength of "
+            "their directions. No invertible linear map of either layer changes it."
         ),
         beware=_MANY + ("" if components else "Not defined below rows >= p + q. ") + _NOISE,
         needs="moments",
