@@ -119,6 +119,17 @@ def test_constant_layers_have_no_value_and_the_seed_settles_all():
     assert any("same in every row" in note for note in one["labels"][0]["notes"])
 
 
+def test_folds_that_half_of_the_groups_leave_empty_do_not_count():
+    rng = np.random.default_rng(5)
+    group = np.repeat(np.arange(10), 12)
+    labels = {"kind": [str(v) for v in rng.integers(2, size=120)]}
+    x = rng.standard_normal((120, 3))
+    source = rsa.Matrices("model", {"x": x}, group)
+    found = label_information(source, labels, seeds=1, clusters=2).labels[0]
+    assert np.isfinite([*found.value, *found.low, *found.high, *found.p]).all()
+    assert np.isnan(Contingency(np.zeros((2, 3), int)).beyond_chance)
+
+
 def test_wrong_lengths_and_too_many_clusters():
     source, labels = planted(2, tracks=20)
     with pytest.raises(rsa.RsaError, match="79 values"):

@@ -23,8 +23,10 @@ class Contingency:
 
     @cached_property
     def information(self) -> float:
-        """Plug-in mutual information in bits."""
+        """Plug-in mutual information in bits; NaN of nothing."""
         n = self.counts.sum()
+        if n == 0:
+            return np.nan
         both, a, b = (_sum_of_logs(c) for c in (self.counts, *self._margins))
         return float((both - a - b) / n + np.log2(n))
 
@@ -36,6 +38,8 @@ class Contingency:
     def entropies(self) -> tuple[float, float]:
         """Plug-in entropies of both labellings in bits."""
         n = self.counts.sum()
+        if n == 0:
+            return np.nan, np.nan
         return tuple(float(np.log2(n) - _sum_of_logs(c) / n) for c in self._margins)
 
     @cached_property
@@ -46,6 +50,8 @@ class Contingency:
         """
         a, b = (m[m > 0] for m in self._margins)
         n = int(a.sum())
+        if n == 0:
+            return np.nan
         # equal margins meet equally often
         (a, many_a), (b, many_b) = (np.unique(m, return_counts=True) for m in (a, b))
         first, second = a[:, None, None], b[None, :, None]

@@ -269,7 +269,7 @@ class _Question:
         parts = [
             self._count(cluster, self.folds == fold) for cluster in found for fold in range(FOLDS)
         ]
-        return _Answer(*(np.mean(part, axis=0) for part in zip(*parts, strict=True)))
+        return _Answer(*(_mean_of_folds(part) for part in zip(*parts, strict=True)))
 
     def _count(self, cluster: np.ndarray, test: np.ndarray) -> tuple:
         """The parts of an answer from the rows of one fold."""
@@ -375,6 +375,14 @@ def _question(
     return _Question(
         name, kind, classes, k, rows, codes, grouping, orders, masks, folds, tuple(notes)
     )
+
+
+def _mean_of_folds(parts: Sequence) -> np.ndarray:
+    """Mean over the first axis; half of the groups may leave a fold without a row, then NaN."""
+    parts = np.array(parts, dtype=float)
+    known = np.isfinite(parts)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, parts, 0.0).sum(axis=0) / known.sum(axis=0)
 
 
 def _largest(value: np.ndarray, drawn: np.ndarray) -> np.ndarray:
