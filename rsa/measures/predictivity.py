@@ -65,8 +65,8 @@ class Predictivity(Measure):
         for (i, j), (error, total, drawn, chosen) in zip(cells, found, strict=True):
             share = error.sum() / total.sum()
             value[i, j], penalty[i, j] = 1 - share, chosen
-            # a row weighs on the fits of the other folds too
-            wider = np.sqrt(len(held) / (len(held) - 1))
+            # a row weighs on the fits of the other folds too; by simulation as much as this
+            wider = len(held) / (len(held) - 1)
             influence = -wider * (error - share * total) / total.sum() * few.rows
             low[i, j], high[i, j] = cluster_robust(few, value[i, j], influence)
             draws[:, i, j] = 1 - drawn / total.sum()
