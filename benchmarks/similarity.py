@@ -7,34 +7,32 @@ is the peak of the process above what it held with the inputs made. Wall seconds
 `--rounds`, one round of all contenders after the other; other programs on the machine only ever
 add to them.
 
-floor     the matrix products alone, by the cheaper of Gram matrices and features
-peers     packages where they are installed; others are listed as absent. "no cache" is the
-          algorithm of tools that compare pair by pair: three feature products for each
-inference interval, level of chance and p as well; for a peer, by 99 permutations of its rows
-cca       SVCCA and PWCCA of ours, and from two decompositions anew for each pair
+Contenders begin with what they compute: cka (debiased where the package has it), cca, procrustes.
+The floors are the matrix products (cheaper of Gram matrices and features) or the decompositions
+that the job cannot do without. Packages take part where they are installed (`--peers`); anatome and
+netrep are not on the index: put clones of them on PYTHONPATH. What is known to print another value
+is marked by its distance from the reference.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
 import platform
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
-from types import SimpleNamespace
+from pathlib import Path
 
 import numpy as np
+import similarity_peers as peers
 
 LAYERS = 13
-DRAWS = 99
-# pairs timed where all of them would take too long
-SOME = 3
 
 
 def layers(rows: int, width: int, seed: int, count: int = LAYERS) -> list[np.ndarray]:
@@ -96,6 +94,11 @@ def ours_bare(a: list, b: list) -> np.ndarray:
 
 
 def ours_inference(a: list, b: list) -> np.ndarray:
+    return ours(a, b, stability=False, structure=False)
+
+
+def ours_whole(a: list, b: list) -> np.ndarray:
+    """As `rsa compare` does it: blocks, matches, subsets of rows, halves of units too."""
     return ours(a, b)
 
 
@@ -131,63 +134,6 @@ def numpy_pairs(a: list, b: list) -> np.ndarray:
     )
 
 
-def no_cache(a: list, b: list) -> np.ndarray:
-    out = np.empty((len(a), len(b)))
-    for i, x in enumerate(a):
-        for j, y in enumerate(b):
-            x_, y_ = x - x.mean(axis=0), y - y.mean(axis=0)
-            norms = [np.linalg.norm(c) for c in (x_.T @ y_, x_.T @ x_, y_.T @ y_)]
-            out[i, j] = norms[0] ** 2 / norms[1] / norms[2]
-    return out
-
-
-def pytorch_cka(a: list, b: list) -> np.ndarray:
-    import torch
-    from cka import cka_from_features
-
-    x, y = ([torch.from_numpy(m) for m in side] for side in (a, b))
-    return cka_from_features(x, y).numpy()
-
-
-def ckatorch(a: list, b: list) -> np.ndarray:
-    """A row of the first few pairs; the time is scaled up."""
-    import torch
-
-    cka_base = importlib.import_module("ckatorch.core").cka_base
-    x, y = ([torch.from_numpy(m) for m in side] for side in (a, b))
-    out = np.full((len(a), len(b)), np.nan)
-    for j in range(SOME):
-        out[0, j] = float(cka_base(x[0], y[j], "linear", method="fro_norm"))
-    return out
-
-
-def rsatoolbox(a: list, b: list) -> np.ndarray:
-    from rsatoolbox.data import Dataset
-    from rsatoolbox.rdm import calc_rdm, compare
-
-    x, y = (calc_rdm([Dataset(m) for m in side], method="euclidean") for side in (a, b))
-    return compare(x, y, method="cosine_cov")
-
-
-def torch_cka(a: list, b: list) -> np.ndarray:
-    """The published arithmetic of `CKA._HSIC`, whose class takes only models, for a few pairs."""
-    import torch
-
-    module = importlib.import_module("torch_cka.cka")
-    hsic = module.CKA._HSIC
-    x, y = ([torch.from_numpy(m) for m in side] for side in (a, b))
-    out = np.full((len(a), len(b)), np.nan)
-    here = SimpleNamespace(device="cpu")
-    k = x[0] @ x[0].T
-    k.fill_diagonal_(0.0)
-    for j in range(SOME):
-        other = y[j] @ y[j].T
-        other.fill_diagonal_(0.0)
-        terms = [float(hsic(here, *two)) for two in ((k, other), (k, k), (other, other))]
-        out[0, j] = terms[0] / np.sqrt(terms[1]) / np.sqrt(terms[2])
-    return out
-
-
 def cca_ours(a: list, b: list) -> np.ndarray:
     names = ("svcca:var=0.99,mean", "pwcca:var=0.99,mean")
     return ours(a, b, measures=names, draws=0, blocks=1)
@@ -205,11 +151,21 @@ def svcca(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def cca_pairs(a: list, b: list) -> np.ndarray:
-    """Two decompositions for each pair, as tools without a cache do; the first few pairs."""
-    out = np.full((len(a), len(b)), np.nan)
-    for j in range(SOME):
-        out[0, j] = svcca(a[0], b[j])
-    return out
+    """Two decompositions for each pair, as tools without a cache do."""
+    return peers.some_pairs(a, b, svcca)
+
+
+def procrustes(x: np.ndarray, y: np.ndarray) -> float:
+    """Cosine of the angle that is left after the best rotation: the reference."""
+    x, y = centred(x), centred(y)
+    nuclear = np.linalg.svd(x.T @ y, compute_uv=False).sum()
+    return float(nuclear / np.linalg.norm(x) / np.linalg.norm(y))
+
+
+def procrustes_ours(a: list, b: list) -> np.ndarray:
+    # the distance of layers of length 1 is sqrt(2 - 2 cos)
+    distance = ours(a, b, measures=("procrustes:orthogonal",), draws=0, blocks=1)
+    return 1 - distance**2 / 2
 
 
 def cca_floor(a: list, b: list) -> np.ndarray:
@@ -229,43 +185,52 @@ def cca_floor(a: list, b: list) -> np.ndarray:
     return np.full((len(a), len(b)), np.nan)
 
 
-# name -> (function, package it needs, reference, most rows, all pairs are computed)
-Contender = tuple[Callable, str | None, Callable, int, bool]
+PAIRS = -1.0
+# name -> (function, package it needs, reference, most rows, factor from what is timed to the job)
+Contender = tuple[Callable, str | None, Callable, int, float]
+LOOPED = (peers.DRAWS + peers.BLOCKS) / peers.CALLS
 CONTENDERS: dict[str, Contender] = {
-    "floor: the products alone": (floor, None, debiased, 10**6, True),
-    "rsa, debiased": (ours_bare, None, debiased, 10**6, True),
-    "rsa, with interval, chance and p": (ours_inference, None, debiased, 10**6, True),
-    "plain NumPy, float64, cached": (numpy_pairs, None, biased, 10**6, True),
-    "no cache (as anatome, netrep)": (no_cache, None, biased, 10**6, True),
-    "pytorch-cka": (pytorch_cka, "cka", debiased, 5000, True),
-    "rsatoolbox cosine_cov": (rsatoolbox, "rsatoolbox", biased, 2500, True),
-    "torch-cka": (torch_cka, "torch_cka", debiased, 5000, False),
-    "ckatorch": (ckatorch, "ckatorch", biased, 5000, False),
-    "anatome": (no_cache, "anatome", biased, 0, True),
-    "netrep": (no_cache, "netrep", biased, 0, True),
-    "cca floor": (cca_floor, None, svcca, 5000, True),
-    "rsa, SVCCA and PWCCA": (cca_ours, None, svcca, 5000, True),
-    "SVCCA pair by pair": (cca_pairs, None, svcca, 5000, False),
-}
+    "cka: the products alone (floor)": (floor, None, debiased, 10**6, 1),
+    "cka: rsa": (ours_bare, None, debiased, 10**6, 1),
+    "cka: rsa, with interval, chance, p": (ours_inference, None, debiased, 10**6, 1),
+    "cka: rsa, as `rsa compare` does it": (ours_whole, None, debiased, 10**6, 1),
+    "cka: plain NumPy, float64, biased": (numpy_pairs, None, biased, 10**6, 1),
+    "cka: pytorch-cka": (peers.pytorch_cka, "cka", debiased, 5000, 1),
+    "cka: pytorch-cka, 99 draws, 32 blocks": (
+        peers.pytorch_cka_looped, "cka", debiased, 5000, LOOPED,
+    ),
+    "cka: rsatoolbox cosine_cov, biased": (peers.rsatoolbox, "rsatoolbox", biased, 2500, 1),
+    "cka: anatome": (peers.anatome_cka, "anatome", debiased, 10**6, PAIRS),
+    "cka: netrep, biased": (peers.netrep_cka, "netrep", biased, 5000, PAIRS),
+    "cka: torch-cka": (peers.torch_cka, "torch_cka", debiased, 5000, PAIRS),
+    "cka: ckatorch, biased": (peers.ckatorch, "ckatorch", biased, 5000, PAIRS),
+    "cca: decompositions and products alone (floor)": (cca_floor, None, svcca, 5000, 1),
+    "cca: rsa, SVCCA and PWCCA": (cca_ours, None, svcca, 5000, 1),
+    "cca: SVCCA pair by pair, NumPy": (cca_pairs, None, svcca, 5000, PAIRS),
+    "cca: anatome, SVCCA and PWCCA": (peers.anatome_cca, "anatome", svcca, 5000, PAIRS),
+    "procrustes: rsa": (procrustes_ours, None, procrustes, 5000, 1),
+    "procrustes: anatome": (peers.anatome_procrustes, "anatome", procrustes, 5000, PAIRS),
+    "procrustes: netrep": (peers.netrep_procrustes, "netrep", procrustes, 5000, PAIRS),
+}  # fmt: skip
 PEERS = {name for name, entry in CONTENDERS.items() if entry[1] is not None}
 
 
 def alone(name: str, rows: int, width: int, other: int, count: int) -> dict:
     """One contender, in this process: seconds, memory and distance from the reference."""
-    function, _, reference, _, whole = CONTENDERS[name]
+    function, _, reference, _, factor = CONTENDERS[name]
     a, b = layers(rows, width, 1, count), layers(rows, other, 2, count)
     # what a first call loads is no part of the time or memory of the measured one
-    small = [[x[:60, :20].copy() for x in side[:SOME]] for side in (a, b)]
+    small = [[x[:60, :20].copy() for x in side[:3]] for side in (a, b)]
     function(*small)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     cpu, start = time.process_time(), time.perf_counter()
     values = np.asarray(function(a, b))
     wall, cpu = time.perf_counter() - start, time.process_time() - cpu
-    scale = 1.0 if whole else count**2 / SOME
+    scale = count**2 / peers.SOME if factor == PAIRS else factor
     peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     off = None
     if not np.isnan(values).all():
-        off = max(float(abs(values[0, j] - reference(a[0], b[j]))) for j in (0, SOME - 1))
+        off = max(float(abs(values[0, j] - reference(a[0], b[j]))) for j in (0, 2))
     return {"wall": wall * scale, "cpu": cpu * scale, "mb": peak, "off": off}
 
 
@@ -308,12 +273,66 @@ def table(job: tuple, names: list[str], options: argparse.Namespace) -> list[str
             continue
         off = "" if found["off"] is None else f"{found['off']:.1e}"
         wrong = " (other value)" if (found["off"] or 0) > 1e-3 else ""
-        scaled = "" if CONTENDERS[name][4] else f" (scaled from {SOME} pairs)"
+        factor = CONTENDERS[name][4]
+        part = f"{peers.SOME} pairs" if factor == PAIRS else f"{peers.CALLS} calls"
+        scaled = "" if factor == 1 else f" (scaled from {part})"
         lines.append(
             f"| {name}{scaled} | {found['wall']:.2f} | {found['cpu']:.2f} | {found['mb']:.0f} "
             f"| {off}{wrong} |"
         )
     return lines
+
+
+class Stored:
+    """Layers [rows, width] float16 in files of their own, read as they are asked for."""
+
+    def __init__(self, name: str, folder: Path, rows: int, width: int, seed: int, count: int):
+        self.name, self.groups = name, np.repeat(np.arange(-(-rows // 250)), 250)[:rows]
+        self.layers = tuple(f"{i:02d}" for i in range(count))
+        self._folder, self._width = folder, width
+        for start in range(0, rows, 2000):
+            part = layers(min(2000, rows - start), width, seed + start, count)
+            for layer, x in zip(self.layers, part, strict=True):
+                with self._path(layer).open("ab") as file:
+                    x.astype(np.float16).tofile(file)
+
+    def _path(self, layer: str) -> Path:
+        return self._folder / f"{self.name}-{layer}"
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def read(self, layer: str, start: int = 0, stop: int | None = None) -> np.ndarray:
+        stop = len(self) if stop is None else min(stop, len(self))
+        count, offset = (stop - start) * self._width, 2 * start * self._width
+        with self._path(layer).open("rb") as file:
+            file.seek(offset)
+            found = np.frombuffer(file.read(2 * count), np.float16)
+        return found.reshape(-1, self._width).astype(np.float32)
+
+
+def memory(rows: int, width: int = 768, count: int = 25) -> dict:
+    """Peak of a process that compares two nets of 25 layers whose frames lie on disk."""
+    import rsa
+
+    with tempfile.TemporaryDirectory() as folder:
+        a, b = (Stored(n, Path(folder), rows, width, s, count) for n, s in (("a", 1), ("b", 10**6)))
+        start = time.perf_counter()
+        rsa.compare(a, b, pairs=[(0, 1)], measures=["cka:linear,track-debiased"], stability=False)
+        wall = time.perf_counter() - start
+    return {"wall": wall, "gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
+
+
+def memory_table(options: argparse.Namespace) -> None:
+    """Peak memory against rows."""
+    print("\n25 x 25 layers of width 768, 250 frames a track, intervals, chance and p\n")
+    print("| rows | as float32 GB | peak of the process GiB | wall s |\n|---:|---:|---:|---:|")
+    for rows in options.memory:
+        command = [sys.executable, __file__, "--alone-memory", str(rows)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found = json.loads(done.stdout.strip().splitlines()[-1])
+        size = rows * 50 * 768 * 4 / 1e9
+        print(f"| {rows} | {size:.1f} | {found['gb']:.2f} | {found['wall']:.0f} |", flush=True)
 
 
 def main() -> None:
@@ -325,10 +344,18 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=LAYERS)
     parser.add_argument("--only", default="", help="contenders whose name has this in it")
     parser.add_argument("--scaling", action="store_true", help="cost against layers, rows, width")
+    parser.add_argument("--memory", type=int, nargs="+", help="rows: peak memory for as many")
     parser.add_argument("--alone", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--alone-memory", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.alone:
         print(json.dumps(alone(options.alone[0], *map(int, options.alone[1:]))))
+        return
+    if options.alone_memory:
+        print(json.dumps(memory(options.alone_memory)))
+        return
+    if options.memory:
+        memory_table(options)
         return
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
     print(f"{machine}, {options.threads} threads, NumPy {np.__version__}", end=", ")
@@ -336,7 +363,7 @@ def main() -> None:
     names = [n for n in CONTENDERS if (options.peers or n not in PEERS) and options.only in n]
     jobs = [(*map(int, job.split(":")), options.layers) for job in options.jobs.split(",")]
     if options.scaling:
-        names = ["rsa, debiased"]
+        names = ["cka: rsa"]
         jobs = [(2000, 768, 768, n) for n in (3, 6, 13, 25)]
         jobs += [(n, 768, 768, 13) for n in (500, 1000, 4000, 8000, 16000)]
         jobs += [(2000, d, d, 13) for d in (128, 256, 512, 1024)]

@@ -258,23 +258,23 @@ def steadiness(study: Study) -> Rows:
 
 
 def smallest_p(study: Study) -> Rows:
-    """The smallest p that each way of finding chance can give, and for how many measures."""
+    """The smallest p that measures can have, and what sets it."""
     found: dict[str, set[str]] = {}
     for similarity in study.similarity.values():
         for measure in similarity.measures.values():
             if measure.chance_by:
                 found.setdefault(measure.chance_by, set()).add(measure.name)
-    rows = []
+    ways: dict[int, list[str]] = {}
     for by, names in found.items():
         draws = re.search(r"\b(\d+) draws", by)
-        measures = f"{len(names)} measure{'s' * (len(names) > 1)}"
-        if draws is None:
-            rows.append((by, f"{measures}: p by formula"))
-            continue
-        ways = int(draws[1]) * (2 if "inverses" in by else 1) + 1
-        floor = 1.0 / ways
-        text = f"{measures}: p is at least 1/{ways} = {floor:.2g}"
-        rows.append((by, text + (", so no cell can be above chance" if floor > 0.05 else "")))
+        many = int(draws[1]) * (2 if "inverses" in by else 1) + 1 if draws else 0
+        text = f"{len(names)} measure{'s' * (len(names) > 1)} ({by})"
+        ways.setdefault(many, []).append(text)
+    rows = []
+    for many, texts in sorted(ways.items(), key=lambda item: (item[0] > 0, -item[0])):
+        floor = f"1/{many} = {1 / many:.2g}" if many else "by formula"
+        blind = "; no cell can be above chance" if many and many < 20 else ""
+        rows.append((floor, "; ".join(texts) + blind))
     return rows
 
 

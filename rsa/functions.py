@@ -78,6 +78,7 @@ def pair(
     }
     return Estimate(measure=result.measure, **cell, extra=numbers, notes=result.notes)
 
+
 def cka(
     x: Rows,
     y: Rows,
@@ -134,9 +135,7 @@ def pwcca(x: Rows, y: Rows, *, variance: float = 0.99, **options) -> Estimate:
     return pair(x, y, f"pwcca:var={variance:g},mean", **options)
 
 
-def ridge_pwcca(
-    x: Rows, y: Rows, *, components: int = 50, parts: int = 10, **options
-) -> Estimate:
+def ridge_pwcca(x: Rows, y: Rows, *, components: int = 50, parts: int = 10, **options) -> Estimate:
     """Projection-weighted CCA with ridge penalties, on held-out groups."""
     return pair(x, y, f"pwcca:ridge,pca={components},cv={parts}", **options)
 

@@ -134,7 +134,7 @@ def test_metadata_fonts_and_captions(made):
     assert "Trustworthiness" in whole
     assert "1 means that the layers are equal up to what the measure ignores" in whole
     assert "corrected for all 48 cells (permutation of groups, 99 draws)" in whole
-    assert "p is at least 1/100 = 0.01" in whole
+    assert "1/100 = 0.01" in whole
     assert "0123456789abcdef" * 4 in whole.replace(" ", "")
 
 

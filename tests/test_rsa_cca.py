@@ -9,8 +9,7 @@ from sklearn.cross_decomposition import CCA
 
 import rsa
 from rsa.measures import measure
-from rsa.measures.cca import canonical, quick_canonical
-from rsa.measures.decompositions import View
+from rsa.measures.decompositions import singular
 from rsa.measures.heldout import folds
 from rsa.measures.ridge import RIDGES
 from rsa.rows.joint import Joint
@@ -126,19 +125,22 @@ def test_draws_by_tiles_and_by_pairs_are_the_same():
     assert pairs[2, 0, 1] == pytest.approx(value, abs=1e-6)
 
 
-def test_the_quick_decomposition_for_chance_agrees():
+@pytest.mark.parametrize("shape", [(4, 9), (9, 4), (6, 6)])
+def test_decompositions_by_eigenvectors_agree_with_the_svd(shape):
     rng = np.random.default_rng(7)
-    for p, q in ((4, 9), (9, 4), (6, 6)):
-        x, y = (
-            View(np.linalg.qr(rng.standard_normal((50, k)))[0], rng.standard_normal((k, 11)))
-            for k in (p, q)
-        )
-        full, quick = canonical(x, y), quick_canonical(x, y)
-        order = np.argsort(-quick.correlations)
-        np.testing.assert_allclose(quick.correlations[order], full.correlations, atol=1e-9)
-        for one, other in ((quick.left, full.left), (quick.right, full.right)):
-            np.testing.assert_allclose(np.abs(one[:, order].T @ other), np.eye(4 if p != q else 6),
-                                       atol=1e-6)  # fmt: skip
+    least = min(shape)
+    c = np.diag(np.geomspace(1, 1e-9, least))
+    left, right = (np.linalg.qr(rng.standard_normal((k, least)))[0] for k in shape)
+    c = left @ c @ right.T
+    exact = singular(c)
+    values = np.linalg.svd(c, compute_uv=False)
+    np.testing.assert_allclose(exact[1], values, atol=1e-11)
+    np.testing.assert_allclose(exact[0] * exact[1] @ exact[2].T, c, atol=1e-8)
+    for vectors in exact[::2]:
+        np.testing.assert_allclose(vectors.T @ vectors, np.eye(least), atol=1e-14)
+    np.testing.assert_allclose(singular(c, exact=False)[1], values, atol=1e-8)
+    assert np.isfinite(singular(np.zeros(shape))[0]).all()
+    assert (singular(np.zeros(shape), exact=False)[1] == 0).all()
 
 
 def test_the_interval_follows_leaving_rows_out():

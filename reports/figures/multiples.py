@@ -43,8 +43,8 @@ FAMILIES = {
     ),
     "information": (
         "Information",
-        "1: one layer tells all of the other; bits are drawn as the correlation that shares them: "
-        "2 bits are 0.97",
+        "0: level of chance; 1: the most bits of the panel, printed above it, for bits have no "
+        "largest value",
     ),
 }
 
@@ -176,6 +176,8 @@ def _panel(axes: Axes, measure: Measure):
     above, known = int(measure.above_chance.sum()), int(np.isfinite(measure.p).sum())
     kind = "" if measure.larger_is_more_similar else "distance; "
     told = f"{kind}{above} of {known} above chance" if known else f"{kind}chance not known"
+    if measure.unit == "bits" and np.isfinite(measure.value).any():
+        told += f"; most {np.nanmax(measure.value):.2g} bits"
     axes.text(
         0.0, 1.0 + 0.04 / (axes.bbox.height / axes.figure.dpi), told,
         fontsize=5.9, color=style.GREY, transform=axes.transAxes, va="bottom",
@@ -190,10 +192,19 @@ def _panel(axes: Axes, measure: Measure):
         )  # fmt: skip
         return None
     image = axes.imshow(
-        measure.score, cmap=style.SEQUENTIAL, vmin=0, vmax=1, origin="lower", aspect="auto"
+        _shades(measure), cmap=style.SEQUENTIAL, vmin=0, vmax=1, origin="lower", aspect="auto"
     )
     hatch_measure(axes, measure)
     return image
+
+
+def _shades(measure: Measure) -> np.ndarray:
+    """Calibrated scores; bits as a share of the most bits, or all above 2 would look the same."""
+    if measure.unit != "bits":
+        return measure.score
+    above = np.maximum(measure.value - measure.chance_high, 0.0)
+    most = np.nanmax(above)
+    return above / most if most > 0 else above
 
 
 def _scale(figure: Figure, image) -> None:
@@ -227,8 +238,8 @@ def _caption(similarity: Similarity, measures: list[Measure], number: int, pages
     level = 1.0 - measures[0].interval
     text = (
         f"The same layers by all other measures{part}, each as its calibrated score, so that "
-        "similarities, distances and bits are on one scale: 0 is what chance passes in 5 % of "
-        "cases or less than that, 1 is what equal layers have. Hatched: p > "
+        "similarities and distances are on one scale: 0 is what chance passes in 5 % of "
+        "cases or less than that, 1 is what equal layers have (bits: see there). Hatched: p > "
         f"{level:.2g}, corrected for all {cells} cells of a panel. A pattern that only one "
         "measure shows deserves doubt. Raw values with intervals are in "
         f"similarity/{similarity.x}-{similarity.y}.csv; what each measure computes is told under "

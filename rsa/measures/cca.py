@@ -16,6 +16,7 @@ from rsa.measures.decompositions import (
     moved,
     noise_edge,
     orders,
+    singular,
     sizes,
     sureness,
     svd_cost,
@@ -23,6 +24,7 @@ from rsa.measures.decompositions import (
     thinned,
     too_few_rows,
     views,
+    weight,
 )
 from rsa.rows.joint import Joint
 from rsa.threads import spread
@@ -42,12 +44,21 @@ class Canonical:
     left: np.ndarray
     right: np.ndarray
 
+    def light(self) -> Canonical:
+        """In single precision."""
+        return Canonical(*(np.float32(a) for a in (self.correlations, self.left, self.right)))
 
-def canonical(x: View, y: View) -> Canonical:
-    """Canonical correlations and variates (Bjorck and Golub 1973): SVD of Q_x' Q_y."""
-    left, values, right = np.linalg.svd(x.scores.T @ y.scores, full_matrices=False)
+
+def canonical(x: View, y: View, exact: bool = True) -> Canonical:
+    """Canonical correlations and variates (Bjorck and Golub 1973): SVD of Q_x' Q_y.
+
+    Parameters
+    ----------
+    exact : false for chance, where the digits of small correlations do not matter.
+    """
+    left, values, right = singular(x.scores.T @ y.scores, exact)
     # a cosine of two subspaces; rounding alone can take it over 1
-    return Canonical(np.minimum(values, 1.0), left, right.T)
+    return Canonical(np.minimum(values, 1.0), left, right)
 
 
 def weights(coefficients: np.ndarray, loadings: np.ndarray) -> np.ndarray:
@@ -60,18 +71,9 @@ def weights(coefficients: np.ndarray, loadings: np.ndarray) -> np.ndarray:
     return alpha / alpha.sum()
 
 
-def quick_canonical(x: View, y: View) -> Canonical:
-    """`canonical` from the eigenvectors of one side, for chance: small values lose digits."""
-    c = x.scores.T @ y.scores
-    if c.shape[0] < c.shape[1]:
-        turned = quick_canonical(y, x)
-        return Canonical(turned.correlations, turned.right, turned.left)
-    power, right = np.linalg.eigh(c.T @ c)
-    left = c @ right
-    values = np.linalg.norm(left, axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        left = np.where(values > 0, left / values, 0.0)
-    return Canonical(np.minimum(values, 1.0), left, right)
+def lever(joint: Joint, x: View, y: View) -> np.ndarray:
+    """[groups], see `rsa.measures.decompositions.leverage`."""
+    return leverage(weight(joint, x.scores), weight(joint, y.scores))
 
 
 def influences(joint: Joint, found: Canonical, x: View, y: View) -> np.ndarray:
@@ -83,7 +85,7 @@ def influences(joint: Joint, found: Canonical, x: View, y: View) -> np.ndarray:
     u, v = x.scores @ found.left, y.scores @ found.right
     row = joint.rows * (u * v - found.correlations * (u**2 + v**2) / 2)
     sure = sureness(found.correlations, noise_edge(joint, x.scores, y.scores))
-    return joint.grouping.sum_by_group(row) * sure * leverage(joint, x.scores, y.scores)[:, None]
+    return joint.grouping.sum_by_group(row) * sure * lever(joint, x, y)[:, None]
 
 
 def weights_influence(joint: Joint, found: Canonical, x: View, y: View) -> np.ndarray:
@@ -93,7 +95,7 @@ def weights_influence(joint: Joint, found: Canonical, x: View, y: View) -> np.nd
     perturbation of singular vectors. Correlations nearer to each other than sampling tells apart
     do not turn freely, so gaps are taken together with their error.
     """
-    root = np.sqrt(joint.rows)
+    root = np.float32(np.sqrt(joint.rows))
     rho = found.correlations
     gap = np.subtract.outer(rho**2, rho**2).T
     error = 2 * np.add.outer(rho**2, rho**2) / joint.grouping.groups
@@ -101,7 +103,7 @@ def weights_influence(joint: Joint, found: Canonical, x: View, y: View) -> np.nd
         inverse = np.nan_to_num(gap / (gap**2 + error))
         steep = np.nan_to_num(rho / (rho**2 + 2 / joint.grouping.groups))
     u, v = root * x.scores @ found.left, root * y.scores @ found.right
-    row, turns = np.zeros(joint.rows), []
+    row, turns = np.zeros(joint.rows, dtype=np.float32), []
     for view, part, own, other in ((x, found.left, u, v), (y, found.right, v, u)):
         along = part.T @ view.loadings
         total = np.abs(along).sum(axis=1)
@@ -118,7 +120,7 @@ def weights_influence(joint: Joint, found: Canonical, x: View, y: View) -> np.nd
     row += ((u @ (of_x + of_y.T)) * v).sum(axis=1)
     row -= ((u @ (of_x * rho + rho[:, None] * of_y)) * u).sum(axis=1) / 2
     row -= ((v @ (rho[:, None] * of_x + of_y * rho)) * v).sum(axis=1) / 2
-    return joint.grouping.sum_by_group(row - row.mean()) * leverage(joint, x.scores, y.scores)
+    return joint.grouping.sum_by_group(row - row.mean()) * lever(joint, x, y)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +177,7 @@ class Solved:
 def solve(joint: Joint, variance: float) -> Solved:
     """All canonical correlations, once for SVCCA and PWCCA."""
     found = views(joint, variance)
+    light = [None if v is None else v.light() for v in found]
     kept = sizes(found)
     cells = [
         (i, j) for i, j in joint.pairs() if kept[i] and kept[j] and kept[i] + kept[j] <= joint.rows
@@ -188,6 +191,7 @@ def solve(joint: Joint, variance: float) -> Solved:
         both = canonical(x, y)
         shares = _shares(both, x, y)
         toward, back = ([share[k] @ both.correlations for share in shares] for k in (0, 1))
+        x, y, both = light[i], light[j], both.light()
         each = influences(joint, both, x, y)
         effect = [each @ ((a + b) / 2) for a, b in shares]
         effect[1] = effect[1] + weights_influence(joint, both, x, y)
@@ -217,7 +221,7 @@ def _null(joint: Joint, found: list, cells: list[tuple[int, int]]) -> np.ndarray
 
         def cell(place: tuple[int, int], turned=turned) -> list[float]:
             i, j = place
-            both = quick_canonical(found[i], turned[j])
+            both = canonical(found[i], turned[j], exact=False)
             shares = _shares(both, found[i], turned[j])
             return [(a + b) @ both.correlations / 2 for a, b in shares]
 

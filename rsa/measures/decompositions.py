@@ -9,15 +9,15 @@ import numpy as np
 
 from rsa.inference.intervals import around
 from rsa.measures.base import Null
-from rsa.rows.joint import Joint, principal_components
+from rsa.rows.joint import FEWEST_DRAWS, Joint, principal_components
 from rsa.threads import spread
 
 # more rows than this are thinned
 ROWS = 20_000
 # all components: those left out hold less than 1e-12 of the variance together
 FULL = 1.0
-# floating-point operations that the permutations of one measure may take; at least MINIMUM draws
-BUDGET, MINIMUM = 2.5e11, 19
+# floating-point operations that the permutations of one measure may take; FEWEST_DRAWS all the same
+BUDGET = 2.5e11
 # steps that find a largest singular value; where values are clear of noise, in units of its
 # largest; what is left of the influence on values that are noise
 POWER, CLEAR, NOISE = 12, 1.25, 0.65
@@ -40,6 +40,10 @@ class View:
     def scale(self) -> np.ndarray:
         """[k] singular values of the layer."""
         return np.sqrt((self.loadings**2).sum(axis=1))
+
+    def light(self) -> View:
+        """In single precision, which is enough for intervals and chance."""
+        return View(self.scores.astype(np.float32), self.loadings.astype(np.float32))
 
     def cut(self, components: int | None) -> View:
         """The leading components; all when None."""
@@ -82,6 +86,28 @@ def moved(joint: Joint, view: View, order: np.ndarray) -> View:
     return View(scores, mixing @ view.loadings)
 
 
+def singular(c: np.ndarray, exact: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Singular vectors and values of a product: [p, m], [m] falling, [q, m].
+
+    From the eigenvectors V of the smaller of C'C and CC', half of the work of an SVD. Columns of
+    CV are orthogonal but for rounding, which weighs on the smallest: a QR decomposition, largest
+    first, sets them right. Without it (not `exact`) small values lose digits, and their vectors
+    right angles.
+    """
+    if c.shape[0] < c.shape[1]:
+        left, values, right = singular(c.T, exact)
+        return right, values, left
+    right = np.linalg.eigh(c.T @ c)[1][:, ::-1]
+    left = c @ right
+    if exact:
+        left, upper = np.linalg.qr(left)
+        values = np.diagonal(upper)
+        return left * np.where(values < 0, -1.0, 1.0), np.abs(values), right
+    values = np.linalg.norm(left, axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(values > 0, left / values, 0.0), values, right
+
+
 def singular_sum(c: np.ndarray) -> float:
     """Sum of the singular values of a product whose smallest ones do not matter to 1e-8."""
     small = c.T @ c if c.shape[0] >= c.shape[1] else c @ c.T
@@ -91,7 +117,8 @@ def singular_sum(c: np.ndarray) -> float:
 def noise_edge(joint: Joint, x: np.ndarray, y: np.ndarray) -> float:
     """The largest singular value of X'Y where groups of y are rearranged, to a few per cent."""
     order = joint.shared(("edge",), lambda: _one_order(joint))
-    c = x.astype(np.float32).T @ y[order].astype(np.float32)
+    x, y = (np.asarray(z, dtype=np.float32) for z in (x, y))
+    c = x.T @ y[order]
     v = np.ones(c.shape[1], dtype=np.float32)
     for _ in range(POWER):
         v = c.T @ (c @ v)
@@ -114,23 +141,32 @@ def sureness(values: np.ndarray, edge: float) -> np.ndarray:
     return NOISE + (1 - NOISE) * clear
 
 
-def leverage(joint: Joint, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def weight(joint: Joint, x: np.ndarray) -> np.ndarray:
+    """[groups] sum of squares of a group's rows.
+
+    Parameters
+    ----------
+    x : [rows, k], as many times orthonormal as it has directions of weight.
+    """
+    return joint.grouping.sum_by_group(np.einsum("ij,ij->i", x, x))
+
+
+def leverage(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """[groups] factors by which leaving a group out moves the rest more than its influence says.
 
     Half of what a group's rows would have if they all lay along one direction.
 
     Parameters
     ----------
-    x, y : [rows, k], as many times orthonormal as they have directions of weight.
+    x, y : [groups] weights, see `weight`.
     """
-    row = (x**2).sum(axis=1) + (y**2).sum(axis=1)
-    return 1 / np.maximum(1 - joint.grouping.sum_by_group(row) / 4, 0.5)
+    return 1 / np.maximum(1 - (x + y) / 4, 0.5)
 
 
 def orders(joint: Joint, operations: float) -> list[np.ndarray]:
-    """As many permutations as `BUDGET` allows at this many operations a draw, or `MINIMUM`."""
+    """As many permutations as `BUDGET` allows at this many operations a draw, or `FEWEST_DRAWS`."""
     fits = int(BUDGET / operations) if operations else joint.draws
-    return joint.permutations[: max(min(MINIMUM, joint.draws), fits)]
+    return joint.permutations[: max(min(FEWEST_DRAWS, joint.draws), fits)]
 
 
 def svd_cost(rows: int, k: np.ndarray, cells: list[tuple[int, int]]) -> float:

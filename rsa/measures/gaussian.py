@@ -11,14 +11,14 @@ from rsa.inference.intervals import linearized
 from rsa.measures.base import Measure, Null, Table, constant_note
 from rsa.measures.heldout import folds as held_out
 from rsa.measures.heldout import whiten, widened_to_chance
-from rsa.rows.joint import COMPONENTS, Joint
+from rsa.rows.joint import COMPONENTS, FEWEST_DRAWS, Joint
 from rsa.threads import spread
 
 FOLDS = 5
 # rows at most, where all of them do not fit in memory
 ROWS = 20_000
-# floating-point operations that all permutations together may take; at least MINIMUM draws
-BUDGET, MINIMUM = 2.5e11, 19
+# floating-point operations that all permutations together may take; FEWEST_DRAWS all the same
+BUDGET = 2.5e11
 # a canonical correlation this close to 1 means one layer is a function of the other
 UNBOUNDED = 1 - 1e-10
 # pairs of layers scored at a time, times rows
@@ -109,7 +109,7 @@ class GaussianInformation(Measure):
 
     def _affordable(self, joint: Joint, layers: int) -> list[np.ndarray]:
         cost = 2.0 * joint.rows * (layers * self.components) ** 2
-        return joint.permutations[: max(MINIMUM, int(BUDGET / cost))]
+        return joint.permutations[: max(FEWEST_DRAWS, int(BUDGET / cost))]
 
     def _chance(
         self,

@@ -10,7 +10,7 @@ from scipy.special import digamma
 from rsa.errors import RsaError
 from rsa.inference.intervals import subsampled
 from rsa.measures.base import Measure, Null, Table, constant_note
-from rsa.rows.joint import Joint
+from rsa.rows.joint import FEWEST_DRAWS, Joint
 from rsa.threads import spread
 
 # more dimensions than this and the estimate falls far short of the truth
@@ -19,8 +19,8 @@ MOST = 5
 ROWS = 1000
 # distances compared at a time, so that they stay in a core's cache
 TILE = 1 << 17
-# distances that the permutations may compare in all; at least MINIMUM draws
-BUDGET, MINIMUM = 6e9, 19
+# distances that the permutations may compare in all; FEWEST_DRAWS all the same
+BUDGET = 6e9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class NeighbourInformation(Measure):
             mean = self._all(tables, tables, cells, others)
             fewer, groups = self._on_subsets(joint, tables, cells), joint.grouping.groups
             ends = subsampled(mean, fewer, groups // 2, groups)
-            orders = joint.permutations[: max(MINIMUM, int(BUDGET / (rows**2 * len(cells))))]
+            orders = joint.permutations[: max(FEWEST_DRAWS, int(BUDGET / (rows**2 * len(cells))))]
             drawn = self._chance(tables, cells, others, orders)
             draws = np.full((len(orders), *shape), np.nan)
             i, j = np.array(cells).T

@@ -18,15 +18,15 @@ import numpy as np
 from rsa.inference.intervals import around
 from rsa.measures.base import Measure, Null, Table, constant_note
 from rsa.rows.grouping import Grouping
-from rsa.rows.joint import Joint
+from rsa.rows.joint import FEWEST_DRAWS, Joint
 from rsa.threads import spread
 
 # rows at most, and fewer where all layers' relations would take more than BYTES
 ROWS, BYTES = 1500, 5e8
 # layers' distances are kept for the next measure if all take no more than this
 KEPT = 5e8
-# multiplications that all permutations of one measure may take; at least MINIMUM draws
-BUDGET, MINIMUM = 4e11, 19
+# multiplications that all permutations of one measure may take; FEWEST_DRAWS all the same
+BUDGET = 4e11
 # numbers of one tile of relations in work
 TILE = 2_000_000
 # share that is subtracted of what the jackknife counts twice
@@ -284,7 +284,7 @@ class PairwiseMeasure(Measure):
         counts = np.add.reduceat(np.add.reduceat(pairs.allowed, at, 0, dtype=float), at, 1)
         orders = joint.permutations
         cost = float(joint.rows) ** 2 * len(joint) ** 2 / (2 if self.mirrored else 1)
-        orders = orders[: max(min(MINIMUM, len(orders)), int(BUDGET / cost))]
+        orders = orders[: max(min(FEWEST_DRAWS, len(orders)), int(BUDGET / cost))]
         return Products(
             joint,
             by_blocks(entries, edges, self.mirrored),

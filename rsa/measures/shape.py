@@ -17,6 +17,7 @@ from rsa.measures.decompositions import (
     interval,
     leverage,
     noise_edge,
+    singular,
     singular_sum,
     sizes,
     sureness,
@@ -24,6 +25,7 @@ from rsa.measures.decompositions import (
     symmetric,
     thinned,
     views,
+    weight,
 )
 from rsa.rows.joint import Joint
 from rsa.threads import spread
@@ -85,38 +87,37 @@ def aligned(joint: Joint, alpha: float) -> Alignment:
     kept = sizes(found)
     cells = [(i, j) for i, j in joint.pairs() if kept[i] and kept[j]]
 
+    whole = [None if v is None else v.scores * s for v, s in zip(found, scales, strict=True)]
+    light = [None if a is None else a.astype(np.float32) for a in whole]
+    of_row = [None if a is None else (a**2).sum(axis=1) for a in whole]
+    # the participation ratio says over how many directions a layer's weight is spread
+    weights = [
+        None if v is None else weight(joint, v.scores * (s / np.sqrt((s**4).sum())))
+        for v, s in zip(found, scales, strict=True)
+    ]
+
     def cell(place: tuple[int, int]) -> tuple[float, float, np.ndarray]:
         i, j = place
         if i == j:
             return 1.0, 0.0, np.zeros(joint.grouping.groups)
-        a, b = found[i].scores * scales[i], found[j].scores * scales[j]
-        left, values, right = np.linalg.svd(a.T @ b, full_matrices=False)
+        a, b = whole[i], whole[j]
+        left, values, right = singular(a.T @ b)
         cosine = float(values.sum())
-        u, v = a @ left, b @ right.T
         chord = np.sqrt(max(2 - 2 * cosine, 0.0))
         if 1 - cosine < NEAR:
-            beyond = [
-                np.vdot(c, c) - np.vdot(w, w) if c.shape[1] > w.shape[1] else 0.0
-                for c, w in ((a, u), (b, v))
-            ]
-            chord = np.sqrt(np.vdot(u - v, u - v) + max(sum(beyond), 0.0))
+            chord = residual(a, b)
             cosine = 1 - chord**2 / 2
-        row = (u * v).sum(axis=1)
-        row -= alpha * cosine / 2 * ((a**2).sum(axis=1) + (b**2).sum(axis=1))
-        for k, part, mix in ((i, left, inner[i]), (j, right.T, inner[j])):
+        row = ((light[i] @ np.float32(left @ right.T)) * light[j]).sum(axis=1, dtype=float)
+        row -= alpha * cosine / 2 * (of_row[i] + of_row[j])
+        for k, part, mix in ((i, left, inner[i]), (j, right, inner[j])):
             if mix is not None:
                 curve = (part * values) @ part.T * mix
                 row += ((found[k].scores @ curve) * found[k].scores).sum(axis=1)
         effect = joint.grouping.sum_by_group(joint.rows * (row - row.mean()))
-        # the participation ratio says over how many directions a layer's weight is spread
-        spread_a, spread_b = (s / np.sqrt((s**4).sum()) for s in (scales[i], scales[j]))
-        lever = leverage(joint, found[i].scores * spread_a, found[j].scores * spread_b)
-        sure = sureness(values, noise_edge(joint, a, b)) @ values / values.sum()
-        return cosine, chord, effect * lever * sure
+        sure = sureness(values, noise_edge(joint, light[i], light[j])) @ values / values.sum()
+        return cosine, chord, effect * leverage(weights[i], weights[j]) * sure
 
     cosine, chord, influence = zip(*spread(cell, cells), strict=True) if cells else ((), (), ())
-
-    whole = [None if v is None else v.scores * s for v, s in zip(found, scales, strict=True)]
 
     def turn(index: int, order: np.ndarray) -> np.ndarray:
         y = whole[index][order]
@@ -128,6 +129,17 @@ def aligned(joint: Joint, alpha: float) -> Alignment:
     operations = svd_cost(joint.rows, kept, cells)
     draws = chance(joint, whole, turn, cells, operations, lambda _i, _j, c: singular_sum(c))
     return Alignment(cells, np.array(cosine), np.array(chord), list(influence), draws, kept)
+
+
+def residual(a: np.ndarray, b: np.ndarray) -> float:
+    """min |A - BQ|_F itself, for layers so near that 2 - 2s would lose its digits."""
+    left, _, right = np.linalg.svd(a.T @ b, full_matrices=False)
+    u, v = a @ left, b @ right.T
+    beyond = [
+        np.vdot(c, c) - np.vdot(w, w) if c.shape[1] > w.shape[1] else 0.0
+        for c, w in ((a, u), (b, v))
+    ]
+    return float(np.sqrt(np.vdot(u - v, u - v) + max(sum(beyond), 0.0)))
 
 
 @dataclass(frozen=True, kw_only=True)

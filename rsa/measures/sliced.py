@@ -10,14 +10,14 @@ from rsa.errors import RsaError
 from rsa.inference.intervals import linearized
 from rsa.measures.base import Measure, Null, Table, constant_note
 from rsa.measures.heldout import doubled_variance, folds, orders_within, whiten, widened_to_chance
-from rsa.rows.joint import Joint
+from rsa.rows.joint import FEWEST_DRAWS, Joint
 from rsa.threads import spread
 
 # rows at most
 ROWS = 4000
 MOST_BINS, MOST_SLICES = 32, 1024
-# floating-point operations that all permutations together may take; at least MINIMUM draws
-BUDGET, MINIMUM = 1.2e12, 19
+# floating-point operations that all permutations together may take; FEWEST_DRAWS all the same
+BUDGET = 1.2e12
 # of the search for the best directions
 FOLDS, COMPONENTS, VARIANCE, CANDIDATES = 3, 20, 0.9, 16
 
@@ -62,8 +62,8 @@ class SlicedInformation(Measure):
         reach = np.hypot(ends[1] - found, 2 * each.std(axis=0, ddof=1) / np.sqrt(len(each)))
         ends = found - reach, found + reach
         cost = 2.0 * rows * (len(varied) * bins) ** 2 * len(first)
-        orders = joint.permutations[: max(MINIMUM, int(BUDGET / max(cost, 1)))]
-        step = max(1, int(np.ceil(MINIMUM * cost / BUDGET)))
+        orders = joint.permutations[: max(FEWEST_DRAWS, int(BUDGET / max(cost, 1)))]
+        step = max(1, int(np.ceil(FEWEST_DRAWS * cost / BUDGET)))
 
         def draw(order: np.ndarray) -> np.ndarray:
             some = range(0, len(first), step)

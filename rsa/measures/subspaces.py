@@ -13,7 +13,6 @@ from rsa.measures.base import Measure, Table, constant_note
 from rsa.measures.cca import canonical, influences
 from rsa.measures.decompositions import (
     FULL,
-    MINIMUM,
     View,
     by_draws,
     chance,
@@ -27,7 +26,7 @@ from rsa.measures.decompositions import (
     too_few_rows,
     views,
 )
-from rsa.rows.joint import Joint
+from rsa.rows.joint import FEWEST_DRAWS, Joint
 from rsa.threads import spread
 
 # rows of a tile of projections at most, numbers of all tiles at once, permutations side by side
@@ -156,7 +155,7 @@ class Subspaces(Measure):
         by_tiles = rows**2 * (width.sum() * (1 + 1 / TOGETHER) + 2 * count**2)
         by_pairs = sum(2 * rows * width[i] * width[j] for i, j in cells)
         operations = max(min(by_tiles, by_pairs), 1.0)
-        used = joint.permutations[: max(int(ALL_DRAWS / operations), MINIMUM)]
+        used = joint.permutations[: max(int(ALL_DRAWS / operations), FEWEST_DRAWS)]
         nothing = np.zeros((joint.rows, 1), dtype=np.float32)
 
         def turned(order: np.ndarray) -> list[np.ndarray]:

@@ -23,8 +23,9 @@ MEMORY = 4e9
 # share of the variance, and number of components at least, that a layer's basis keeps
 SHARE, COMPONENTS = 0.999, 64
 FEWEST_ROWS = 4
-# permutations of whole groups behind the levels of chance, and subsets of the groups
-DRAWS, SUBSETS = 99, 20
+# permutations of whole groups behind the levels of chance; where they take long no fewer than
+# this, with which p can be 0.025; subsets of the groups
+DRAWS, FEWEST_DRAWS, SUBSETS = 99, 39, 20
 
 
 def check_enough(rows: int) -> None:
