@@ -21,8 +21,8 @@ def command(name: str | None, manifest, as_json: bool) -> None:
         from extract import datasets
 
         rows = [
-            [each, ", ".join(datasets.SUBSETS[each]), datasets.SUMMARIES[each]]
-            for each in datasets.names()
+            [f"{name}:FOLDER" if known.on_disk else name, ", ".join(known.subsets), known.summary]
+            for name, known in datasets.REGISTRY.items()
         ]
         rows.append(["FOLDER", "", "any folder of wav, flac, mp3 or ogg files; labels from a CSV"])
         if as_json:

@@ -64,9 +64,10 @@ def open_data(text: str, manifest: Path | None, limit: int | None) -> tuple[Data
     if name in datasets.REGISTRY:
         if manifest:
             raise click.UsageError(f"--manifest goes with a folder; {name} has its own labels")
-        for subset in filter(None, detail.split(",")):
-            if subset not in datasets.SUBSETS[name]:
-                hint = suggestion(subset, datasets.SUBSETS[name])
+        known = datasets.REGISTRY[name]
+        for subset in [] if known.on_disk else filter(None, detail.split(",")):
+            if subset not in known.subsets:
+                hint = suggestion(subset, known.subsets)
                 raise click.UsageError(f"--data {text}: no subset {subset!r} in {name}{hint}")
     try:
         dataset = datasets.open_dataset(text, manifest)

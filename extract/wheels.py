@@ -143,6 +143,4 @@ class Wheel:
 
     def fetch(self, *, offline: bool = False) -> Path:
         """See `fetch`."""
-        return fetch(
-            self.package, self.version, self.sha256, licence=self.licence, offline=offline
-        )
+        return fetch(self.package, self.version, self.sha256, licence=self.licence, offline=offline)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,23 +12,71 @@ from extract.errors import DataError
 
 if TYPE_CHECKING:
     from extract.datasets.base import Dataset
+    from extract.datasets.ondisk import OnDisk
 
-# name -> module:class; the class takes the subsets asked for (an empty tuple: all)
-REGISTRY = {"mini": "extract.datasets.mini:Mini"}
-SUBSETS = {"mini": ("chorale", "fiddle", "note", "theory")}
-SUMMARIES = {
-    "mini": "chorales, fiddle tunes, single notes and triads with exact labels, "
-    "rendered on this machine from scores (needs music-rsa[demo])",
+# the folder below which data sets are looked for that are named without a path
+ROOT = "RSA_DATA"
+
+
+@dataclass(frozen=True)
+class Known:
+    """A data set that has a name.
+
+    Attributes
+    ----------
+    home : module:class.
+    summary : for the list of data sets.
+    subsets : that may be asked for as NAME:SUBSET,SUBSET.
+    on_disk : whether it is read where the user keeps it, as NAME:FOLDER.
+    """
+
+    home: str
+    summary: str
+    subsets: tuple[str, ...] = ()
+    on_disk: bool = True
+
+    def load(self):
+        """The class."""
+        module, _, attribute = self.home.partition(":")
+        return getattr(import_module(module), attribute)
+
+
+REGISTRY = {
+    "mini": Known(
+        "extract.datasets.mini:Mini",
+        "chorales, fiddle tunes, single notes and triads with exact labels, "
+        "rendered on this machine from scores (needs music-rsa[demo])",
+        ("chorale", "fiddle", "note", "theory"),
+        on_disk=False,
+    ),
+    "gtzan": Known("extract.datasets.published.gtzan:Gtzan", "genres, tempo, beats; excerpts of 30 s"),
 }
 
 
 def names() -> list[str]:
-    """Names of the data sets that need no path."""
+    """Names of the data sets."""
     return list(REGISTRY)
 
 
+def place_of(text: str) -> Path:
+    """Where the files of `NAME:FOLDER`, or of `NAME` below $RSA_DATA, should be."""
+    name, _, detail = text.partition(":")
+    if detail:
+        return Path(detail)
+    root = os.environ.get(ROOT)
+    if not root:
+        raise DataError(f"{name}: say where it is, as in {name}:/data/{name}, or set {ROOT}")
+    return Path(root) / name
+
+
+def on_disk(text: str) -> type[OnDisk] | None:
+    """The class of a data set that is read from a folder; None for any other."""
+    known = REGISTRY.get(text.partition(":")[0])
+    return known.load() if known and known.on_disk else None
+
+
 def open_dataset(text: str, manifest: Path | None = None) -> Dataset:
-    """`NAME`, `NAME:SUBSET,SUBSET` or the path of a folder of audio.
+    """`NAME`, `NAME:SUBSET,SUBSET`, `NAME:FOLDER` or the path of a folder of audio.
 
     Raises
     ------
@@ -34,15 +84,19 @@ def open_dataset(text: str, manifest: Path | None = None) -> Dataset:
     DataError : an unknown subset, or a data set that cannot be read.
     """
     name, _, detail = text.partition(":")
-    if name in REGISTRY:
+    known = REGISTRY.get(name)
+    if known and known.on_disk:
+        place = place_of(text)
+        if not place.is_dir():
+            raise DataError(f"{name}: there is no folder {place}; give the one that holds it")
+        return known.load()(place)
+    if known:
         subsets = tuple(filter(None, detail.split(",")))
         for subset in subsets:
-            if subset not in SUBSETS[name]:
-                known = ", ".join(SUBSETS[name])
-                raise DataError(f"{text}: no subset {subset!r} in {name}; there are {known}")
-        module, _, attribute = REGISTRY[name].partition(":")
-        cls = getattr(import_module(module), attribute)
-        return cls(subsets) if subsets else cls()
+            if subset not in known.subsets:
+                there = ", ".join(known.subsets)
+                raise DataError(f"{text}: no subset {subset!r} in {name}; there are {there}")
+        return known.load()(subsets) if subsets else known.load()()
     if Path(text).is_dir():
         from extract.datasets.folder import Folder
 

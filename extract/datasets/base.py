@@ -8,9 +8,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
+import numpy as np
 import torch
 
 SPLITS = ("train", "valid", "test", "test_inst")
+Value = str | float | tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,20 @@ class Segment:
     start: float
     end: float
     value: str | float
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A quantity over time: `times` [n] seconds from the clip's start, rising, and `values` [n]."""
+
+    times: np.ndarray
+    values: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.times.shape != self.values.shape or self.times.ndim != 1:
+            raise ValueError("a curve has one value a moment")
+        if (np.diff(self.times) <= 0).any():
+            raise ValueError("the moments of a curve rise")
 
 
 @dataclass(frozen=True)
@@ -35,9 +51,10 @@ class Clip:
     subset : part of the data set (`chorale`, `note`, ...), or "".
     split : one of `SPLITS`, or "" when the data set has none.
     start, duration : seconds in the track.
-    labels : clip-level labels; a label that a clip lacks is absent.
+    labels : clip-level labels, a tuple of strings for tags; a label that a clip lacks is absent.
     segments : labels with a start and an end, in order of time.
     events : labels that are moments, in seconds from the clip's start, rising.
+    curves : labels that are a quantity over time (melody in Hz, 0 where there is none).
     """
 
     id: str
@@ -47,9 +64,10 @@ class Clip:
     split: str
     start: float
     duration: float
-    labels: Mapping[str, str | float] = field(default_factory=dict)
+    labels: Mapping[str, Value] = field(default_factory=dict)
     segments: Mapping[str, tuple[Segment, ...]] = field(default_factory=dict)
     events: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    curves: Mapping[str, Curve] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -58,13 +76,13 @@ class LabelCard:
 
     Attributes
     ----------
-    kind : `category`, `number` (clip level), `segments`, `events`.
+    kind : `category`, `number`, `tags` (clip level), `segments`, `events`, `curve`.
     tier : `gold` (by construction or by experts), `silver` (by a rule), `user`.
     unit : of a number, or "".
     """
 
     name: str
-    kind: Literal["category", "number", "segments", "events"]
+    kind: Literal["category", "number", "tags", "segments", "events", "curve"]
     tier: Literal["gold", "silver", "user"]
     description: str
     unit: str = ""

@@ -7,41 +7,20 @@ middle. With a manifest, its rows are the clips; see `extract.datasets.manifest`
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from extract import audio
 from extract.datasets.base import Clip, DataCard, Dataset
+from extract.datasets.files import SUFFIXES, File, identity, look, name_of, search
 from extract.datasets.manifest import MANIFESTS, Entry, Manifest
-from extract.errors import AudioError, DataError
+from extract.errors import DataError
 
-SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff")
 FOREIGN = (".m4a", ".aac", ".mp4", ".wma", ".ape", ".wv")  # audio that libsndfile does not read
-EDGE = 64 * 1024  # bytes hashed at both ends of a file
-READERS = 8  # threads that look into files while listing
-
-
-@dataclass(frozen=True)
-class _File:
-    """What listing a file found: its place, a digest of its content, and its head if readable."""
-
-    path: Path
-    name: str
-    digest: str
-    info: audio.AudioInfo | None
-
-    @property
-    def seconds(self) -> float:
-        return self.info.seconds if self.info else 0.0
 
 
 class Folder(Dataset):
@@ -93,7 +72,7 @@ class Folder(Dataset):
             title=f"Audio files of the folder {self.path.resolve().name}",
             sources="the user's own files" + (f", labels from {place.name}" if place else ""),
             licence="the user's own",
-            identity=_identity(self.clips, files),
+            identity=identity(self.clips, files),
             labels=table.labels if table else (),
             caveats=_caveats(self.clips),
         )
@@ -111,22 +90,20 @@ class Folder(Dataset):
         """The path of the clip's file."""
         return str(self._files[clip.id])
 
-    def _from_files(self) -> tuple[tuple[Clip, ...], list[_File]]:
-        names = {_name(path, self.path): path for path in _search(self.path)}
+    def _from_files(self) -> tuple[tuple[Clip, ...], list[File]]:
+        names = {name_of(path, self.path): path for path in search(self.path)}
         if not names:
             raise DataError(f"{self.path}: no audio files below it{_what_else(self.path)}")
-        files = _look(sorted(names.items()))
-        clips = [
-            clip for file in files for clip in self._cut(file, Entry(line=0, path=file.name))
-        ]
+        files = look(sorted(names.items()))
+        clips = [clip for file in files for clip in self._cut(file, Entry(line=0, path=file.name))]
         return tuple(clips), files
 
-    def _from_manifest(self, table: Manifest) -> tuple[tuple[Clip, ...], list[_File]]:
+    def _from_manifest(self, table: Manifest) -> tuple[tuple[Clip, ...], list[File]]:
         names, found = [], {}
         for entry in table.entries:
             name = self._locate(table, entry, found)
             names.append(name)
-        looked = {file.name: file for file in _look(sorted(found.items()))}
+        looked = {file.name: file for file in look(sorted(found.items()))}
         several = Counter(names)
         clips: list[Clip] = []
         lines: dict[str, int] = {}
@@ -146,7 +123,7 @@ class Folder(Dataset):
         for text in (entry.path, entry.path.replace("\\", "/")):
             place = Path(os.path.normpath(self.path / text))
             try:
-                name = _name(place, Path(os.path.normpath(self.path)))
+                name = name_of(place, Path(os.path.normpath(self.path)))
             except ValueError:
                 raise DataError(
                     f"{table.path}, line {entry.line}: {entry.path} lies outside {self.path}; "
@@ -161,7 +138,7 @@ class Folder(Dataset):
             "correct the path (relative to the folder) or leave the line out"
         )
 
-    def _cut(self, file: _File, entry: Entry, several: bool = False) -> list[Clip]:
+    def _cut(self, file: File, entry: Entry, several: bool = False) -> list[Clip]:
         """The clips of one file, or of one row of the manifest."""
         spans = self._spans(file.seconds, entry)
         clips = []
@@ -207,85 +184,6 @@ def _find_manifest(folder: Path) -> Path | None:
         names = " and ".join(path.name for path in found)
         raise DataError(f"{folder}: {names} are both there; say which with --manifest")
     return found[0] if found else None
-
-
-def _search(folder: Path) -> Iterator[Path]:
-    """Audio files below a folder: each file and folder once, real ones before links."""
-    seen: set[Path] = set()
-    waiting, links = [folder], []
-    while waiting or links:
-        place = waiting.pop() if waiting else links.pop(0)
-        real = Path(os.path.realpath(place))
-        if real in seen:
-            continue
-        seen.add(real)
-        if not place.is_dir():
-            yield place
-            continue
-        try:
-            children = sorted(place.iterdir())
-        except OSError as error:
-            raise DataError(f"{place}: {error.strerror}; make the folder readable") from None
-        for child in children:
-            if child.name.startswith("."):
-                continue
-            if child.is_dir() or child.suffix.lower() in SUFFIXES:
-                (links if child.is_symlink() else waiting).append(child)
-
-
-def _name(path: Path, folder: Path) -> str:
-    """A path as it stands in ids: relative, with slashes, accents composed, valid as UTF-8."""
-    text = path.relative_to(folder).as_posix()
-    text = os.fsencode(text).decode("utf-8", "backslashreplace")
-    return unicodedata.normalize("NFC", text)
-
-
-def _look(places: Sequence[tuple[str, Path]]) -> list[_File]:
-    """Looks into files, several at a time, in order of name."""
-    with ThreadPoolExecutor(READERS) as pool:
-        return list(pool.map(lambda place: _look_into(*place), places))
-
-
-def _look_into(name: str, path: Path) -> _File:
-    try:
-        info = audio.probe(path)
-    except AudioError:
-        info = None  # `audio` will say why
-    return _File(path, name, _digest(path), info)
-
-
-def _digest(path: Path) -> str:
-    """Hash of the size and of the first and last 64 kB: tells files apart without reading all."""
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            digest.update(f"{size}|".encode())
-            digest.update(file.read(EDGE))
-            if size > EDGE:
-                file.seek(max(EDGE, size - EDGE))
-                digest.update(file.read(EDGE))
-    except OSError:
-        return "unreadable"
-    return digest.hexdigest()
-
-
-def _identity(clips: Sequence[Clip], files: Sequence[_File]) -> str:
-    """Hash of the clip table (thus of the manifest) and of the files' names and digests.
-
-    Neither the folder's own place nor the times of the files count.
-    """
-    digest = hashlib.sha256()
-    for clip in clips:
-        row = [*astuple(clip)[:7], _sorted(clip.labels)]
-        digest.update(json.dumps(row).encode() + b"\n")
-    for file in files:
-        digest.update(json.dumps([file.name, file.digest]).encode() + b"\n")
-    return digest.hexdigest()
-
-
-def _sorted(labels: Mapping[str, str | float]) -> list[tuple[str, str | float]]:
-    return sorted(labels.items())
 
 
 def _caveats(clips: Sequence[Clip]) -> tuple[str, ...]:

@@ -143,7 +143,7 @@ def _json_rows(path: Path) -> Iterator[tuple[int, Cells]]:
         except ValueError as error:
             raise DataError(f"{path}, line {line}: not JSON ({error}); one object a line") from None
         if not isinstance(row, dict):
-            raise DataError(f"{path}, line {line}: not an object; write {{\"path\": ...}}")
+            raise DataError(f'{path}, line {line}: not an object; write {{"path": ...}}')
         yield line, {name: _cell(path, line, name, value) for name, value in row.items()}
 
 
@@ -185,9 +185,7 @@ def _entry(
         raise DataError(f"{path}, line {line}: no path; name the file or delete the line")
     split = cells.get("split", "").lower()
     if split and split not in SPLIT_NAMES:
-        raise DataError(
-            f"{path}, line {line}: no split {split!r}; there are {', '.join(SPLITS)}"
-        )
+        raise DataError(f"{path}, line {line}: no split {split!r}; there are {', '.join(SPLITS)}")
     labels = {
         name: float(cells[name]) if kind == "number" else cells[name]
         for name, kind in kinds.items()

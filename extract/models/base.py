@@ -168,9 +168,7 @@ class Model(ABC):
             )
         if window and round(window * self.sample_rate) < self.card.minimum:
             least = self.card.minimum / self.sample_rate
-            raise OptionUnsuitable(
-                f"--window {window:g}: {self.name} needs at least {least:.3g} s"
-            )
+            raise OptionUnsuitable(f"--window {window:g}: {self.name} needs at least {least:.3g} s")
         if hop and hop > length:
             raise OptionUnsuitable(
                 f"--hop {hop:g} is longer than the window ({length:g} s): audio would be left out"

@@ -124,8 +124,7 @@ class ChordModel(Model):
     def windows(self, waveform: torch.Tensor) -> list[Window]:
         """The clip's spectrogram [frames, 252]; one for each minute of a longer clip."""
         return [
-            replace(window, values=features(window.values))
-            for window in super().windows(waveform)
+            replace(window, values=features(window.values)) for window in super().windows(waveform)
         ]
 
     def forward(self, values: torch.Tensor, until: str | None = None) -> dict[str, torch.Tensor]:

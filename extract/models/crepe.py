@@ -231,9 +231,7 @@ def from_published(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _load(card: ModelCard, size: str, file: Packaged, request: Request) -> PitchOfFrame:
-    return PitchOfFrame(
-        card, *file.load(partial(CREPE, size), card.name, request, from_published)
-    )
+    return PitchOfFrame(card, *file.load(partial(CREPE, size), card.name, request, from_published))
 
 
 def _layers(size: str) -> tuple[Layer, ...]:

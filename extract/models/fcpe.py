@@ -164,9 +164,7 @@ def from_published(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def _load(request: Request) -> PitchOfVoice:
     # norms before an attention that this variant was built without
     norms = tuple(f"net.encoder_layers.{i}.norm." for i in range(BLOCKS))
-    return PitchOfVoice(
-        CARD, *FILE.load(FCPE, CARD.name, request, from_published, UNUSED + norms)
-    )
+    return PitchOfVoice(CARD, *FILE.load(FCPE, CARD.name, request, from_published, UNUSED + norms))
 
 
 def _layers() -> tuple[Layer, ...]:

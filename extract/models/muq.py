@@ -118,9 +118,7 @@ def load_mulan(request: Request) -> ConformerModel:
         path = checkpoint.locate(request.weights, (MULAN_FILE, FILES[0]))
         source = f"file {path.name}"
     # the config.json beside it is that of the two towers, and settles nothing about the encoder
-    return from_file(
-        MULAN_CARD, path, None, source=source, prefix=MULAN_PREFIX, unused=("mulan.",)
-    )
+    return from_file(MULAN_CARD, path, None, source=source, prefix=MULAN_PREFIX, unused=("mulan.",))
 
 
 def from_file(

@@ -1,0 +1,79 @@
+"""Label files as the field writes them: columns of text with times, keys, chords, sections."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from extract.datasets.base import Segment
+from extract.errors import DataError
+
+
+def lines(path: Path, separator: str | None = None) -> Iterator[tuple[int, list[str]]]:
+    """Number and fields of each line that is neither empty nor a comment (`#`).
+
+    Raises
+    ------
+    DataError : the file cannot be read as UTF-8 text.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: {error}; fetch the file again") from None
+    for count, line in enumerate(text.splitlines(), 1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            yield count, [field.strip() for field in line.strip().split(separator)]
+
+
+def seconds(path: Path, count: int, text: str) -> float:
+    """A field as a time; `DataError` that names file and line otherwise."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise DataError(f"{path}, line {count}: {text!r} is no time in seconds; correct the line")
+    return value
+
+
+def number(path: Path) -> float | None:
+    """The one number in a file; None where there is no file."""
+    if not path.is_file():
+        return None
+    for count, fields in lines(path):
+        return seconds(path, count, fields[0])
+    raise DataError(f"{path}: empty, a number is needed; fetch the file again")
+
+
+def beats(path: Path) -> dict[str, tuple[float, ...]]:
+    """`beats`, and `downbeats` where positions are given: lines of TIME or TIME POSITION.
+
+    Position 1 is the first beat of a bar. Nothing where there is no file.
+    """
+    if not path.is_file():
+        return {}
+    times, first, positions = [], [], False
+    for count, fields in lines(path):
+        time = seconds(path, count, fields[0])
+        times.append(time)
+        if len(fields) > 1:
+            positions = True
+            if seconds(path, count, fields[1]) == 1:
+                first.append(time)
+    found = {"beats": tuple(sorted(times))}
+    return found | ({"downbeats": tuple(sorted(first))} if positions else {})
+
+
+def intervals(path: Path, separator: str | None = None) -> tuple[Segment, ...]:
+    """Segments of lines START END VALUE, in order of time; the value may hold spaces."""
+    found = []
+    for count, fields in lines(path, separator):
+        if len(fields) < 3:
+            raise DataError(f"{path}, line {count}: START END VALUE is needed; correct the line")
+        start, end = (seconds(path, count, field) for field in fields[:2])
+        if end < start:
+            raise DataError(f"{path}, line {count}: it ends before it starts; correct the line")
+        if end > start:
+            found.append(Segment(start, end, " ".join(fields[2:])))
+    return tuple(sorted(found, key=lambda s: s.start))
