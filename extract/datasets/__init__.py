@@ -41,6 +41,10 @@ class Known:
         return getattr(import_module(module), attribute)
 
 
+def _published(home: str, summary: str) -> Known:
+    return Known(f"extract.datasets.published.{home}", summary)
+
+
 REGISTRY = {
     "mini": Known(
         "extract.datasets.mini:Mini",
@@ -49,7 +53,7 @@ REGISTRY = {
         ("chorale", "fiddle", "note", "theory"),
         on_disk=False,
     ),
-    "gtzan": Known("extract.datasets.published.gtzan:Gtzan", "genres, tempo, beats; excerpts of 30 s"),
+    "gtzan": _published("gtzan:Gtzan", "ten genres, tempo, beats; excerpts of 30 s"),
 }
 
 
