@@ -1,0 +1,1 @@
+"""From what a head says of each frame to beats, chords, sections and notes."""
