@@ -14,7 +14,7 @@ COLUMNS = (
     "String ID (if applicable)", "Needed digital retuning",
 )  # fmt: skip
 NOTES = (
-    "Brass/Bass_Tuba/ordinario/BTb-ord-A1-pp-N-T23d.wav,2,Brass,BTb,Bass Tuba,{},A1,33,pp,0,0,,TRUE",
+    "Winds/Oboe/ordinario/Ob-ord-A5-pp-N-T23d.wav,2,Winds,Ob,Oboe,{},A5,81,pp,0,0,,TRUE",
     "Strings/Viola/ordinario/Va-ord-A4-mf-2c-N.wav,4,Strings,Va,Viola,{},A4,69,mf,2,1,2.0,FALSE",
     "Strings/Viola/ordinario/Va-ord-A4-pp-3c-N.wav,3,Strings,Va,Viola,{},A4,69,pp,0,1,3.0,FALSE",
     "Winds/Flute/ordinario/Fl-ord-C4-mf-N-T14d.wav,0,Winds,Fl,Flute,{},C4,60,mf,2,0,,TRUE",
@@ -32,13 +32,13 @@ def root(tmp_path):
 
 def test_labels_splits_and_groups(root):
     data = open_dataset(f"tinysol:{root}")
-    tuba, viola, same = data.clips
-    assert tuba.labels == {
-        "instrument": "Bass Tuba", "family": "Brass", "pitch": 33.0, "dynamics": "pp",
+    oboe, viola, same = data.clips
+    assert oboe.labels == {
+        "instrument": "Oboe", "family": "Winds", "pitch": 81.0, "dynamics": "pp",
     }  # fmt: skip
     assert [clip.split for clip in data.clips] == ["train", "test", "valid"]
     assert viola.group == same.group == "Viola 69" and viola.track == "Va-ord-A4-mf-2c-N"
-    assert data.audio(tuba, 8000).shape == (4000,)
+    assert data.audio(oboe, 8000).shape == (4000,)
     assert "1 of its 4 recordings are not on this disk" in data.card.caveats
 
 
@@ -49,6 +49,6 @@ def test_what_is_missing_or_wrong_is_named(root):
     text(table, TABLE.replace("A4,69,mf", "A4,A4,mf"))
     with pytest.raises(DataError, match="metadata.csv, line 3: 'A4' is no number"):
         open_dataset(f"tinysol:{root}")
-    text(table, TABLE.replace("wav,2,Brass", "wav,7,Brass"))
+    text(table, TABLE.replace("wav,2,Winds", "wav,7,Winds"))
     with pytest.raises(DataError, match="metadata.csv, line 2: '7' is none of 0, 1"):
         open_dataset(f"tinysol:{root}")

@@ -25,7 +25,7 @@ SITE = "cvml.unige.ch/databases/emoMusic"
 SONGS = "songs_info.csv"
 RATINGS = "static_annotations.csv"
 SET = "Mediaeval 2013 set"
-TEST = {"development": False, "evaluation": True}
+SPLITS = {"development": "", "evaluation": "test"}
 
 
 class EmoMusic(OnDisk):
@@ -52,11 +52,10 @@ class EmoMusic(OnDisk):
         table = self.root / SONGS
         for count, row in rows(table, ("song_id", "Artist", "Genre", SET)):
             song, artist = row["song_id"], plain(row["Artist"])
-            test = one_of(table, count, row[SET], TEST)
             yield Recording(
                 self.root / "clips_45seconds" / f"{song}.mp3",
                 song,
-                "test" if test else split_of(artist),
+                one_of(table, count, row[SET], SPLITS) or split_of(artist),
                 artist,
                 labels={"genre": row["Genre"]} | ratings.get(song, {}),
             )
