@@ -27,6 +27,7 @@ def root(tmp_path):
         (tmp_path / place).parent.mkdir(parents=True)
         (tmp_path / place).touch()
     sound(tmp_path / "data_by_technique" / "belt" / "f1_arpeggios_belt_c_a.wav", 0.5)
+    sound(tmp_path / "old" / "FULL" / FILES[0], 0.5)
     return tmp_path
 
 

@@ -70,9 +70,11 @@ class VocalSetSinger(VocalSet):
 
 def _labelled(root: Path) -> Iterator[tuple[Path, str, dict[str, str]]]:
     """Path, singer and labels of each recording, in order of singer, context and technique."""
-    for path in sorted(root.glob("**/FULL/*/*/*/*.wav")):
-        # archives packed on a Mac hold a shadow of each file
-        if path.name.startswith(".") or "__MACOSX" in path.parts or "(" in path.stem:
+    # archives packed on a Mac hold a shadow of each file
+    homes = [home for home in root.glob("**/FULL") if "__MACOSX" not in home.parts]
+    home = min(homes, key=lambda home: (len(home.parts), home), default=root)
+    for path in sorted(home.glob("*/*/*/*.wav")):
+        if path.name.startswith(".") or "(" in path.stem:
             continue
         singer, context, folder = path.parts[-4:-1]
         labels = {"singer": singer}
