@@ -54,6 +54,18 @@ REGISTRY = {
         on_disk=False,
     ),
     "gtzan": _published("gtzan:Gtzan", "ten genres, tempo, beats; excerpts of 30 s"),
+    "emomusic": _published("emomusic:EmoMusic", "arousal and valence of 744 excerpts of 45 s"),
+    "irmas": _published("irmas:Irmas", "predominant instruments in music, eleven of them"),
+    "magnatagatune": _published("magnatagatune:MagnaTagATune", "top 50 tags; excerpts of 29 s"),
+    "medley-solos-db": _published("medley_solos_db:MedleySolosDb", "eight solo instruments; 3 s"),
+    "mtg-jamendo": _published(
+        "mtg_jamendo:MtgJamendo", "tags, genres, instruments and moods of 55,525 tracks"
+    ),
+    "nsynth": _published("nsynth:NSynth", "pitch, family, source, qualities of 305,979 notes"),
+    "openmic": _published("openmic:OpenMic", "twenty instruments in 20,000 excerpts of 10 s"),
+    "tinysol": _published("tinysol:TinySol", "instrument, pitch, dynamics of 2,913 single notes"),
+    "vocalset": _published("vocalset:VocalSet", "ten vocal techniques, vowels; singers disjoint"),
+    "vocalset-singer": _published("vocalset:VocalSetSinger", "twenty singers, by recording"),
 }
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from extract.datasets.base import Segment
@@ -77,3 +78,51 @@ def intervals(path: Path, separator: str | None = None) -> tuple[Segment, ...]:
         if end > start:
             found.append(Segment(start, end, " ".join(fields[2:])))
     return tuple(sorted(found, key=lambda s: s.start))
+
+
+def rows(
+    path: Path, columns: Sequence[str], separator: str = ","
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and fields by name of each row below a header; fields may be quoted.
+
+    Raises
+    ------
+    DataError : one of `columns` is not in the header, or a row has more or fewer fields than it.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter=separator)
+            header = [name.strip() for name in next(reader, [])]
+            for name in columns:
+                if name not in header:
+                    raise DataError(f"{path}, line 1: no column {name!r}; fetch the file again")
+            for fields in reader:
+                if len(fields) != len(header) and fields:
+                    raise DataError(
+                        f"{path}, line {reader.line_num}: {len(fields)} fields below "
+                        f"{len(header)} columns; correct the line"
+                    )
+                if fields:
+                    named = zip(header, (field.strip() for field in fields), strict=True)
+                    yield reader.line_num, dict(named)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: {error}; fetch the file again") from None
+
+
+def amount(path: Path, count: int, text: str) -> float:
+    """A field as a number; `DataError` that names file and line otherwise."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise DataError(f"{path}, line {count}: {text!r} is no number; correct the line")
+    return value
+
+
+def one_of(path: Path, count: int, text: str, names: Mapping[str, str]) -> str:
+    """What a field stands for; `DataError` that names file and line for a field not in `names`."""
+    if text not in names:
+        known = ", ".join(names)
+        raise DataError(f"{path}, line {count}: {text!r} is none of {known}; correct the line")
+    return names[text]
