@@ -54,6 +54,7 @@ REGISTRY = {
         on_disk=False,
     ),
     "gtzan": _published("gtzan:Gtzan", "ten genres, tempo, beats; excerpts of 30 s"),
+    "maestro": _published("maestro:Maestro", "piano recitals with every note; cut into 30 s"),
 }
 
 

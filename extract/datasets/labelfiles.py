@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from extract.datasets.base import Segment
+import numpy as np
+
+from extract.datasets.base import Curve, Segment
 from extract.errors import DataError
 
 
@@ -17,13 +20,43 @@ def lines(path: Path, separator: str | None = None) -> Iterator[tuple[int, list[
     ------
     DataError : the file cannot be read as UTF-8 text.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: {error}; fetch the file again") from None
-    for count, line in enumerate(text.splitlines(), 1):
+    for count, line in enumerate(_text(path).splitlines(), 1):
         if line.strip() and not line.lstrip().startswith("#"):
             yield count, [field.strip() for field in line.strip().split(separator)]
+
+
+def table(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Number and named fields of each row of a CSV file with a header, read as UTF-8.
+
+    Raises
+    ------
+    DataError : the file cannot be read, lacks one of `columns`, or a row is too short.
+    """
+    rows = csv.DictReader(_text(path).splitlines(keepends=True))
+    lacking = [name for name in columns if name not in (rows.fieldnames or ())]
+    if lacking:
+        raise DataError(f"{path}: there is no column {lacking[0]!r}; fetch the file again")
+    for row in rows:
+        if any(row[name] is None for name in columns):
+            raise DataError(f"{path}, line {rows.line_num}: fields are missing; correct the line")
+        yield rows.line_num, row
+
+
+def curve(path: Path, separator: str = ",") -> Curve:
+    """A curve of lines TIME VALUE without a header, as melodies are published."""
+    try:
+        # at once, because a melody has tens of thousands of lines
+        values = np.loadtxt(_text(path).splitlines(), delimiter=separator, ndmin=2)
+        return Curve(values[:, 0], values[:, 1])
+    except (ValueError, IndexError):
+        pass
+    last = -math.inf
+    for count, fields in lines(path, separator):
+        time, _ = seconds(path, count, fields[0]), seconds(path, count, fields[-1])
+        if len(fields) < 2 or time <= last:
+            raise DataError(f"{path}, line {count}: rising TIME and VALUE are needed; correct it")
+        last = time
+    raise DataError(f"{path}: no lines of TIME VALUE; fetch the file again")
 
 
 def seconds(path: Path, count: int, text: str) -> float:
@@ -77,3 +110,10 @@ def intervals(path: Path, separator: str | None = None) -> tuple[Segment, ...]:
         if end > start:
             found.append(Segment(start, end, " ".join(fields[2:])))
     return tuple(sorted(found, key=lambda s: s.start))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: {error}; fetch the file again") from None
