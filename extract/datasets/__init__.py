@@ -55,6 +55,9 @@ REGISTRY = {
     ),
     "gtzan": _published("gtzan:Gtzan", "ten genres, tempo, beats; excerpts of 30 s"),
     "maestro": _published("maestro:Maestro", "piano recitals with every note; cut into 30 s"),
+    "medleydb-melody": _published(
+        "medleydb_melody:MedleyDbMelody", "melody in Hz of 108 recordings; cut into 30 s"
+    ),
 }
 
 

@@ -44,9 +44,10 @@ def table(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, s
 
 def curve(path: Path, separator: str = ",") -> Curve:
     """A curve of lines TIME VALUE without a header, as melodies are published."""
+    text = _text(path)
     try:
         # at once, because a melody has tens of thousands of lines
-        values = np.loadtxt(_text(path).splitlines(), delimiter=separator, ndmin=2)
+        values = np.loadtxt(text.splitlines() or ["none"], delimiter=separator, ndmin=2)
         return Curve(values[:, 0], values[:, 1])
     except (ValueError, IndexError):
         pass
