@@ -58,6 +58,9 @@ REGISTRY = {
     "medleydb-melody": _published(
         "medleydb_melody:MedleyDbMelody", "melody in Hz of 108 recordings; cut into 30 s"
     ),
+    "musdb18": _published(
+        "musdb18:Musdb18", "when vocals, drums, bass and the rest sound; cut into 30 s"
+    ),
 }
 
 
