@@ -75,7 +75,8 @@ class Track:
 
     @property
     def tempo(self):
-        raise TypeError("only 0-dimensional arrays can be\nconverted to Python scalars")
+        fault = "only 0-dimensional arrays can be\nconverted to Python scalars"
+        raise TypeError(f"{self.audio_path}: {fault}")
 
     @property
     def audio(self):
@@ -160,8 +161,8 @@ def test_clips_card_splits_and_groups(package, root):
     assert card.sources == "mirdata 1.0.0, loader some_set; A Set of Recordings"
     assert [label.name for label in card.labels] == ["genre"]
     assert card.caveats == (
-        "mirdata could not give tempo of 3 recordings (TypeError: only 0-dimensional arrays can be "
-        "converted to Python scalars)",
+        "mirdata could not give tempo of 3 recordings (TypeError: audio/a.wav: only 0-dimensional "
+        "arrays can be converted to Python scalars)",
         "1 of its 4 recordings are not on this disk",
     )
     assert data.audio(data.clips[0], 8000).shape == (16000,)

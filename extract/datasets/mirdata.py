@@ -119,11 +119,13 @@ class Mirdata(OnDisk):
             path = next(filter(None, (_get(track, name, faults) for name in AUDIO)), None)
             if path is None:
                 continue
-            group = next(filter(None, (_get(track, name, faults) for name in GROUPS)), None)
+            # labels of what is not there would be read for nothing
+            there = Path(path).is_file()
+            groups = (_get(track, name, faults) for name in GROUPS if there)
+            group = next(filter(None, groups), None)
             grouped |= group is not None
             found: dict[str, dict] = {"clip": {}, "segments": {}, "events": {}, "curve": {}}
-            # labels of what is not there would be read for nothing
-            for family in FAMILIES if Path(path).is_file() else ():
+            for family in FAMILIES if there else ():
                 values = (_get(track, name, faults, family.read) for name in family.attributes)
                 value = next((value for value in values if value is not None), None)
                 if value is not None:
@@ -140,6 +142,8 @@ class Mirdata(OnDisk):
             )
         self.caveats = tuple(
             f"mirdata could not give {name} of {len(of)} recordings ({next(iter(of.values()))})"
+            # what is said of the data is the same wherever it lies
+            .replace(f"{self.root}{os.sep}", "")
             for name, of in faults.items()
         )
         if not grouped:
