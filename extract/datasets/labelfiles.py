@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,23 +23,6 @@ def lines(path: Path, separator: str | None = None) -> Iterator[tuple[int, list[
     for count, line in enumerate(_text(path).splitlines(), 1):
         if line.strip() and not line.lstrip().startswith("#"):
             yield count, [field.strip() for field in line.strip().split(separator)]
-
-
-def table(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Number and named fields of each row of a CSV file with a header, read as UTF-8.
-
-    Raises
-    ------
-    DataError : the file cannot be read, lacks one of `columns`, or a row is too short.
-    """
-    rows = csv.DictReader(_text(path).splitlines(keepends=True))
-    lacking = [name for name in columns if name not in (rows.fieldnames or ())]
-    if lacking:
-        raise DataError(f"{path}: there is no column {lacking[0]!r}; fetch the file again")
-    for row in rows:
-        if any(row[name] is None for name in columns):
-            raise DataError(f"{path}, line {rows.line_num}: fields are missing; correct the line")
-        yield rows.line_num, row
 
 
 def curve(path: Path, separator: str = ",") -> Curve:
@@ -111,6 +94,43 @@ def intervals(path: Path, separator: str | None = None) -> tuple[Segment, ...]:
         if end > start:
             found.append(Segment(start, end, " ".join(fields[2:])))
     return tuple(sorted(found, key=lambda s: s.start))
+
+
+def rows(
+    path: Path, columns: Sequence[str], separator: str = ","
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and fields by name of each row below a header; fields may be quoted.
+
+    Raises
+    ------
+    DataError : one of `columns` is not in the header, or a row has more or fewer fields than it.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter=separator)
+            header = [name.strip() for name in next(reader, [])]
+            for name in columns:
+                if name not in header:
+                    raise DataError(f"{path}, line 1: no column {name!r}; fetch the file again")
+            for fields in reader:
+                if len(fields) != len(header) and fields:
+                    raise DataError(
+                        f"{path}, line {reader.line_num}: {len(fields)} fields below "
+                        f"{len(header)} columns; correct the line"
+                    )
+                if fields:
+                    named = zip(header, (field.strip() for field in fields), strict=True)
+                    yield reader.line_num, dict(named)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: {error}; fetch the file again") from None
+
+
+def one_of(path: Path, count: int, text: str, names: Mapping[str, str]) -> str:
+    """What a field stands for; `DataError` that names file and line for a field not in `names`."""
+    if text not in names:
+        known = ", ".join(names)
+        raise DataError(f"{path}, line {count}: {text!r} is none of {known}; correct the line")
+    return names[text]
 
 
 def _text(path: Path) -> str:

@@ -12,10 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from extract.datasets.base import LabelCard
-from extract.datasets.labelfiles import table
+from extract.datasets.labelfiles import one_of, rows
 from extract.datasets.midifile import notes
 from extract.datasets.ondisk import Need, OnDisk, Recording
-from extract.errors import DataError
 
 TABLE = "maestro-v3.0.0.csv"
 COLUMNS = ("canonical_composer", "canonical_title", "split", "midi_filename", "audio_filename")
@@ -47,10 +46,7 @@ class Maestro(OnDisk):
 
     def recordings(self) -> Iterable[Recording]:
         path = self.root / TABLE
-        for line, row in table(path, COLUMNS):
-            if row["split"] not in SPLITS:
-                known = ", ".join(SPLITS)
-                raise DataError(f"{path}, line {line}: no split {row['split']!r}; it is of {known}")
+        for line, row in rows(path, COLUMNS):
             midi, composer = self.root / row["midi_filename"], row["canonical_composer"]
             audio = self.root / row["audio_filename"]
             # notes of recitals that are not there would be read for nothing
@@ -58,7 +54,7 @@ class Maestro(OnDisk):
             yield Recording(
                 audio,
                 row["audio_filename"].rpartition(".")[0],
-                SPLITS[row["split"]],
+                one_of(path, line, row["split"], SPLITS),
                 group=f"{composer}: {row['canonical_title']}",
                 labels={"composer": composer},
                 segments=known_notes,
