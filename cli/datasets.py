@@ -21,7 +21,7 @@ def command(name: str | None, manifest, as_json: bool) -> None:
         from extract import datasets
 
         rows = [
-            [f"{name}:FOLDER" if known.on_disk else name, ", ".join(known.subsets), known.summary]
+            [known.form(name), ", ".join(known.subsets), known.summary]
             for name, known in datasets.REGISTRY.items()
         ]
         rows.append(["FOLDER", "", "any folder of wav, flac, mp3 or ogg files; labels from a CSV"])

@@ -28,17 +28,24 @@ class Known:
     summary : for the list of data sets.
     subsets : that may be asked for as NAME:SUBSET,SUBSET.
     on_disk : whether it is read where the user keeps it, as NAME:FOLDER.
+    family : whether it stands for many, asked for as NAME:MEMBER:FOLDER.
     """
 
     home: str
     summary: str
     subsets: tuple[str, ...] = ()
     on_disk: bool = True
+    family: bool = False
 
     def load(self):
         """The class."""
         module, _, attribute = self.home.partition(":")
         return getattr(import_module(module), attribute)
+
+    def form(self, name: str) -> str:
+        """How it is asked for."""
+        member = ":LOADER" if self.family else ""
+        return f"{name}{member}:FOLDER" if self.on_disk else name
 
 
 def _published(home: str, summary: str) -> Known:
@@ -66,6 +73,19 @@ REGISTRY = {
     "tinysol": _published("tinysol:TinySol", "instrument, pitch, dynamics of 2,913 single notes"),
     "vocalset": _published("vocalset:VocalSet", "ten vocal techniques, vowels; singers disjoint"),
     "vocalset-singer": _published("vocalset:VocalSetSinger", "twenty singers, by recording"),
+    "maestro": _published("maestro:Maestro", "piano recitals with every note; cut into 30 s"),
+    "medleydb-melody": _published(
+        "medleydb_melody:MedleyDbMelody", "melody in Hz of 108 recordings; cut into 30 s"
+    ),
+    "musdb18": _published(
+        "musdb18:Musdb18", "when vocals, drums, bass and the rest sound; cut into 30 s"
+    ),
+    "mirdata": Known(
+        "extract.datasets.mirdata:Mirdata",
+        "any of the loaders of mirdata that has audio, as mirdata:LOADER:FOLDER "
+        "(needs music-rsa[mirdata])",
+        family=True,
+    ),
 }
 
 
@@ -75,14 +95,21 @@ def names() -> list[str]:
 
 
 def place_of(text: str) -> Path:
-    """Where the files of `NAME:FOLDER`, or of `NAME` below $RSA_DATA, should be."""
+    """Where the files of `NAME:FOLDER`, or of `NAME` below $RSA_DATA, should be.
+
+    Of a family, `NAME:MEMBER:FOLDER`, or MEMBER below $RSA_DATA.
+    """
     name, _, detail = text.partition(":")
+    known, own = REGISTRY.get(name), name
+    if known and known.family:
+        own, _, detail = detail.partition(":")
+        name = f"{name}:{own or 'LOADER'}"
     if detail:
         return Path(detail)
     root = os.environ.get(ROOT)
-    if not root:
-        raise DataError(f"{name}: say where it is, as in {name}:/data/{name}, or set {ROOT}")
-    return Path(root) / name
+    if not root or not own:
+        raise DataError(f"{name}: say where it is, as in {name}:/data/{own}, or set {ROOT}")
+    return Path(root) / own
 
 
 def on_disk(text: str) -> type[OnDisk] | None:
@@ -92,7 +119,7 @@ def on_disk(text: str) -> type[OnDisk] | None:
 
 
 def open_dataset(text: str, manifest: Path | None = None) -> Dataset:
-    """`NAME`, `NAME:SUBSET,SUBSET`, `NAME:FOLDER` or the path of a folder of audio.
+    """`NAME`, `NAME:SUBSET,SUBSET`, `NAME:FOLDER`, `mirdata:LOADER:FOLDER` or a folder of audio.
 
     Raises
     ------
@@ -105,7 +132,7 @@ def open_dataset(text: str, manifest: Path | None = None) -> Dataset:
         place = place_of(text)
         if not place.is_dir():
             raise DataError(f"{name}: there is no folder {place}; give the one that holds it")
-        return known.load()(place)
+        return known.load()(*([detail.partition(":")[0]] if known.family else []), place)
     if known:
         subsets = tuple(filter(None, detail.split(",")))
         for subset in subsets:

@@ -8,7 +8,7 @@ import os
 import unicodedata
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from extract import audio
@@ -118,4 +118,5 @@ def _plain(value) -> list:
     """Segments, moments or a curve as JSON holds them."""
     if isinstance(value, Curve):
         return [value.times.tolist(), value.values.tolist()]
-    return [astuple(v) if isinstance(v, Segment) else v for v in value]
+    # not `astuple`, which copies: there are sets of millions of notes
+    return [(v.start, v.end, v.value) if isinstance(v, Segment) else v for v in value]

@@ -7,7 +7,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from extract.datasets.base import Segment
+import numpy as np
+
+from extract.datasets.base import Curve, Segment
 from extract.errors import DataError
 
 
@@ -18,13 +20,27 @@ def lines(path: Path, separator: str | None = None) -> Iterator[tuple[int, list[
     ------
     DataError : the file cannot be read as UTF-8 text.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: {error}; fetch the file again") from None
-    for count, line in enumerate(text.splitlines(), 1):
+    for count, line in enumerate(_text(path).splitlines(), 1):
         if line.strip() and not line.lstrip().startswith("#"):
             yield count, [field.strip() for field in line.strip().split(separator)]
+
+
+def curve(path: Path, separator: str = ",") -> Curve:
+    """A curve of lines TIME VALUE without a header, as melodies are published."""
+    text = _text(path)
+    try:
+        # at once, because a melody has tens of thousands of lines
+        values = np.loadtxt(text.splitlines() or ["none"], delimiter=separator, ndmin=2)
+        return Curve(values[:, 0], values[:, 1])
+    except (ValueError, IndexError):
+        pass
+    last = -math.inf
+    for count, fields in lines(path, separator):
+        time, _ = seconds(path, count, fields[0]), seconds(path, count, fields[-1])
+        if len(fields) < 2 or time <= last:
+            raise DataError(f"{path}, line {count}: rising TIME and VALUE are needed; correct it")
+        last = time
+    raise DataError(f"{path}: no lines of TIME VALUE; fetch the file again")
 
 
 def seconds(path: Path, count: int, text: str) -> float:
@@ -126,3 +142,10 @@ def one_of(path: Path, count: int, text: str, names: Mapping[str, str]) -> str:
         known = ", ".join(names)
         raise DataError(f"{path}, line {count}: {text!r} is none of {known}; correct the line")
     return names[text]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: {error}; fetch the file again") from None
