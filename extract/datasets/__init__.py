@@ -54,6 +54,10 @@ REGISTRY = {
         on_disk=False,
     ),
     "gtzan": _published("gtzan:Gtzan", "ten genres, tempo, beats; excerpts of 30 s"),
+    "ballroom": _published("ballroom:Ballroom", "eight dances, tempo, beats; excerpts of 30 s"),
+    "giantsteps-key": _published(
+        "giantsteps_key:GiantstepsKey", "keys of electronic dance music, train to test"
+    ),
 }
 
 

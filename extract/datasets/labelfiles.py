@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from extract.datasets.base import Segment
@@ -26,6 +27,29 @@ def lines(path: Path, separator: str | None = None) -> Iterator[tuple[int, list[
             yield count, [field.strip() for field in line.strip().split(separator)]
 
 
+def table(
+    path: Path, columns: Sequence[str], separator: str = ","
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Number and fields by name of each row of a table with a header.
+
+    Raises
+    ------
+    DataError : it cannot be read, or lacks one of `columns`.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: {error}; fetch the file again") from None
+    reader = csv.DictReader(text.splitlines(), delimiter=separator)
+    lacking = [name for name in columns if name not in (reader.fieldnames or ())]
+    if lacking:
+        raise DataError(f"{path}, line 1: no column {lacking[0]!r}; fetch the file again")
+    for row in reader:
+        if None in row.values():
+            raise DataError(f"{path}, line {reader.line_num}: too few fields; correct the line")
+        yield reader.line_num, {k: v.strip() for k, v in row.items() if k is not None}
+
+
 def seconds(path: Path, count: int, text: str) -> float:
     """A field as a time; `DataError` that names file and line otherwise."""
     try:
@@ -44,6 +68,13 @@ def number(path: Path) -> float | None:
     for count, fields in lines(path):
         return seconds(path, count, fields[0])
     raise DataError(f"{path}: empty, a number is needed; fetch the file again")
+
+
+def line(path: Path) -> str:
+    """The first line of a file that is neither empty nor a comment, without spaces around it."""
+    for _, fields in lines(path, "\n"):
+        return fields[0]
+    raise DataError(f"{path}: empty; fetch the file again")
 
 
 def beats(path: Path) -> dict[str, tuple[float, ...]]:
@@ -77,3 +108,18 @@ def intervals(path: Path, separator: str | None = None) -> tuple[Segment, ...]:
         if end > start:
             found.append(Segment(start, end, " ".join(fields[2:])))
     return tuple(sorted(found, key=lambda s: s.start))
+
+
+def folds(path: Path) -> dict[str, str]:
+    """Split by name, of lines NAME FOLD: fold 0 is test, 1 valid, the others train.
+
+    Nothing where there is no file.
+    """
+    if not path.is_file():
+        return {}
+    found = {}
+    for count, fields in lines(path, "\t"):
+        if len(fields) != 2 or not fields[1].isdigit():
+            raise DataError(f"{path}, line {count}: NAME<TAB>FOLD is needed; fetch the file again")
+        found[fields[0]] = {0: "test", 1: "valid"}.get(int(fields[1]), "train")
+    return found
