@@ -58,6 +58,9 @@ REGISTRY = {
     "giantsteps-key": _published(
         "giantsteps_key:GiantstepsKey", "keys of electronic dance music, train to test"
     ),
+    "giantsteps-tempo": _published(
+        "giantsteps_tempo:GiantstepsTempo", "tempi of electronic dance music"
+    ),
 }
 
 
