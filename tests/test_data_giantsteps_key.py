@@ -16,7 +16,10 @@ ARTISTS = (
     "300\tSL2, Another One\tTry\tOriginal Mix\tXL\tBreaks\t\t\n"
     "301\tNobody\tTry\tOriginal Mix\tXL\tBreaks\t\t\n"
 )
-KEYS = "ID\tMANUAL KEY\tC\n5061\tD# minor\t2\n287952\tC# major \t2\n300\tF minor / G# major\t2\n301\t-\t0\n"
+KEYS = (
+    "ID\tMANUAL KEY\tC\n5061\tD# minor\t2\n287952\tC# major \t2\n"
+    "300\tF minor / G# major\t2\n301\t-\t0\n"
+)
 
 
 @pytest.fixture

@@ -61,6 +61,9 @@ REGISTRY = {
     "giantsteps-tempo": _published(
         "giantsteps_tempo:GiantstepsTempo", "tempi of electronic dance music"
     ),
+    "guitarset": _published(
+        "guitarset:GuitarSet", "acoustic guitar: chords, keys, beats, notes, pitch of each string"
+    ),
 }
 
 

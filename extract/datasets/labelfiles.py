@@ -123,3 +123,48 @@ def folds(path: Path) -> dict[str, str]:
             raise DataError(f"{path}, line {count}: NAME<TAB>FOLD is needed; fetch the file again")
         found[fields[0]] = {0: "test", 1: "valid"}.get(int(fields[1]), "train")
     return found
+
+
+def chord_of(text: str) -> str:
+    """A chord in Harte's syntax; `X` for what mir_eval cannot read."""
+    import mir_eval
+
+    chord = "".join(text.split())
+    try:
+        mir_eval.chord.encode(chord)
+    except (mir_eval.chord.InvalidChordException, ValueError, KeyError, IndexError):
+        return "X"
+    return chord
+
+
+def chords(path: Path, separator: str | None = None) -> tuple[Segment, ...]:
+    """Chords of lines START END CHORD."""
+    return tuple(Segment(s.start, s.end, chord_of(s.value)) for s in intervals(path, separator))
+
+
+# spellings of a tonic that mir_eval does not read
+_RARE = {"Cb": "B", "B#": "C", "E#": "F", "Fb": "E"}
+_MODES = {
+    "": "major",
+    "maj": "major",
+    "major": "major",
+    "ionian": "major",
+    "min": "minor",
+    "minor": "minor",
+    "aeolian": "minor",
+}
+
+
+def key_of(text: str) -> str | None:
+    """`TONIC`, `TONIC:MODE` or `TONIC MODE` as "C major"; the mode is "other" where it is neither.
+
+    None for what names no tonic, such as `Silence`.
+    """
+    import mir_eval
+
+    tonic, _, mode = text.strip().replace(" ", ":").partition(":")
+    tonic = tonic[:1].upper() + tonic[1:]
+    tonic = _RARE.get(tonic, tonic)
+    if mir_eval.key.KEY_TO_SEMITONE.get(tonic.lower()) is None:
+        return None
+    return f"{tonic} {_MODES.get(mode.strip(':').lower(), 'other')}"

@@ -38,9 +38,7 @@ class GiantstepsKey(OnDisk):
     )
     licence = "none stated; previews of commercial recordings"
     clip_seconds = 30.0
-    labels = (
-        LabelCard("key", "category", "gold", "the one key of the track, by listeners"),
-    )
+    labels = (LabelCard("key", "category", "gold", "the one key of the track, by listeners"),)
     needs = (
         Need(
             "giantsteps-*key-dataset*/audio/*.*",

@@ -28,9 +28,7 @@ class GiantstepsTempo(OnDisk):
     sources = "Knees et al. 2015 (ISMIR); tempi: Schreiber and Müller 2018 (ISMIR)"
     licence = "none stated; previews of commercial recordings"
     clip_seconds = 30.0
-    labels = (
-        LabelCard("tempo", "number", "gold", "tempo that most listeners tapped", "bpm"),
-    )
+    labels = (LabelCard("tempo", "number", "gold", "tempo that most listeners tapped", "bpm"),)
     needs = (
         Need("annotations_v2/tempo/*.bpm", "tempi", SOURCE),
         Need("audio/*.LOFI.*", "audio", f"{SOURCE} (audio_dl.sh)"),
