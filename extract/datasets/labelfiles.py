@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from extract.datasets.base import Segment
 from extract.errors import DataError
 
 
-def lines(path: Path, separator: str | None = None) -> Iterator[tuple[int, list[str]]]:
-    """Number and fields of each line that is neither empty nor a comment (`#`).
-
-    Raises
-    ------
-    DataError : the file cannot be read as UTF-8 text.
-    """
+def read(path: Path) -> str:
+    """The text of a file in UTF-8; `DataError` where it is none."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: {error}; fetch the file again") from None
-    for count, line in enumerate(text.splitlines(), 1):
+
+
+def lines(path: Path, separator: str | None = None) -> Iterator[tuple[int, list[str]]]:
+    """Number and fields of each line that is neither empty nor a comment (`#`)."""
+    for count, line in enumerate(read(path).splitlines(), 1):
         if line.strip() and not line.lstrip().startswith("#"):
             yield count, [field.strip() for field in line.strip().split(separator)]
 
@@ -36,11 +35,7 @@ def table(
     ------
     DataError : it cannot be read, or lacks one of `columns`.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: {error}; fetch the file again") from None
-    reader = csv.DictReader(text.splitlines(), delimiter=separator)
+    reader = csv.DictReader(read(path).splitlines(), delimiter=separator)
     lacking = [name for name in columns if name not in (reader.fieldnames or ())]
     if lacking:
         raise DataError(f"{path}, line 1: no column {lacking[0]!r}; fetch the file again")
@@ -142,6 +137,15 @@ def chords(path: Path, separator: str | None = None) -> tuple[Segment, ...]:
     return tuple(Segment(s.start, s.end, chord_of(s.value)) for s in intervals(path, separator))
 
 
+def longest(segments: Iterable[Segment]) -> str:
+    """The value that holds for the longest time in all."""
+    total: dict[str, float] = {}
+    for segment in segments:
+        total[str(segment.value)] = total.get(str(segment.value), 0.0) + segment.end - segment.start
+    return max(total, key=total.__getitem__)
+
+
+PITCH_CLASSES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 # spellings of a tonic that mir_eval does not read
 _RARE = {"Cb": "B", "B#": "C", "E#": "F", "Fb": "E"}
 _MODES = {
@@ -153,6 +157,14 @@ _MODES = {
     "minor": "minor",
     "aeolian": "minor",
 }
+
+
+def tonic_of(text: str) -> str | None:
+    """A tonic under one spelling for each pitch class; None for what names none."""
+    import mir_eval
+
+    number = mir_eval.key.KEY_TO_SEMITONE.get(_RARE.get(text, text).lower())
+    return None if number is None else PITCH_CLASSES[number]
 
 
 def key_of(text: str) -> str | None:
@@ -168,3 +180,29 @@ def key_of(text: str) -> str | None:
     if mir_eval.key.KEY_TO_SEMITONE.get(tonic.lower()) is None:
         return None
     return f"{tonic} {_MODES.get(mode.strip(':').lower(), 'other')}"
+
+
+def boundaries(
+    path: Path, separator: str | None = None, end: float | None = None
+) -> tuple[Segment, ...]:
+    """Segments of lines TIME VALUE, each up to the next line; `end` as a value begins none.
+
+    Parameters
+    ----------
+    end : where the last segment ends when no line says so; None leaves it out.
+    """
+    marks: list[tuple[float, str]] = []
+    for count, fields in lines(path, separator):
+        if len(fields) < 2:
+            raise DataError(f"{path}, line {count}: TIME VALUE is needed; correct the line")
+        time = seconds(path, count, fields[0])
+        if marks and time < marks[-1][0]:
+            raise DataError(f"{path}, line {count}: earlier than the line before; correct it")
+        marks.append((time, " ".join(fields[1:])))
+    if end is not None:
+        marks.append((end, "end"))
+    return tuple(
+        Segment(start, stop, value)
+        for (start, value), (stop, _) in zip(marks, marks[1:], strict=False)
+        if stop > start and value.lower() != "end"
+    )
