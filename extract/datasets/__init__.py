@@ -55,6 +55,12 @@ REGISTRY = {
     ),
     "gtzan": _published("gtzan:Gtzan", "ten genres, tempo, beats; excerpts of 30 s"),
     "ballroom": _published("ballroom:Ballroom", "eight dances, tempo, beats; excerpts of 30 s"),
+    "beatles": _published(
+        "beatles:Beatles", "chords, keys, sections, beats of the Beatles; own audio"
+    ),
+    "billboard": _published(
+        "billboard:Billboard", "chords, sections, keys of American hits; own audio"
+    ),
     "giantsteps-key": _published(
         "giantsteps_key:GiantstepsKey", "keys of electronic dance music, train to test"
     ),
@@ -64,6 +70,14 @@ REGISTRY = {
     "guitarset": _published(
         "guitarset:GuitarSet", "acoustic guitar: chords, keys, beats, notes, pitch of each string"
     ),
+    "harmonix": _published(
+        "harmonix:Harmonix", "sections, beats, tempi of 912 pop songs; own audio"
+    ),
+    "queen": _published("queen:Queen", "chords, keys, sections of Queen; own audio"),
+    "rwc-popular": _published(
+        "rwc_popular:RwcPopular", "beats, chords, sections of 100 pop songs; own audio"
+    ),
+    "salami": _published("salami:Salami", "sections of 1,359 recordings of all kinds; own audio"),
 }
 
 
