@@ -31,6 +31,15 @@ def test_letters_and_digits_count_and_folders_decide(tmp_path):
         own_audio(tmp_path, {"intro": ()})
 
 
+def test_folders_of_other_names_are_theirs_and_no_file_serves_twice(tmp_path):
+    track = sound(tmp_path / "audio" / "disc 3" / "1.wav", 0.2)
+    wanted = {"RM-P017": ("disc-2/1",), "RM-P033": ("disc-3/1",)}
+    files = own_audio(tmp_path, wanted)
+    assert files == {"RM-P017": tmp_path / "audio" / "RM-P017.wav", "RM-P033": track}
+    with pytest.raises(DataError, match="1.wav fits both 'a/1' and 'b/1'; say in audio.csv"):
+        own_audio(tmp_path, {"a/1": (), "b/1": ()})
+
+
 def test_other_names_serve_and_the_table_decides(tmp_path):
     named = sound(tmp_path / "audio" / "Some One - A Song, Really.wav", 0.2)
     other = sound(tmp_path / "discs" / "07.wav", 0.2)

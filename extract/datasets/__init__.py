@@ -59,7 +59,7 @@ REGISTRY = {
         "beatles:Beatles", "chords, keys, sections, beats of the Beatles; own audio"
     ),
     "billboard": _published(
-        "billboard:Billboard", "chords, sections, keys of American hits; own audio"
+        "billboard:Billboard", "chords, sections, tonics of American hits; own audio"
     ),
     "giantsteps-key": _published(
         "giantsteps_key:GiantstepsKey", "keys of electronic dance music, train to test"

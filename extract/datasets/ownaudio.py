@@ -4,9 +4,10 @@ The recordings lie below `audio`, in any folders. The file of a recording is, in
 
 1. the one that `audio.csv` names, where the user has written one: a table with the columns `id` and
    `path`, the path below the folder of the data set;
-2. the one whose name without suffix is the last part of the id, or of another name that the data
-   set gives. Only letters and digits count, and case does not; the folder above decides between
-   several, then the suffix, in the order of `SUFFIXES`.
+2. the one whose name without suffix is the last part of the id. Only letters and digits count, and
+   case does not. Between several the folder above decides, where the id has one, then the suffix,
+   in the order of `SUFFIXES`;
+3. likewise for other names that a data set gives; the folder above must be theirs.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from extract.datasets.ondisk import Need
 from extract.errors import DataError
 
 FOLDER, TABLE = "audio", "audio.csv"
-AUDIO = Need("audio*", "your own recordings, named as the labels or in audio.csv", "your own")
+AUDIO = Need(
+    "audio*", "your own recordings, named as the labels or in audio.csv", "your collection"
+)
 CAVEAT = (
     "the audio is the user's own: another mastering than the annotated one shifts labels in time"
 )
@@ -38,21 +41,28 @@ def own_audio(root: Path, wanted: Mapping[str, Sequence[str]]) -> dict[str, Path
 
     Parameters
     ----------
-    wanted : id -> other names; both may hold folders, as in `ALBUM/SONG`.
+    wanted : id -> other names; both may hold a folder, as in `ALBUM/SONG`.
 
     Raises
     ------
-    DataError : several files fit one recording, or `audio.csv` is wrong (names the line).
+    DataError : several files fit one recording, one fits several, or `audio.csv` is wrong (names
+        the line).
     """
     listed = _listed(root, wanted)
     by_name: dict[str, list[Path]] = {}
     home = root / FOLDER
     for path in search(home) if home.is_dir() else ():
         by_name.setdefault(plain(path.stem), []).append(path)
-    return {
-        id: listed.get(id) or _choose(id, (id, *others), by_name) or home / f"{id}.wav"
-        for id, others in wanted.items()
-    }
+    found: dict[str, Path] = {}
+    taken: dict[Path, str] = {}
+    for id, others in wanted.items():
+        path = listed.get(id) or _choose(id, others, by_name)
+        if path in taken:
+            raise DataError(f"{path} fits both {taken[path]!r} and {id!r}; say in {TABLE} which")
+        if path:
+            taken[path] = id
+        found[id] = path or home / f"{id}.wav"
+    return found
 
 
 def _listed(root: Path, wanted: Mapping[str, Sequence[str]]) -> dict[str, Path]:
@@ -72,12 +82,13 @@ def _listed(root: Path, wanted: Mapping[str, Sequence[str]]) -> dict[str, Path]:
     return found
 
 
-def _choose(id: str, names: Sequence[str], by_name: Mapping[str, list[Path]]) -> Path | None:
-    for name in names:
+def _choose(id: str, others: Sequence[str], by_name: Mapping[str, list[Path]]) -> Path | None:
+    for name in (id, *others):
         parts = PurePosixPath(name)
         found = by_name.get(plain(parts.name), [])
-        near = [p for p in found if plain(p.parent.name) == plain(parts.parent.name)]
-        found = near if near and len(parts.parts) > 1 else found
+        if len(parts.parts) > 1:
+            near = [p for p in found if plain(p.parent.name) == plain(parts.parent.name)]
+            found = near or (found if name == id else [])
         if len({path.with_suffix("") for path in found}) > 1:
             raise DataError(
                 f"{found[0]} and {found[1]} both fit {id!r}; say in {TABLE} which one it is"
