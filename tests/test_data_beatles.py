@@ -73,6 +73,9 @@ def test_what_is_missing_or_wrong_is_named(root, tmp_path):
     text(root / "chordlab" / "The Beatles" / f"{SONG}.lab", "0.0 1.0 C\n1.0\n")
     with pytest.raises(DataError, match="Wild_Honey_Pie.lab, line 2: START END VALUE"):
         open_dataset(f"beatles:{root}")
+    text(root / "chordlab" / "The Beatles" / f"{SONG}.lab", "0.0 1.0 C\n1.0 2.0 H:dur\n")
+    with pytest.raises(DataError, match="Honey_Pie.lab, line 2: 'H:dur' is no chord in Harte's"):
+        open_dataset(f"beatles:{root}")
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(DataError, match="beatles: .*chordlab.* is not there and 1 more"):

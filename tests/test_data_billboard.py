@@ -38,7 +38,10 @@ def root(tmp_path):
     for entry, (title, artist) in entries.items():
         home = tmp_path / "McGill-Billboard" / entry
         text(home / "salami_chords.txt", SONG.format(title=title, artist=artist))
-        text(home / "full.lab", "0.0\t7.3469387e-2\tN\n7.3469387e-2\t1.8\tA:min/b3\n")
+        text(
+            home / "full.lab",
+            "0.0\t7.3469387e-2\tN\n7.3469387e-2\t1.8\tA:min/b3\n2.0\t0.5\tC:maj\n",
+        )
     sound(tmp_path / "audio" / "0003.wav", 2.0)
     sound(tmp_path / "audio" / "1229.flac", 2.0)
     sound(tmp_path / "audio" / "1960s" / "James Brown - Another.mp3", 2.0)

@@ -38,6 +38,9 @@ def test_folders_of_other_names_are_theirs_and_no_file_serves_twice(tmp_path):
     assert files == {"RM-P017": tmp_path / "audio" / "RM-P017.wav", "RM-P033": track}
     with pytest.raises(DataError, match="1.wav fits both 'a/1' and 'b/1'; say in audio.csv"):
         own_audio(tmp_path, {"a/1": (), "b/1": ()})
+    text(tmp_path / "audio.csv", "id,path\nb/1,audio/disc 3/1.wav\n")
+    files = own_audio(tmp_path, {"a/1": (), "b/1": ()})
+    assert files == {"a/1": tmp_path / "audio" / "a/1.wav", "b/1": track}
 
 
 def test_other_names_serve_and_the_table_decides(tmp_path):

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from extract.datasets.base import LabelCard, Segment
 from extract.datasets.functions import FUNCTION, SECTION, sections
-from extract.datasets.labelfiles import chords, intervals, key_of, lines, longest, seconds
+from extract.datasets.labelfiles import chord_of, intervals, key_of, lines, longest, seconds
 from extract.datasets.ondisk import OnDisk, Recording
 from extract.datasets.ownaudio import own_audio
 
@@ -53,7 +53,7 @@ class Isophonics(OnDisk):
             keys = local_keys(there["keylab"]) if "keylab" in there else ()
             segments = sections(intervals(there["seglab"])) if "seglab" in there else {}
             if "chordlab" in there:
-                segments["chord"] = chords(there["chordlab"])
+                segments["chord"] = intervals(there["chordlab"], value=chord_of)
             if keys:
                 segments["local_key"] = keys
             yield Recording(

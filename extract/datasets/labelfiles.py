@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from extract.datasets.base import Segment
@@ -91,17 +91,31 @@ def beats(path: Path) -> dict[str, tuple[float, ...]]:
     return found | ({"downbeats": tuple(sorted(first))} if positions else {})
 
 
-def intervals(path: Path, separator: str | None = None) -> tuple[Segment, ...]:
-    """Segments of lines START END VALUE, in order of time; the value may hold spaces."""
+def intervals(
+    path: Path,
+    separator: str | None = None,
+    value: Callable[[str], str] = str,
+    reversed: bool = False,
+) -> tuple[Segment, ...]:
+    """Segments of lines START END VALUE, in order of time; the value may hold spaces.
+
+    Parameters
+    ----------
+    value : reads the value; a `ValueError` of it becomes a `DataError` that names the line.
+    reversed : leave out lines that end before they start, where published files have some.
+    """
     found = []
     for count, fields in lines(path, separator):
         if len(fields) < 3:
             raise DataError(f"{path}, line {count}: START END VALUE is needed; correct the line")
         start, end = (seconds(path, count, field) for field in fields[:2])
-        if end < start:
+        if end < start and not reversed:
             raise DataError(f"{path}, line {count}: it ends before it starts; correct the line")
         if end > start:
-            found.append(Segment(start, end, " ".join(fields[2:])))
+            try:
+                found.append(Segment(start, end, value(" ".join(fields[2:]))))
+            except ValueError as error:
+                raise DataError(f"{path}, line {count}: {error}; correct the line") from None
     return tuple(sorted(found, key=lambda s: s.start))
 
 
@@ -121,20 +135,15 @@ def folds(path: Path) -> dict[str, str]:
 
 
 def chord_of(text: str) -> str:
-    """A chord in Harte's syntax; `X` for what mir_eval cannot read."""
+    """A chord in Harte's syntax; `ValueError` for what mir_eval cannot read."""
     import mir_eval
 
     chord = "".join(text.split())
     try:
         mir_eval.chord.encode(chord)
     except (mir_eval.chord.InvalidChordException, ValueError, KeyError, IndexError):
-        return "X"
+        raise ValueError(f"{text!r} is no chord in Harte's syntax") from None
     return chord
-
-
-def chords(path: Path, separator: str | None = None) -> tuple[Segment, ...]:
-    """Chords of lines START END CHORD."""
-    return tuple(Segment(s.start, s.end, chord_of(s.value)) for s in intervals(path, separator))
 
 
 def longest(segments: Iterable[Segment]) -> str:

@@ -51,8 +51,10 @@ def own_audio(root: Path, wanted: Mapping[str, Sequence[str]]) -> dict[str, Path
     listed = _listed(root, wanted)
     by_name: dict[str, list[Path]] = {}
     home = root / FOLDER
+    named = set(listed.values())
     for path in search(home) if home.is_dir() else ():
-        by_name.setdefault(plain(path.stem), []).append(path)
+        if path not in named:
+            by_name.setdefault(plain(path.stem), []).append(path)
     found: dict[str, Path] = {}
     taken: dict[Path, str] = {}
     for id, others in wanted.items():

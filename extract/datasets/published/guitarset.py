@@ -122,13 +122,21 @@ def _labels(found: dict[str, list]) -> dict[str, Value]:
 
 def _segments(found: dict[str, list]) -> dict[str, tuple[Segment, ...]]:
     segments = {
-        name: _spans(part["data"], chord_of)
+        name: _spans(part["data"], _chord)
         for name, part in zip(("chord", "chord_performed"), found.get("chord", ()), strict=False)
     }
     notes = [row for part in found.get("note_midi", ()) for row in part["data"]]
     if "note_midi" in found:
         segments["notes"] = _spans(notes, float)
     return segments
+
+
+def _chord(text: str) -> str:
+    """A chord; `X` where the automatic part of the annotation wrote what is none."""
+    try:
+        return chord_of(text)
+    except ValueError:
+        return "X"
 
 
 def _spans(rows: list[dict], read) -> tuple[Segment, ...]:

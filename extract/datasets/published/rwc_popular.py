@@ -17,7 +17,7 @@ from pathlib import Path
 from extract.datasets import ownaudio
 from extract.datasets.base import LabelCard, Segment
 from extract.datasets.functions import FUNCTION, SECTION, sections
-from extract.datasets.labelfiles import chords, intervals, lines, seconds, table
+from extract.datasets.labelfiles import chord_of, intervals, lines, seconds, table
 from extract.datasets.ondisk import Need, OnDisk, Recording
 from extract.datasets.ownaudio import own_audio
 
@@ -70,7 +70,7 @@ class RwcPopular(OnDisk):
         for song in songs:
             segments = sections(chorus(named[song])) if song in named else {}
             if song in played:
-                segments["chord"] = chords(played[song])
+                segments["chord"] = intervals(played[song], value=chord_of)
             row = about.get(song)
             yield Recording(
                 files[song],
