@@ -7,6 +7,7 @@ from field_audio import sound, text
 
 from extract.datasets import open_dataset
 from extract.datasets.base import Segment
+from extract.datasets.isophonics import chord
 from extract.errors import DataError
 
 ALBUM = "10CD1_-_The_Beatles"
@@ -80,6 +81,21 @@ def test_what_is_missing_or_wrong_is_named(root, tmp_path):
     empty.mkdir()
     with pytest.raises(DataError, match="beatles: .*chordlab.* is not there and 1 more"):
         open_dataset(f"beatles:{empty}")
+
+
+def test_chords_in_other_syntaxes():
+    odd = ("E:4", "Db:6/2", "F#min7", "B:7sus", "E:sus", "G", "N", "A:maj/3", "C:(1,5)")
+    assert [chord(text) for text in odd] == [
+        "E:sus4",
+        "Db:maj6/2",
+        "F#:min7",
+        "B:sus4(b7)",
+        "E:sus4",
+        "G",
+        "N",
+        "A:maj/3",
+        "C:(1,5)",
+    ]
 
 
 def test_queen_has_chords_for_some_songs(tmp_path):

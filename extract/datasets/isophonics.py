@@ -6,6 +6,7 @@ beats), as the archives unpack; they may lie deeper, as in `annotations/chordlab
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -16,6 +17,8 @@ from extract.datasets.labelfiles import chord_of, intervals, key_of, lines, long
 from extract.datasets.ondisk import OnDisk, Recording
 from extract.datasets.ownaudio import own_audio
 
+# qualities that a few songs write otherwise
+QUALITIES = {"4": "sus4", "sus": "sus4", "7sus": "sus4(b7)", "6": "maj6"}
 LABELS = (
     LabelCard("chord", "segments", "gold", "chords, in Harte's syntax"),
     LabelCard("key", "category", "gold", "the key that holds longest; other for other modes"),
@@ -51,9 +54,11 @@ class Isophonics(OnDisk):
         for id, path in files.items():
             there = places[id]
             keys = local_keys(there["keylab"]) if "keylab" in there else ()
-            segments = sections(intervals(there["seglab"])) if "seglab" in there else {}
+            segments = {}
+            if "seglab" in there:
+                segments = sections(intervals(there["seglab"], reversed=True))
             if "chordlab" in there:
-                segments["chord"] = intervals(there["chordlab"], value=chord_of)
+                segments["chord"] = intervals(there["chordlab"], value=chord, reversed=True)
             if keys:
                 segments["local_key"] = keys
             yield Recording(
@@ -70,10 +75,18 @@ class Isophonics(OnDisk):
         return {}
 
 
+def chord(text: str) -> str:
+    """A chord, of which some are written in other syntaxes than Harte's."""
+    text = re.sub(r"^([A-G][b#]?)(?=min|maj|dim|aug)", r"\1:", text)
+    root, colon, rest = text.partition(":")
+    quality, slash, bass = rest.partition("/")
+    return chord_of(f"{root}{colon}{QUALITIES.get(quality, quality)}{slash}{bass}")
+
+
 def local_keys(path: Path) -> tuple[Segment, ...]:
     """Keys of lines START END `Key` KEY; lines of `Silence` have none."""
     found = []
-    for segment in intervals(path):
+    for segment in intervals(path, reversed=True):
         word, _, key = str(segment.value).partition(" ")
         name = key_of(key) if word == "Key" else None
         if name:
@@ -88,10 +101,12 @@ def beats(path: Path) -> dict[str, tuple[float, ...]]:
     times, places = [], []
     for count, fields in lines(path):
         times.append(seconds(path, count, fields[0]))
-        places.append(fields[-1] if len(fields) == 2 else "")
-    after = [*places[1:], ""]
-    first = [p == "1" or (not p and n == "2") for p, n in zip(places, after, strict=True)]
-    return {
-        "beats": tuple(sorted(times)),
-        "downbeats": tuple(sorted(t for t, is_first in zip(times, first, strict=True) if is_first)),
-    }
+        known = len(fields) == 2
+        places.append(seconds(path, count, fields[1]) if known else None)
+    after = [*places[1:], None]
+    first = [
+        time
+        for time, place, following in zip(times, places, after, strict=True)
+        if place == 1 or (place is None and following == 2)
+    ]
+    return {"beats": tuple(sorted(times)), "downbeats": tuple(sorted(first))}
