@@ -86,6 +86,30 @@ REGISTRY = {
         "(needs music-rsa[mirdata])",
         family=True,
     ),
+    "ballroom": _published("ballroom:Ballroom", "eight dances, tempo, beats; excerpts of 30 s"),
+    "beatles": _published(
+        "beatles:Beatles", "chords, keys, sections, beats of the Beatles; own audio"
+    ),
+    "billboard": _published(
+        "billboard:Billboard", "chords, sections, tonics of American hits; own audio"
+    ),
+    "giantsteps-key": _published(
+        "giantsteps_key:GiantstepsKey", "keys of electronic dance music, train to test"
+    ),
+    "giantsteps-tempo": _published(
+        "giantsteps_tempo:GiantstepsTempo", "tempi of electronic dance music"
+    ),
+    "guitarset": _published(
+        "guitarset:GuitarSet", "acoustic guitar: chords, keys, beats, notes, pitch of each string"
+    ),
+    "harmonix": _published(
+        "harmonix:Harmonix", "sections, beats, tempi of 912 pop songs; own audio"
+    ),
+    "queen": _published("queen:Queen", "chords, keys, sections of Queen; own audio"),
+    "rwc-popular": _published(
+        "rwc_popular:RwcPopular", "beats, chords, sections of 100 pop songs; own audio"
+    ),
+    "salami": _published("salami:Salami", "sections of 1,359 recordings of all kinds; own audio"),
 }
 
 
