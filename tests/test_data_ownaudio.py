@@ -53,7 +53,7 @@ def test_other_names_serve_and_the_table_decides(tmp_path):
     for row, message in (
         ("0005,discs/07.wav", "line 2: no recording has the id '0005'"),
         ("0004,discs/08.wav", "line 2: there is no file 'discs/08.wav'"),
-        ("0004", "line 2: too few fields"),
+        ("0004", "line 2: 1 fields below 2 columns"),
     ):
         text(tmp_path / "audio.csv", f"id,path\n{row}\n")
         with pytest.raises(DataError, match=message):

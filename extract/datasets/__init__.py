@@ -60,32 +60,6 @@ REGISTRY = {
         ("chorale", "fiddle", "note", "theory"),
         on_disk=False,
     ),
-    "gtzan": _published("gtzan:Gtzan", "ten genres, tempo, beats; excerpts of 30 s"),
-    "emomusic": _published("emomusic:EmoMusic", "arousal and valence of 744 excerpts of 45 s"),
-    "irmas": _published("irmas:Irmas", "predominant instruments in music, eleven of them"),
-    "magnatagatune": _published("magnatagatune:MagnaTagATune", "top 50 tags; excerpts of 29 s"),
-    "medley-solos-db": _published("medley_solos_db:MedleySolosDb", "eight solo instruments; 3 s"),
-    "mtg-jamendo": _published(
-        "mtg_jamendo:MtgJamendo", "tags, genres, instruments and moods of 55,525 tracks"
-    ),
-    "nsynth": _published("nsynth:NSynth", "pitch, family, source, qualities of 305,979 notes"),
-    "openmic": _published("openmic:OpenMic", "twenty instruments in 20,000 excerpts of 10 s"),
-    "tinysol": _published("tinysol:TinySol", "instrument, pitch, dynamics of 2,913 single notes"),
-    "vocalset": _published("vocalset:VocalSet", "ten vocal techniques, vowels; singers disjoint"),
-    "vocalset-singer": _published("vocalset:VocalSetSinger", "twenty singers, by recording"),
-    "maestro": _published("maestro:Maestro", "piano recitals with every note; cut into 30 s"),
-    "medleydb-melody": _published(
-        "medleydb_melody:MedleyDbMelody", "melody in Hz of 108 recordings; cut into 30 s"
-    ),
-    "musdb18": _published(
-        "musdb18:Musdb18", "when vocals, drums, bass and the rest sound; cut into 30 s"
-    ),
-    "mirdata": Known(
-        "extract.datasets.mirdata:Mirdata",
-        "any of the loaders of mirdata that has audio, as mirdata:LOADER:FOLDER "
-        "(needs music-rsa[mirdata])",
-        family=True,
-    ),
     "ballroom": _published("ballroom:Ballroom", "eight dances, tempo, beats; excerpts of 30 s"),
     "beatles": _published(
         "beatles:Beatles", "chords, keys, sections, beats of the Beatles; own audio"
@@ -93,23 +67,49 @@ REGISTRY = {
     "billboard": _published(
         "billboard:Billboard", "chords, sections, tonics of American hits; own audio"
     ),
+    "emomusic": _published("emomusic:EmoMusic", "arousal and valence of 744 excerpts of 45 s"),
     "giantsteps-key": _published(
         "giantsteps_key:GiantstepsKey", "keys of electronic dance music, train to test"
     ),
     "giantsteps-tempo": _published(
         "giantsteps_tempo:GiantstepsTempo", "tempi of electronic dance music"
     ),
+    "gtzan": _published("gtzan:Gtzan", "ten genres, tempo, beats; excerpts of 30 s"),
     "guitarset": _published(
         "guitarset:GuitarSet", "acoustic guitar: chords, keys, beats, notes, pitch of each string"
     ),
     "harmonix": _published(
         "harmonix:Harmonix", "sections, beats, tempi of 912 pop songs; own audio"
     ),
+    "irmas": _published("irmas:Irmas", "predominant instruments in music, eleven of them"),
+    "maestro": _published("maestro:Maestro", "piano recitals with every note; cut into 30 s"),
+    "magnatagatune": _published("magnatagatune:MagnaTagATune", "top 50 tags; excerpts of 29 s"),
+    "medley-solos-db": _published("medley_solos_db:MedleySolosDb", "eight solo instruments; 3 s"),
+    "medleydb-melody": _published(
+        "medleydb_melody:MedleyDbMelody", "melody in Hz of 108 recordings; cut into 30 s"
+    ),
+    "mirdata": Known(
+        "extract.datasets.mirdata:Mirdata",
+        "any of the loaders of mirdata that has audio, as mirdata:LOADER:FOLDER "
+        "(needs music-rsa[mirdata])",
+        family=True,
+    ),
+    "mtg-jamendo": _published(
+        "mtg_jamendo:MtgJamendo", "tags, genres, instruments and moods of 55,525 tracks"
+    ),
+    "musdb18": _published(
+        "musdb18:Musdb18", "when vocals, drums, bass and the rest sound; cut into 30 s"
+    ),
+    "nsynth": _published("nsynth:NSynth", "pitch, family, source, qualities of 305,979 notes"),
+    "openmic": _published("openmic:OpenMic", "twenty instruments in 20,000 excerpts of 10 s"),
     "queen": _published("queen:Queen", "chords, keys, sections of Queen; own audio"),
     "rwc-popular": _published(
         "rwc_popular:RwcPopular", "beats, chords, sections of 100 pop songs; own audio"
     ),
     "salami": _published("salami:Salami", "sections of 1,359 recordings of all kinds; own audio"),
+    "tinysol": _published("tinysol:TinySol", "instrument, pitch, dynamics of 2,913 single notes"),
+    "vocalset": _published("vocalset:VocalSet", "ten vocal techniques, vowels; singers disjoint"),
+    "vocalset-singer": _published("vocalset:VocalSetSinger", "twenty singers, by recording"),
 }
 
 

@@ -31,20 +31,32 @@ def lines(path: Path, separator: str | None = None) -> Iterator[tuple[int, list[
 def table(
     path: Path, columns: Sequence[str], separator: str = ","
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """Number and fields by name of each row of a table with a header.
+    """Line number and fields by name of each row below a header; fields may be quoted.
+
+    Fields beyond the header (remarks) are left out.
 
     Raises
     ------
-    DataError : it cannot be read, or lacks one of `columns`.
+    DataError : it cannot be read, lacks one of `columns`, or a row has too few fields.
     """
-    reader = csv.DictReader(read(path).splitlines(), delimiter=separator)
-    lacking = [name for name in columns if name not in (reader.fieldnames or ())]
-    if lacking:
-        raise DataError(f"{path}, line 1: no column {lacking[0]!r}; fetch the file again")
-    for row in reader:
-        if None in row.values():
-            raise DataError(f"{path}, line {reader.line_num}: too few fields; correct the line")
-        yield reader.line_num, {k: v.strip() for k, v in row.items() if k is not None}
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter=separator)
+            header = [name.strip() for name in next(reader, [])]
+            for name in columns:
+                if name not in header:
+                    raise DataError(f"{path}, line 1: no column {name!r}; fetch the file again")
+            for fields in reader:
+                if fields and len(fields) < len(header):
+                    raise DataError(
+                        f"{path}, line {reader.line_num}: {len(fields)} fields below "
+                        f"{len(header)} columns; correct the line"
+                    )
+                if fields:
+                    named = zip(header, (field.strip() for field in fields), strict=False)
+                    yield reader.line_num, dict(named)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: {error}; fetch the file again") from None
 
 
 def seconds(path: Path, count: int, text: str) -> float:
@@ -235,35 +247,6 @@ def curve(path: Path, separator: str = ",") -> Curve:
             raise DataError(f"{path}, line {count}: rising TIME and VALUE are needed; correct it")
         last = time
     raise DataError(f"{path}: no lines of TIME VALUE; fetch the file again")
-
-
-def rows(
-    path: Path, columns: Sequence[str], separator: str = ","
-) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and fields by name of each row below a header; fields may be quoted.
-
-    Raises
-    ------
-    DataError : one of `columns` is not in the header, or a row has more or fewer fields than it.
-    """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=separator)
-            header = [name.strip() for name in next(reader, [])]
-            for name in columns:
-                if name not in header:
-                    raise DataError(f"{path}, line 1: no column {name!r}; fetch the file again")
-            for fields in reader:
-                if len(fields) != len(header) and fields:
-                    raise DataError(
-                        f"{path}, line {reader.line_num}: {len(fields)} fields below "
-                        f"{len(header)} columns; correct the line"
-                    )
-                if fields:
-                    named = zip(header, (field.strip() for field in fields), strict=True)
-                    yield reader.line_num, dict(named)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: {error}; fetch the file again") from None
 
 
 def amount(path: Path, count: int, text: str) -> float:

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from extract.datasets.base import LabelCard
-from extract.datasets.labelfiles import amount, one_of, rows
+from extract.datasets.labelfiles import amount, one_of, table
 from extract.datasets.ondisk import Need, OnDisk, Recording
 
 SITE = "cvml.unige.ch/databases/emoMusic"
@@ -49,13 +49,13 @@ class EmoMusic(OnDisk):
 
     def recordings(self) -> Iterable[Recording]:
         ratings = _ratings(self.root / RATINGS)
-        table = self.root / SONGS
-        for count, row in rows(table, ("song_id", "Artist", "Genre", SET)):
+        place = self.root / SONGS
+        for count, row in table(place, ("song_id", "Artist", "Genre", SET)):
             song, artist = row["song_id"], plain(row["Artist"])
             yield Recording(
                 self.root / "clips_45seconds" / f"{song}.mp3",
                 song,
-                one_of(table, count, row[SET], SPLITS) or split_of(artist),
+                one_of(place, count, row[SET], SPLITS) or split_of(artist),
                 artist,
                 labels={"genre": row["Genre"]} | ratings.get(song, {}),
             )
@@ -79,5 +79,5 @@ def _ratings(path: Path) -> dict[str, dict[str, float]]:
             "arousal": amount(path, count, row["mean_arousal"]),
             "valence": amount(path, count, row["mean_valence"]),
         }
-        for count, row in rows(path, ("song_id", "mean_arousal", "mean_valence"))
+        for count, row in table(path, ("song_id", "mean_arousal", "mean_valence"))
     }

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from extract.datasets.base import LabelCard
-from extract.datasets.labelfiles import one_of, rows
+from extract.datasets.labelfiles import one_of, table
 from extract.datasets.midifile import notes
 from extract.datasets.ondisk import Need, OnDisk, Recording
 
@@ -46,7 +46,7 @@ class Maestro(OnDisk):
 
     def recordings(self) -> Iterable[Recording]:
         path = self.root / TABLE
-        for line, row in rows(path, COLUMNS):
+        for line, row in table(path, COLUMNS):
             midi, composer = self.root / row["midi_filename"], row["canonical_composer"]
             audio = self.root / row["audio_filename"]
             # notes of recitals that are not there would be read for nothing

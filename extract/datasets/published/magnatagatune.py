@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from extract.datasets.base import LabelCard
-from extract.datasets.labelfiles import rows
+from extract.datasets.labelfiles import table
 from extract.datasets.ondisk import Need, OnDisk, Recording
 from extract.errors import DataError
 
@@ -74,7 +74,7 @@ class MagnaTagATune(OnDisk):
 def _annotations(path: Path) -> list[tuple[str, str, tuple[str, ...]]]:
     """Clip id, path of the audio and frequent tags of each excerpt."""
     found = []
-    for count, row in rows(path, ("clip_id", "mp3_path"), "\t"):
+    for count, row in table(path, ("clip_id", "mp3_path"), "\t"):
         clip, audio = row.pop("clip_id"), row.pop("mp3_path")
         if not NAME.fullmatch(audio):
             raise DataError(
@@ -92,4 +92,4 @@ def _artists(path: Path) -> dict[str, str]:
     """Artist by clip id; nothing where there is no file."""
     if not path.is_file():
         return {}
-    return {row["clip_id"]: row["artist"] for _, row in rows(path, ("clip_id", "artist"), "\t")}
+    return {row["clip_id"]: row["artist"] for _, row in table(path, ("clip_id", "artist"), "\t")}

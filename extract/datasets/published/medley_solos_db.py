@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from extract.datasets.base import LabelCard
-from extract.datasets.labelfiles import one_of, rows
+from extract.datasets.labelfiles import one_of, table
 from extract.datasets.ondisk import Need, OnDisk, Recording
 
 ARCHIVE = "zenodo.org/record/3464194"
@@ -37,14 +37,14 @@ class MedleySolosDb(OnDisk):
     )
 
     def recordings(self) -> Iterable[Recording]:
-        table = next(self.root.glob(f"**/{METADATA}"))
+        place = next(self.root.glob(f"**/{METADATA}"))
         home = next(self.root.glob("**/Medley-solos-DB_*.wav")).parent
-        for count, row in rows(table, COLUMNS):
+        for count, row in table(place, COLUMNS):
             subset, instrument, number, uuid = (row[name] for name in COLUMNS)
             song = row.get("song_id", row.get("track_id"))
             yield Recording(
                 home / f"Medley-solos-DB_{subset}-{number}_{uuid}.wav",
                 f"song {song}" if song else uuid,
-                one_of(table, count, subset, SPLITS),
+                one_of(place, count, subset, SPLITS),
                 labels={"instrument": instrument},
             )

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from extract.datasets.base import LabelCard
-from extract.datasets.labelfiles import amount, lines, rows
+from extract.datasets.labelfiles import amount, lines, table
 from extract.datasets.ondisk import Need, OnDisk, Recording
 
 ARCHIVE = "zenodo.org/record/1432913"
@@ -70,7 +70,7 @@ class OpenMic(OnDisk):
 def _relevances(path: Path) -> dict[str, dict[str, float]]:
     """Relevance of each instrument that was judged, by sample key."""
     found: dict[str, dict[str, float]] = defaultdict(dict)
-    for count, row in rows(path, ("sample_key", "instrument", "relevance")):
+    for count, row in table(path, ("sample_key", "instrument", "relevance")):
         found[row["sample_key"]][row["instrument"]] = amount(path, count, row["relevance"])
     return found
 
@@ -81,5 +81,5 @@ def _artists(path: Path) -> dict[str, str]:
         return {}
     return {
         row["sample_key"]: f"artist {row['artist_id']}"
-        for _, row in rows(path, ("sample_key", "artist_id"))
+        for _, row in table(path, ("sample_key", "artist_id"))
     }

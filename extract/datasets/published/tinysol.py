@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from extract.datasets.base import LabelCard
-from extract.datasets.labelfiles import amount, one_of, rows
+from extract.datasets.labelfiles import amount, one_of, table
 from extract.datasets.ondisk import Need, OnDisk, Recording
 
 ARCHIVE = "zenodo.org/record/3685367"
@@ -46,19 +46,19 @@ class TinySol(OnDisk):
     )
 
     def recordings(self) -> Iterable[Recording]:
-        table = next(self.root.glob(f"**/{METADATA}"))
+        place = next(self.root.glob(f"**/{METADATA}"))
         home = next(self.root.glob("**/*/ordinario/*.wav")).parents[3]
-        for count, row in rows(table, COLUMNS):
+        for count, row in table(place, COLUMNS):
             path, fold, family, instrument, pitch, dynamics = (row[name] for name in COLUMNS)
             yield Recording(
                 home / path,
                 path.rpartition("/")[2].removesuffix(".wav"),
-                one_of(table, count, fold, SPLITS),
+                one_of(place, count, fold, SPLITS),
                 f"{instrument} {pitch}",
                 labels={
                     "instrument": instrument,
                     "family": family,
-                    "pitch": amount(table, count, pitch),
+                    "pitch": amount(place, count, pitch),
                     "dynamics": dynamics,
                 },
             )
