@@ -31,7 +31,7 @@ def describe_layers(
                 rows, seed=run.seed, rate=float(rate) if frames else None,
                 sequences=rows.rows.clip if frames else None, rows=rows.rows.kind,
                 progress=_counted(progress, rows.layers),
-            ).write(folder, role)  # fmt: skip
+            ).write(folder / "geometry", role)  # fmt: skip
         if name != "clips":
             continue
         labels = {
@@ -43,7 +43,7 @@ def describe_layers(
             with screen.stage(f"information of {rows.name} about labels") as progress:
                 rsa.label_information(
                     rows, labels, seed=run.seed, progress=_counted(progress, rows.layers)
-                ).write(folder, role)
+                ).write(folder / "information", role)
 
 
 def _counted(progress: Callable[[int, int], None], layers: Sequence[str]):

@@ -257,18 +257,17 @@ def thinned(joint: Joint) -> tuple[Joint, list[tuple[frozenset[int], str]]]:
 
 
 def too_few_rows(joint: Joint, kept: np.ndarray) -> list[tuple[frozenset[int], str]]:
-    """The note on pairs whose components together outnumber the rows, one for all of them."""
+    """Notes on pairs whose components together outnumber the rows."""
     cells = [(i, j) for i, j in joint.pairs() if i < j and kept[i] * kept[j]]
     few = [(i, j) for i, j in cells if kept[i] + kept[j] > joint.rows]
     if not few:
         return []
-    i, j = few[0]
-    rest = len(few) - 1
-    more = f" ({rest} more pair{'s' if rest > 1 else ''} likewise)" if rest else ""
-    sure = kept[i] + kept[j] - (joint.rows - 1)
-    text = (
-        f"CCA needs rows >= p + q, here {joint.rows} >= {kept[i]} + {kept[j]} components of "
-        f"{joint.name(i)} and {joint.name(j)}: at least p + q - (rows - 1) = {sure} "
-        f"correlations are 1 by counting{more}"
-    )
-    return [(frozenset(few[0]) if not rest else frozenset(), text)]
+    return [
+        (
+            frozenset((i, j)),
+            f"CCA needs rows >= p + q; {joint.rows} are fewer than {kept[i]} + {kept[j]} "
+            f"components of {joint.name(i)} and {joint.name(j)}: at least p + q - (rows - 1) = "
+            f"{kept[i] + kept[j] - (joint.rows - 1)} correlations are 1 by counting",
+        )
+        for i, j in few
+    ]
