@@ -234,17 +234,12 @@ def interval(
 
 
 def cluster_robust(joint: Joint, value: float, effect: np.ndarray) -> tuple[float, float]:
-    """Ends of an interval from the influence [groups] on one value.
-
-    Groups of unequal sizes count for fewer: (sum n^2)^2 / sum n^4 of them (Satterthwaite 1946).
-    """
+    """Ends of an interval from the influence [groups] on one value."""
     if joint.grouping.groups < 2:
         return np.nan, np.nan
-    square = joint.grouping.sizes.astype(float) ** 2
-    units = square.sum() ** 2 / (square**2).sum()
     groups = len(effect)
     error = np.sqrt(groups / (groups - 1) * (effect**2).sum()) / joint.rows
-    low, high = around(np.asarray(value), error, max(units, 2.0))
+    low, high = around(np.asarray(value), error, max(joint.grouping.units, 2.0))
     return float(low), float(high)
 
 
