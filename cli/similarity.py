@@ -56,14 +56,9 @@ def named(name: str) -> list[str]:
     from rsa.measures.base import FAMILIES
 
     known = measures.MEASURES
-    if name == "default":
-        return list(measures.DEFAULT)
     if name in known:
         return [name]
-    if name == "all":
-        return list(known)
-    begun = (f"{name}:", f"{name},")
-    if found := [n for n, m in known.items() if name == m.family or n.startswith(begun)]:
+    if found := measures.several(name):
         return found
     if one := measures.find(name):
         return [one.name]

@@ -13,7 +13,7 @@ from rsa.errors import RsaError
 from rsa.inference.chance import verdict
 from rsa.inference.stability import ceilings, on_fewer_groups
 from rsa.inference.structure import Structure, across, within
-from rsa.measures import DEFAULT, MEASURES, resolve
+from rsa.measures import DEFAULT, MEASURES, resolve, several
 from rsa.measures.base import Measure, Table
 from rsa.rows.grouping import check_groups
 from rsa.rows.joint import DRAWS, Joint
@@ -160,19 +160,12 @@ def named(measures: str | Measure | Iterable[str | Measure]) -> list[Measure]:
     for name in measures:
         if not isinstance(name, (str, Measure)):
             raise RsaError(f"measure {name!r} is no name: rsa.MEASURES has them all")
-        names += [name] if isinstance(name, Measure) or name in MEASURES else _meant(name)
+        names += (
+            [name] if isinstance(name, Measure) or name in MEASURES else several(name) or [name]
+        )
     if not names:
         raise RsaError("no measure to compare by: name at least one, or 'default'")
     return resolve(names)
-
-
-def _meant(word: str) -> list[str]:
-    """Names that `default`, `all`, a family or the beginning of names stand for; else itself."""
-    if word == "default":
-        return list(DEFAULT)
-    begun = (f"{word}:", f"{word},")
-    found = [n for n, m in MEASURES.items() if word in ("all", m.family) or n.startswith(begun)]
-    return found or [word]
 
 
 def _places(pairs: Iterable[tuple[int, int]] | None, count: int) -> list[tuple[int, int]]:

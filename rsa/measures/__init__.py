@@ -45,6 +45,14 @@ DEFAULT: tuple[str, ...] = (
 )
 
 
+def several(word: str) -> list[str]:
+    """Canonical strings that `default`, `all`, a family or a beginning (`svcca`) stands for."""
+    if word == "default":
+        return list(DEFAULT)
+    begun = (f"{word}:", f"{word},")
+    return [n for n, m in MEASURES.items() if word in ("all", m.family) or n.startswith(begun)]
+
+
 def find(name: str) -> Measure | None:
     """The measure that a name stands for, None when no measure begins like it.
 
