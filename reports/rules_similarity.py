@@ -72,10 +72,11 @@ def matches(study: Study) -> list[Finding]:
     verdict = _cell_grade(measure, row, column, cells, also=agree and steady)
     names = study.name_of("a"), study.name_of("b")
     if verdict == UNSUPPORTED and measure.above_chance[row, column]:
+        p = number(float(measure.p[row, column]), 3)
         claim = (
             f"It is not sure how alike layers of {names[0]} and {names[1]} are: the largest "
-            f"{measure.title} is above chance (p = {number(float(measure.p[row, column]), 3)}), but "
-            f"its interval, {with_interval(best)}, is wide; chance reaches {number(null)}."
+            f"{measure.title} is above chance (p = {p}), but its interval, {with_interval(best)}, "
+            f"is wide; chance reaches {number(null)}."
         )
     elif verdict == UNSUPPORTED:
         claim = (

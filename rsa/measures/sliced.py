@@ -85,7 +85,9 @@ class SlicedInformation(Measure):
         for matrix, one in zip(draws, drawn, strict=True):
             matrix[at] = one
         value, low, high, draws = (a * wanted for a in (value, low, high, draws))
-        notes.append((frozenset(), f"at most {np.log2(bins):.3g} bits fit into {bins} bins"))
+        notes.append(
+            (frozenset(), f"no more than {np.log2(bins):.3g} bits can truly fit into {bins} bins")
+        )
         if joint is not whole:
             notes.append((frozenset(), f"on {rows} of {whole.rows} rows"))
         null = Null(f"permutation of groups, {len(draws)} draws", draws)
@@ -163,7 +165,9 @@ class MaxSlicedInformation(Measure):
                 matrix[i, j] = matrix[j, i] = line
             notes += no_chance_note(joint, [draws] * FOLDS)
         notes.append((frozenset(), "a layer with itself always fills the bins: not shown"))
-        notes.append((frozenset(), f"at most {np.log2(self.bins):.3g} bits fit into the bins"))
+        notes.append(
+            (frozenset(), f"no more than {np.log2(self.bins):.3g} bits can truly fit the bins")
+        )
         if joint is not whole:
             notes.append((frozenset(), f"on {rows} of {whole.rows} rows"))
         null = Null(f"held-out groups rearranged along fixed directions, {len(draws)} draws", draws)
@@ -328,7 +332,7 @@ MAX_SLICED = MaxSlicedInformation(
     source="Tsur et al. 2023, arXiv:2309.16200",
     says="Bits that the best single direction found in each layer share on unseen tracks: a low "
     "value means that no one feature is common to both.",
-    beware="One direction of many, searched among a few; never more than log2 of the bins. Too "
+    beware="One direction of many, searched among a few; in truth never more than log2 of the bins. Too "
     "high where rows do not fill the cells, about ten a cell: 0.2 bits for unrelated layers on "
     "240 rows; p holds all the same.",
     range=(None, None),
