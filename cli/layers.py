@@ -24,9 +24,10 @@ def describe_layers(
     import rsa
 
     for role, rows in representations.items():
+        twin = " (untrained twin)" if role.endswith("0") else ""
         name, _, rate = rows.rows.kind.partition(":")
         frames = name == "frames"
-        with screen.stage(f"geometry of {rows.name}") as progress:
+        with screen.stage(f"geometry of {rows.name}{twin}") as progress:
             rsa.geometry(
                 rows, seed=run.seed, rate=float(rate) if frames else None,
                 sequences=rows.rows.clip if frames else None, rows=rows.rows.kind,
@@ -40,7 +41,7 @@ def describe_layers(
             if label.kind in ("category", "number")
         }
         if labels:
-            with screen.stage(f"information of {rows.name} about labels") as progress:
+            with screen.stage(f"information of {rows.name}{twin} about labels") as progress:
                 rsa.label_information(
                     rows, labels, seed=run.seed, progress=_counted(progress, rows.layers)
                 ).write(folder / "information", role)

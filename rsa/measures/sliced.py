@@ -332,9 +332,9 @@ MAX_SLICED = MaxSlicedInformation(
     source="Tsur et al. 2023, arXiv:2309.16200",
     says="Bits that the best single direction found in each layer share on unseen tracks: a low "
     "value means that no one feature is common to both.",
-    beware="One direction of many, searched among a few; in truth never more than log2 of the bins. Too "
-    "high where rows do not fill the cells, about ten a cell: 0.2 bits for unrelated layers on "
-    "240 rows; p holds all the same.",
+    beware="One direction of many, searched among a few; in truth never more than log2 of the "
+    "bins. Too high where rows do not fill the cells, about ten a cell: 0.2 bits for unrelated "
+    "layers on 240 rows; p holds all the same.",
     range=(None, None),
     invariances=_INVARIANT,
     minimum_rows=72,
