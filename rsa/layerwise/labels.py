@@ -289,7 +289,8 @@ class _Question:
 
         held = table(test, self.codes)
         drawn = [table(test, self.codes[order]).information for order in self.orders]
-        subsets = [table(test & mask, self.codes).beyond_chance for mask in self.masks]
+        # only their spread matters; what chance adds is nearly the same in all
+        subsets = [table(test & mask, self.codes).information for mask in self.masks]
         return held.beyond_chance, held.adjusted, subsets, np.array(drawn) - held.expected
 
     def result(self, answers: Sequence[_Answer]) -> Label:
