@@ -24,14 +24,15 @@ def describe_layers(
     import rsa
 
     for role, rows in representations.items():
+        twin = " (untrained twin)" if role.endswith("0") else ""
         name, _, rate = rows.rows.kind.partition(":")
         frames = name == "frames"
-        with screen.stage(f"geometry of {rows.name}") as progress:
+        with screen.stage(f"geometry of {rows.name}{twin}") as progress:
             rsa.geometry(
                 rows, seed=run.seed, rate=float(rate) if frames else None,
                 sequences=rows.rows.clip if frames else None, rows=rows.rows.kind,
                 progress=_counted(progress, rows.layers),
-            ).write(folder, role)  # fmt: skip
+            ).write(folder / "geometry", role)  # fmt: skip
         if name != "clips":
             continue
         labels = {
@@ -40,10 +41,10 @@ def describe_layers(
             if label.kind in ("category", "number")
         }
         if labels:
-            with screen.stage(f"information of {rows.name} about labels") as progress:
+            with screen.stage(f"information of {rows.name}{twin} about labels") as progress:
                 rsa.label_information(
                     rows, labels, seed=run.seed, progress=_counted(progress, rows.layers)
-                ).write(folder, role)
+                ).write(folder / "information", role)
 
 
 def _counted(progress: Callable[[int, int], None], layers: Sequence[str]):

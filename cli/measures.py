@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import options
-from cli.nearest import suggestion
 
 if TYPE_CHECKING:
     from rsa.measures.base import Measure
@@ -22,10 +21,9 @@ def command(name, as_json):
     """List the measures of similarity, or show one with what it says and what not.
 
     NAME is a canonical name (svcca:var=0.99,mean; its numbers may be others), a beginning of one
-    (svcca) or a family.
+    (svcca), a family, or several of these with commas between.
     """
-    from cli.similarity import named
-    from rsa.errors import RsaError
+    from cli.similarity import resolve_measures
     from rsa.measures import DEFAULT, MEASURES, measure
 
     if name is None:
@@ -34,13 +32,7 @@ def command(name, as_json):
         else:
             _show_all(list(MEASURES.values()), DEFAULT)
         return
-    try:
-        found = [measure(one) for one in named(name)]
-    except RsaError as error:
-        raise click.UsageError(str(error)) from None
-    if not found:
-        stems = dict.fromkeys(known.partition(":")[0] for known in MEASURES)
-        raise click.UsageError(f"no measure {name!r}{suggestion(name, [*stems, *MEASURES])}")
+    found = [measure(one) for one in resolve_measures(name, before="")]
     if as_json:
         click.echo(json.dumps([_as_json(m) for m in found], indent=1))
         return
@@ -58,8 +50,10 @@ def _as_json(measure: Measure) -> dict:
 
 
 def _show_all(measures: list[Measure], default: tuple[str, ...]) -> None:
-    from cli.screen import show_table
+    """A line a measure; where lines are narrow, without the last columns."""
+    from cli.screen import line_width, show_table
 
+    headings = ["name", "title", "family", "range", "direction", "needs"]
     rows = [
         [
             m.name + ("*" if m.name in default else ""), m.title, m.family, _range(m),
@@ -67,13 +61,17 @@ def _show_all(measures: list[Measure], default: tuple[str, ...]) -> None:
         ]
         for m in measures
     ]  # fmt: skip
-    show_table(
-        "Measures",
-        ["name", "title", "family", "range", "direction", "needs"],
-        rows,
+    # a column has a space on each side and a line after it; the first has one before it too
+    widths = [3 + max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    room = line_width() - 1
+    shown = max([n for n in range(1, len(widths) + 1) if sum(widths[:n]) <= room], default=1)
+    caption = (
         "* in `default`; `all` is all of them; numbers in a name may be chosen; "
-        "rsa measures NAME says what one tells",
+        "rsa measures NAME says what one tells"
     )
+    if shown < len(headings):
+        caption += f"; a wider window shows {', '.join(headings[shown:])} too"
+    show_table("Measures", headings[:shown], [row[:shown] for row in rows], caption)
 
 
 def _show(measure: Measure) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cli.nearest import suggestion
+from cli.nearest import nearest, suggestion
 
 if TYPE_CHECKING:
     from cli.screen import Screen
@@ -24,53 +25,63 @@ PAIRS = (
 INPUT = "log-mel"
 
 
-def resolve_measures(text: str) -> tuple[str, ...]:
-    """Canonical names for `default`, `all`, families, stems (`svcca`) and canonical names.
+def resolve_measures(text: str, before: str = "--measures: ") -> tuple[str, ...]:
+    """Canonical names for `default`, `all`, families, beginnings (`svcca`) and names, by commas.
 
-    Separated by commas, which canonical names hold themselves: the longest run of pieces that
-    names a measure wins.
+    A canonical name holds commas itself: a piece that is no word of its own goes with the name
+    before it. Errors begin with `before`.
     """
+    from rsa.errors import RsaError
+
+    names: list[str] = []
+    for piece in filter(None, map(str.strip, text.split(","))):
+        if names and ":" in names[-1] and _part(piece):
+            names[-1] += f",{piece}"
+        else:
+            names.append(piece)
+    if not names:
+        raise click.UsageError(
+            f"{before}name a measure, a family or `default`; `rsa measures` lists them"
+        )
+    try:
+        return tuple(dict.fromkeys(one for name in names for one in named(name)))
+    except RsaError as error:
+        raise click.UsageError(f"{before}{error}") from None
+
+
+def named(name: str) -> list[str]:
+    """Canonical names of what a word, a beginning or a canonical name stands for; else RsaError."""
     from rsa import measures
     from rsa.errors import RsaError
     from rsa.measures.base import FAMILIES
 
-    pieces, chosen, at = [p.strip() for p in text.split(",") if p.strip()], [], 0
-    while at < len(pieces):
-        for end in range(len(pieces), at, -1):
-            try:
-                found = named(",".join(pieces[at:end]))
-            except RsaError as error:
-                raise click.UsageError(f"--measures: {error}") from None
-            if found:
-                chosen += found
-                at = end
-                break
-        else:
-            stems = dict.fromkeys(known.partition(":")[0] for known in measures.MEASURES)
-            words = ["default", "all", *stems, *FAMILIES, *measures.MEASURES]
-            raise click.UsageError(
-                f"--measures: no measure {pieces[at]!r}{suggestion(pieces[at], words)}; "
-                "`rsa measures` lists them"
-            )
-    if not chosen:
-        raise click.UsageError("--measures: name at least one, or `default`")
-    return tuple(dict.fromkeys(chosen))
-
-
-def named(name: str) -> list[str]:
-    """Canonical names of what a word or a canonical name stands for; [] when it is neither.
-
-    RsaError for a canonical name whose numbers are out of range.
-    """
-    from rsa import measures
-
-    if name == "default":
-        return list(measures.DEFAULT)
-    known = measures.MEASURES.items()
-    if found := [n for n, m in known if name in ("all", m.family) or n.startswith(f"{name}:")]:
+    known = measures.MEASURES
+    if name in known:
+        return [name]
+    if found := measures.several(name):
         return found
-    one = measures.find(name)
-    return [one.name] if one else []
+    if one := measures.find(name):
+        return [one.name]
+    key, equals, _ = name.partition("=")
+    piece = re.compile(f"[:,]{re.escape(key)}" + ("=" if equals else "(,|$)"))
+    if whole := [n for n in known if piece.search(n)]:
+        raise RsaError(f"{name!r} is a part of a name: write it whole, such as {whole[0]}")
+    stems = dict.fromkeys(n.partition(":")[0] for n in known)
+    words = ["default", "all", *stems, *FAMILIES, *known]
+    meant = suggestion(name, words) if nearest(name, words) else ""
+    raise RsaError(f"no measure {name!r}{meant}; `rsa measures` lists them")
+
+
+def _part(piece: str) -> bool:
+    """Whether a piece between commas belongs to the name before it (`pca=3`, `debiased`)."""
+    from rsa.measures import MEASURES
+    from rsa.measures.base import FAMILIES
+
+    words = {"default", "all", *FAMILIES, *(name.partition(":")[0] for name in MEASURES)}
+    if piece in words or ":" in piece:
+        return False
+    parts = {part for name in MEASURES for part in name.partition(":")[2].split(",")}
+    return "=" in piece or bool(nearest(piece, parts, 0.8))
 
 
 def compare_models(

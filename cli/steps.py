@@ -125,7 +125,8 @@ def extract_rows(
     options = Options(
         run.device, run.workers, run.store_dtype, run.max_bad, run.precision, run.compiled
     )
-    with screen.stage(f"activations of {model.name}") as progress:
+    twin = "" if model.weights.trained or run.untrained else " (untrained twin)"
+    with screen.stage(f"activations of {model.name}{twin}") as progress:
         found = extract(
             model, dataset, clips, kinds, cache_dir("activations"), options, progress, screen.warn
         )

@@ -23,7 +23,8 @@ def methods(study: Study, anchors: set[str]) -> dict:
             told.setdefault(one.family, {})[one.name] = {
                 "title": one.title,
                 "name": one.name,
-                "text": _sentences(one.formula, one.says, one.beware),
+                "formula": one.formula,
+                "text": _sentences(one.says, one.beware),
                 "source": one.source,
             }
     quantities: dict[str, dict] = {}
@@ -32,6 +33,7 @@ def methods(study: Study, anchors: set[str]) -> dict:
             quantities[one.key] = {
                 "title": one.title,
                 "name": one.key,
+                "formula": "",
                 "text": "",
                 "source": one.source,
             }

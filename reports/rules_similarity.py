@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reports.figures.within import novelty
-from reports.grades import UNSUPPORTED, Finding, grade, named
+from reports.grades import CLEAR_WIN, UNSUPPORTED, Finding, grade, named
 from reports.numbers import Estimate, digits, number, percent, with_interval
 from reports.results import Measure, Similarity
 from reports.structure import Across
@@ -46,13 +46,15 @@ def _others_agree(similarity: Similarity, main: Measure, row: int, column: int) 
     return all(2 * sum(family) >= len(family) for family in votes.values())
 
 
-def _kept(similarity: Similarity, row: int, column: int) -> str:
-    """How often resamples agree that this column is the row's best, where the study tells."""
+def _stability(similarity: Similarity, row: int, column: int) -> float:
+    """How often resamples agree that this column is the row's best; NaN where it is not known."""
     structure = similarity.structure
     match = structure.best_x[row] if isinstance(structure, Across) else None
-    if match is None or match.layer != column or not np.isfinite(match.stability):
-        return ""
-    return f"; the same in {percent(match.stability)} of resamples"
+    return match.stability if match is not None and match.layer == column else np.nan
+
+
+def _kept(share: float) -> str:
+    return f"; the same in {percent(share)} of resamples" if np.isfinite(share) else ""
 
 
 def matches(study: Study) -> list[Finding]:
@@ -65,9 +67,18 @@ def matches(study: Study) -> list[Finding]:
     row, column, cells = place
     best, null = measure.at(row, column), _null(measure, row, column)
     agree = _others_agree(similarity, measure, row, column)
-    verdict = _cell_grade(measure, row, column, cells, also=agree)
+    kept = _stability(similarity, row, column)
+    steady = not kept < CLEAR_WIN  # also where it is not known
+    verdict = _cell_grade(measure, row, column, cells, also=agree and steady)
     names = study.name_of("a"), study.name_of("b")
-    if verdict == UNSUPPORTED:
+    if verdict == UNSUPPORTED and measure.above_chance[row, column]:
+        p = number(float(measure.p[row, column]), 3)
+        claim = (
+            f"It is not sure how alike layers of {names[0]} and {names[1]} are: the largest "
+            f"{measure.title} is above chance (p = {p}), but its interval, {with_interval(best)}, "
+            f"is wide; chance reaches {number(null)}."
+        )
+    elif verdict == UNSUPPORTED:
         claim = (
             f"No layer of {names[0]} is more like a layer of {names[1]} than chance allows: the "
             f"largest {measure.title} is {with_interval(best)}, chance reaches {number(null)}."
@@ -81,9 +92,9 @@ def matches(study: Study) -> list[Finding]:
             f"The layers most alike are {named(similarity.layers_x[row])} of {names[0]} and "
             f"{named(similarity.layers_y[column])} of {names[1]}: {measure.title} "
             f"{with_interval(best)}, "
-            f"chance reaches {number(null)}{_kept(similarity, row, column)}; {have[0]} of "
+            f"chance reaches {number(null)}{_kept(kept)}; {have[0]} of "
             f"{len(measure.value)} layers of {names[0]} and {have[1]} of "
-            f"{measure.value.shape[1]} of {names[1]} have a counterpart."
+            f"{measure.value.shape[1]} of {names[1]} are above chance with some layer of the other."
         )
     return [
         Finding(
@@ -94,7 +105,8 @@ def matches(study: Study) -> list[Finding]:
             cells,
             verdict,
             f"{measure.name}: p corrected for {cells} pairs of layers, interval widened for as "
-            "many, and half of every other family of measures above chance",
+            "many, half of every other family of measures above chance, the pair the same in "
+            f"{percent(CLEAR_WIN)} of resamples",
             "cross",
             {"x": similarity.layers_x[row], "y": similarity.layers_y[column], "value": best.value},
         )

@@ -39,7 +39,7 @@ OTHER = "#CFCFCF"
 
 SEQUENTIAL: Colormap = LinearSegmentedColormap.from_list(
     "rsa-sequential", ["#FBFAF7", "#D9E4E6", "#97B9C1", "#4F8396", "#20526B", "#0B2A3F"]
-)
+).with_extremes(bad="#DDDAD4")
 DIVERGING: Colormap = LinearSegmentedColormap.from_list(
     "rsa-diverging", ["#A8691B", "#DDBE8C", "#F8F7F4", "#8FB3BC", "#1F4E66"]
 )

@@ -273,7 +273,9 @@ def smallest_p(study: Study) -> Rows:
     rows = []
     for many, texts in sorted(ways.items(), key=lambda item: (item[0] > 0, -item[0])):
         floor = f"1/{many} = {1 / many:.2g}" if many else "by formula"
-        blind = "; no cell can be above chance" if many and many < 20 else ""
+        blind = "; no cell can be above chance" if 0 < many < 20 else ""
+        if many == 1:
+            floor, blind = "no p", "; no group could be rearranged"
         rows.append((floor, "; ".join(texts) + blind))
     return rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
@@ -12,11 +13,12 @@ from rsa.errors import RsaError
 from rsa.inference.chance import verdict
 from rsa.inference.stability import ceilings, on_fewer_groups
 from rsa.inference.structure import Structure, across, within
-from rsa.measures import DEFAULT, resolve
+from rsa.measures import DEFAULT, MEASURES, resolve, several
 from rsa.measures.base import Measure, Table
+from rsa.rows.grouping import check_groups
 from rsa.rows.joint import DRAWS, Joint
 from rsa.similarity import MeasureResult, Similarity
-from rsa.source import Source
+from rsa.source import Source, check_names, check_source, check_whole
 
 # measures that structure is taken from before any other, and whose stability is found
 MAIN = ("cka:linear,track-debiased", "cka:linear,debiased")
@@ -44,6 +46,8 @@ class Comparison:
         for name in names:
             if name not in self.names:
                 raise RsaError(f"{name!r} was not compared: there are {', '.join(self.names)}")
+            if self.names.count(name) > 1:
+                raise RsaError(f"several sources are named {name!r}: use between(i, j)")
         return self.between(self.names.index(names[0]), self.names.index(names[1]))
 
     def __iter__(self):
@@ -52,7 +56,7 @@ class Comparison:
 
 def compare(
     *sources: Source,
-    measures: Iterable[str | Measure] = DEFAULT,
+    measures: str | Measure | Iterable[str | Measure] = DEFAULT,
     pairs: Iterable[tuple[int, int]] | None = None,
     groups: Sequence | np.ndarray | None = None,
     blocks: int = 32,
@@ -69,8 +73,9 @@ def compare(
 
     Parameters
     ----------
-    sources : with the same rows and the same groups; see `rsa.source.Source`.
-    measures : canonical strings; see `rsa.measures.MEASURES`.
+    sources : with the same rows and the same groups; see `rsa.source.Source`. Their names differ,
+        unless `pairs` tells them apart by place.
+    measures : canonical strings, stems, families, `default` or `all`; see `rsa.measures.MEASURES`.
     pairs : places of the sources to report, (i, i) for within; all when None.
     groups : [rows] labels instead of the sources' own.
     blocks : of groups that are left out in turn for the intervals.
@@ -92,14 +97,18 @@ def compare(
     RsaError
         Sources with different rows or groups, values that are not finite, unknown measures.
     """
-    chosen = resolve(measures)
-    wanted = list(combinations_with_replacement(range(len(sources)), 2) if pairs is None else pairs)
-    for i, j in wanted:
-        if not (0 <= i < len(sources) and 0 <= j < len(sources)):
-            raise RsaError(f"pair ({i}, {j}) names no source: there are {len(sources)}")
-    if confound is not None and confound[1] not in sources[confound[0]].layers:
-        have = ", ".join(sources[confound[0]].layers)
-        raise RsaError(f"confound {confound[1]!r} is no layer: there are {have}")
+    for place, source in enumerate(sources):
+        check_source(source, f"source {place}")
+    if pairs is None:
+        check_names(sources)
+    chosen = named(measures)
+    for name, number, least in (("blocks", blocks, 1), ("draws", draws, 0), ("seed", seed, 0)):
+        check_whole(name, number, least)
+    if groups is not None and sources:
+        groups = check_groups(groups, len(sources[0]))
+    wanted = _places(pairs, len(sources))
+    if confound is not None:
+        _check_confound(confound, sources)
     share = max((getattr(m, "variance", 0.0) for m in chosen), default=0.0)
     joint = Joint(sources, groups, blocks, draws, seed, device, share, wanted, confound)
     tables = []
@@ -141,6 +150,54 @@ def compare(
     return Comparison(tuple(source.name for source in sources), similarities)
 
 
+def named(measures: str | Measure | Iterable[str | Measure]) -> list[Measure]:
+    """Measures by name, stem (`svcca`), family, `default` or `all`, or as they are."""
+    if isinstance(measures, (str, Measure)):
+        measures = [measures]
+    elif not isinstance(measures, Iterable):
+        raise RsaError(f"measures={measures!r}: names are needed, rsa.MEASURES has them all")
+    names: list[str | Measure] = []
+    for name in measures:
+        if not isinstance(name, (str, Measure)):
+            raise RsaError(f"measure {name!r} is no name: rsa.MEASURES has them all")
+        names += (
+            [name] if isinstance(name, Measure) or name in MEASURES else several(name) or [name]
+        )
+    if not names:
+        raise RsaError("no measure to compare by: name at least one, or 'default'")
+    return resolve(names)
+
+
+def _places(pairs: Iterable[tuple[int, int]] | None, count: int) -> list[tuple[int, int]]:
+    """Pairs of places of sources; `RsaError` for what is none."""
+    if pairs is None:
+        return list(combinations_with_replacement(range(count), 2))
+    wanted = []
+    try:
+        for pair in pairs:
+            i, j = map(operator.index, pair)
+            wanted.append((i, j))
+    except (TypeError, ValueError):
+        raise RsaError(f"pairs={pairs!r}: give places of two sources each, [(0, 1)]") from None
+    for i, j in wanted:
+        if not (0 <= i < count and 0 <= j < count):
+            raise RsaError(f"pair ({i}, {j}) names no source: there are {count}")
+    return wanted
+
+
+def _check_confound(confound: tuple[int, str], sources: Sequence[Source]) -> None:
+    """Raises `RsaError` unless it is the place of a source and the name of a layer of it."""
+    try:
+        place, layer = confound
+        source = sources[place]
+    except (TypeError, ValueError, IndexError):
+        raise RsaError(
+            "confound is no place of a source with the name of its layer: give (1, 'log-mel')"
+        ) from None
+    if layer not in source.layers:
+        raise RsaError(f"confound {layer!r} is no layer: there are {', '.join(source.layers)}")
+
+
 def _main(tables: Sequence[tuple[Measure, Table]]) -> int | None:
     """Place of the measure that structure is taken from."""
     names = [measure.name for measure, _ in tables]
@@ -165,6 +222,20 @@ def _structure(
     return across(measure.name, value, replicates, found.level, found.p, seed)
 
 
+def _concerns(about: frozenset[int], x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether a note on one layer, or on a pair of them, belongs to the pairs of x and y."""
+    first, second = set(x.tolist()), set(y.tolist())
+    if len(about) == 2:
+        one, other = about
+        return (
+            {one, other} & first
+            and {one, other} & second
+            and about <= first | second
+            and ((one in first and other in second) or (other in first and one in second))
+        )
+    return about <= first | second
+
+
 def _cut(measure: Measure, table: Table, x: np.ndarray, y: np.ndarray) -> MeasureResult:
     """One measure's table, cut to the layers of two sources and held against chance."""
     at = np.ix_(x, y)
@@ -176,8 +247,7 @@ def _cut(measure: Measure, table: Table, x: np.ndarray, y: np.ndarray) -> Measur
             extra[name] = array[at]
         else:
             extra |= {f"{name}_x": array[x], f"{name}_y": array[y]}
-    present = {int(i) for i in np.concatenate([x, y])}
-    notes = [text for about, text in table.notes if about <= present]
+    notes = [text for about, text in table.notes if _concerns(about, x, y)]
     if len(notes) > NOTES:
         notes[NOTES:] = [f"and {len(notes) - NOTES} more notes like the last"]
     return MeasureResult(

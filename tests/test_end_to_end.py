@@ -63,6 +63,10 @@ def test_a_folder_with_a_broken_and_a_silent_file_becomes_a_report(music, tmp_pa
     text = pages(study / "report.pdf")
     assert len(text) >= 4 and all("UNTRAINED WEIGHTS" in page for page in text)
     assert any("broken.mp3" in page for page in text)
+    for room in ("geometry", "information"):
+        for role in ("a", "b", "ref"):
+            assert json.loads((study / room / f"{role}.json").read_text())["x"] == role
+    assert not list(study.glob("a.*")) and any("What is each layer like?" in page for page in text)
 
     within = json.loads((study / "similarity" / "a-a.json").read_text())
     for measure in within["measures"]:

@@ -56,7 +56,7 @@ def test_twins_and_ceilings_stand_beside_resemblance(study):
     panels = [a for a in drawing.figure.axes if a.get_visible()]
     assert [dashed(axes) for axes in panels] == [2] * 5
     assert role_colour("a0") == role_colour("a")
-    assert "ceiling" in words(drawing)
+    assert "halves of a layer's own units" in words(drawing)
     assert "model-a 0.92 to 0.97" in words(drawing)
 
 

@@ -83,8 +83,13 @@ def test_correlations_are_one_by_counting_and_then_refused():
         assert np.isnan([found.value, found.low, found.chance_high, found.p]).all()
         assert any("rows >= p + q" in note and "= 16 correlations" in note for note in found.notes)
         assert np.isfinite(rsa.pair(x[:, :20], y, name, draws=5).p)
-    many = rsa.compare(rsa.Matrices("a", {f"l{i}": x for i in range(4)}), measures=WHOLE, draws=0)
-    assert sum("counting (5 more pairs" in n for n in many["a", "a"]["cca:r2"].notes) == 1
+    layers = {f"l{i}": x for i in range(4)}
+    sources = rsa.Matrices("a", layers), rsa.Matrices("b", {"narrow": x[:, :3], "wide": y})
+    found = rsa.compare(*sources, measures=WHOLE, draws=0, stability=False)
+    notes = found["a", "a"]["cca:r2"].notes
+    assert sum("by counting" in n for n in notes) == 6 and not any("b/" in n for n in notes)
+    notes = found["a", "b"]["cca:r2"].notes
+    assert sum("b/wide" in n for n in notes) == 4 == sum("by counting" in n for n in notes)
 
 
 def test_components_are_fewer_where_rows_demand_it():

@@ -189,7 +189,7 @@ def test_tracks_with_unrelated_offsets():
             for _ in range(2)
         )
         by_track.append(rsa.cka(x, y, debiased="track", groups=labels, draws=0, blocks=1).value)
-        by_row.append(rsa.cka(x, y, groups=labels, draws=0, blocks=1).value)
+        by_row.append(rsa.cka(x, y, debiased=True, groups=labels, draws=0, blocks=1).value)
     assert abs(np.mean(by_track)) < 0.03 and min(by_row) > 0.08
 
 

@@ -191,6 +191,104 @@ def test_sources_that_do_not_match_are_both_named():
         rsa.compare(broken)
 
 
+X = np.random.default_rng(0).standard_normal((60, 4))
+MADE = rsa.Matrices("made", {"l": X}, np.repeat(np.arange(20), 3))
+
+
+@pytest.mark.parametrize("what, call", [
+    (r"source 0 is an array of shape \(60, 4\): wrap it in rsa.Matrices",
+     lambda: rsa.compare(X, MADE)),
+    ("source 1 is None: wrap it", lambda: rsa.compare(MADE, None)),
+    ("source 0 is a list: give each source by itself", lambda: rsa.compare([MADE, MADE])),
+    ("source 1 is a str: wrap it", lambda: rsa.compare(MADE, "made.npy")),
+    (r"the source is an array of shape \(60, 4\): wrap it", lambda: rsa.geometry(X)),
+    (r"the source is an array of shape \(60, 4\): wrap it",
+     lambda: rsa.label_information(X, {"k": [0] * 60})),
+    ("labels are needed by name", lambda: rsa.label_information(MADE, X)),
+    ("label k is no column", lambda: rsa.label_information(MADE, {"k": X})),
+    ("label k is no column", lambda: rsa.label_information(MADE, {"k": "pop"})),
+    ("label k is no column", lambda: rsa.label_information(MADE, {"k": None})),
+    ("named 'made': give them different names",
+     lambda: rsa.compare(MADE, rsa.Matrices("made", {"l": X}, MADE.groups))),
+    (r"'made' is given twice: give it once, pairs=\[\(0, 0\)\]", lambda: rsa.compare(MADE, MADE)),
+    ("layers of m are an array", lambda: rsa.Matrices("m", X)),
+    ("layer l of m is None", lambda: rsa.Matrices("m", {"l": None})),
+    ("m and made have different groups.*: give both",
+     lambda: rsa.compare(rsa.Matrices("m", {"l": X}), MADE)),
+    ("m has 59 rows and made has 60: give both",
+     lambda: rsa.compare(rsa.Matrices("m", {"l": X[1:]}), MADE)),
+    ("places of two sources", lambda: rsa.compare(MADE, pairs=(0, 0))),
+    ("confound is no place", lambda: rsa.compare(MADE, confound="l")),
+    ("confound is no place", lambda: rsa.compare(MADE, confound=(3, "l"))),
+    ("confound 'm' is no layer: there are l", lambda: rsa.compare(MADE, confound=(0, "m"))),
+    ("draws=-1", lambda: rsa.compare(MADE, draws=-1)),
+    ("seed=-1", lambda: rsa.geometry(MADE, seed=-1)),
+    ("rate 'a'", lambda: rsa.geometry(MADE, rate="a")),
+    ("draws=-1", lambda: rsa.label_information(MADE, {}, draws=-1)),
+    ("clusters=1", lambda: rsa.label_information(MADE, {}, clusters=1)),
+    ("sequences holds shape", lambda: rsa.geometry(MADE, rate=1.0, sequences=X)),
+    ("groups holds shape", lambda: rsa.geometry(MADE, groups=X)),
+    ("groups of m holds shape", lambda: rsa.Matrices("m", {"l": X}, X)),
+    ("no measure to compare by", lambda: rsa.compare(MADE, measures=[])),
+    ("measures=3", lambda: rsa.compare(MADE, measures=3)),
+    ("measure 3 is no name", lambda: rsa.compare(MADE, measures=[3])),
+    ("3 values that are not finite .*, the first in row 7: leave",
+     lambda: rsa.geometry(rsa.Matrices("m", {"l": spoiled(X)}))),
+])  # fmt: skip
+def test_what_no_function_takes_is_refused_with_the_cure(what, call):
+    with pytest.raises(rsa.RsaError, match=what) as error:
+        call()
+    assert "\n" not in str(error.value) and "extract" not in str(error.value)
+
+
+def spoiled(x, rows=(7, 30, 31)):
+    x = x.copy()
+    x[list(rows), 1] = np.nan, np.inf, -np.inf
+    return x
+
+
+def test_values_that_are_not_finite_in_other_sources_ask_for_extraction():
+    from rsa.source import read_layer
+
+    class Kept:
+        name, layers, groups = "kept", ("l",), np.arange(60)
+
+        def __len__(self):
+            return 60
+
+        def read(self, layer, start=0, stop=None):
+            return spoiled(X)[start:stop]
+
+    with pytest.raises(rsa.RsaError, match="3 values .* the first in row 7: extract again"):
+        read_layer(Kept(), "l")
+
+
+@pytest.mark.parametrize("given, names", [
+    ("cka:linear,debiased", ["cka:linear,debiased"]),
+    (["svcca", "cka:linear,debiased", "svcca"], ["svcca:var=0.99,mean", "cka:linear,debiased"]),
+    ("default", list(rsa.DEFAULT)),
+    ("all", list(rsa.MEASURES)),
+    (["cka"], [name for name, m in rsa.MEASURES.items() if m.family == "cka"]),
+    (rsa.MEASURES["bures:normalised"], ["bures:normalised"]),
+    ("svcca:var=0.5,mean", ["svcca:var=0.5,mean"]),
+    (["cca:r2,pca=7"], ["cca:r2,pca=7"]),
+])  # fmt: skip
+def test_measures_by_word_name_or_themselves(given, names):
+    from rsa.comparison import named
+
+    assert [measure.name for measure in named(given)] == names
+
+
+def test_sources_of_one_name_are_told_apart_by_place():
+    other = rsa.Matrices("made", {"l": X[:, :2]}, MADE.groups)
+    found = rsa.compare(MADE, other, measures="cka:linear,debiased", pairs=[(0, 1)], draws=0)
+    assert found.between(0, 1).measures[0].value.shape == (1, 1)
+    with pytest.raises(
+        rsa.RsaError, match=r"several sources are named 'made': use between\(i, j\)"
+    ):
+        found["made", "made"]
+
+
 def test_one_group_gives_a_value_without_interval_or_chance():
     alone = rsa.compare(source("a", 0, group=60), measures=FAST)["a", "a"]
     for name in FAST:
@@ -248,7 +346,7 @@ def test_offsets_of_tracks_lift_the_row_debiased_value_but_not_the_other():
     rows, tracks, naive, proper = [], [], 0, 0
     for seed in range(12):
         x, y, labels = independent(seed)
-        by_rows = rsa.cka(x, y, groups=labels)
+        by_rows = rsa.cka(x, y, debiased=True, groups=labels)
         rows.append(by_rows.value)
         proper += by_rows.value > by_rows.chance_high
         naive += by_rows.value > rsa.cka(x, y, draws=10).chance_high

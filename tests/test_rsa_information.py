@@ -11,7 +11,7 @@ from sklearn.metrics import mutual_info_score
 
 import rsa
 from rsa.measures.gaussian import GAUSSIAN
-from rsa.measures.heldout import doubled_variance, folds, orders_within
+from rsa.measures.heldout import doubled_variance, folds, no_chance_note, orders
 from rsa.measures.ksg import KSG
 from rsa.measures.sliced import MAX_SLICED, SLICED, _Bits, equal_bins
 from rsa.rows.joint import Joint
@@ -176,17 +176,27 @@ def test_slices_and_bins_out_of_range_are_refused(bad):
         SLICED.named(bad)
 
 
-def test_orders_within_a_fold_move_whole_groups_within_it():
+def test_orders_of_a_fold_move_whole_groups_within_it():
     x, y, group = tracks(9, 0.0, groups=20)
     joint = Joint([rsa.Matrices("a", {"x": x, "y": y}, group)], draws=5)
     masks = folds(joint, 3)
     assert (np.sum(masks, axis=0) == 1).all()
-    for test in masks:
+    for test, found in zip(masks, orders(joint, masks), strict=True):
         inside = joint.grouping.group_of_row[test]
-        for order in orders_within(joint, test):
+        assert len(found) == 5
+        for order in found:
             assert sorted(order) == list(range(test.sum()))
             moved = inside[order]
             assert all(len(set(moved[inside == g])) == 1 for g in set(inside))
+
+
+def test_folds_of_one_group_give_no_chance_and_say_so():
+    x, y, group = tracks(9, 0.0, groups=5)
+    joint = Joint([rsa.Matrices("a", {"x": x, "y": y}, group)], draws=5)
+    found = orders(joint, folds(joint, 3))
+    assert [len(one) for one in found] == [0, 0, 0]
+    ((_, note),) = no_chance_note(joint, found)
+    assert note == "5 groups are too few for 3 folds of two groups: no level of chance, score or p"
 
 
 def test_doubled_variance_keeps_the_mean():

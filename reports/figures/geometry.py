@@ -45,16 +45,16 @@ def _page(study: Study, roles: list[str], names: list[str], number: int, pages: 
     keys.above(figure, keys.lines(study, shown))
     first = study.geometry[shown[0]]
     part = f" (part {number} of {pages})" if pages > 1 else ""
-    rows = f" on {first.n_rows} {first.rows or 'rows'} in {first.n_groups} groups" * bool(
-        first.n_rows
-    )
+    kind, _, rate = first.rows.partition(":")
+    kind = f"{kind or 'rows'} ({rate} Hz)" if rate else kind or "rows"
+    rows = f" on {first.n_rows} {kind} in {first.n_groups} groups" * bool(first.n_rows)
     caption = (
         f"Each layer by itself{part}, over relative depth{rows}. Bands: 95 % intervals over groups."
     )
     if any(map(style.is_twin, roles)):
         caption += " Dashed: the same network without training."
     caption += (
-        " Each panel has its own scale and unit. These numbers describe a layer's cloud of clips; "
+        " Each panel has its own scale and unit. These numbers describe a layer's cloud of rows; "
         "they say nothing about what it knows."
     )
     return Drawing(f"geometry-{number}", figure, caption, "Geometry of layers over depth.")

@@ -61,17 +61,16 @@ def _matrix(study: Study, similarity: Similarity, measure: Measure) -> Drawing:
         f"{unit} ({measure.name}). Left: every pair. {hatched(measure)} Right: for each layer the "
         f"largest value over the other model's layers, with {percent(measure.interval)} intervals; "
         "the best of many partners is a little flattered by the choice. Grey dashes: what chance "
-        "exceeds in 5 % of cases (median over pairs), not drawn below 0. Gaussian information sees "
-        "linear relations only and depends on how many components were kept."
+        "exceeds in 5 % of cases (median over pairs), not drawn below 0. " + measure.beware
     )
     values = measure.value[np.isfinite(measure.value)]
     if (values <= 0).all():
         caption += (
-            f" No value is above 0: {similarity.n_groups} groups are too few to fit these "
-            "Gaussians and test them on others. This says nothing about the models."
+            f" No value is above 0: {similarity.n_groups} groups are too few to fit and "
+            "to test on others. This says nothing about the models."
         )
     elif (values < 0).any():
-        caption += " Values below 0 are fits to noise: nothing is shared there that can be found."
+        caption += " Values below 0: nothing is shared there that can be found."
     return Drawing("information", figure, caption, "Information shared by layers, in bits.")
 
 

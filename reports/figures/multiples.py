@@ -233,14 +233,13 @@ def _who(figure: Figure, similarity: Similarity, names: tuple[str, str], height:
 def _caption(similarity: Similarity, measures: list[Measure], number: int, pages: int) -> str:
     part = f" (part {number} of {pages})" if pages > 1 else ""
     if number > 1:
-        return f"The same layers by other measures{part}; scale and hatching as in part 1."
-    cells = len(similarity.layers_x) * len(similarity.layers_y)
+        return f"The same layers by other measures{part}; scale, hatching and grey as in part 1."
     level = 1.0 - measures[0].interval
     text = (
         f"The same layers by all other measures{part}, each as its calibrated score, so that "
         "similarities and distances are on one scale: 0 is what chance passes in 5 % of "
         "cases or less than that, 1 is what equal layers have (bits: see there). Hatched: p > "
-        f"{level:.2g}, corrected for all {cells} cells of a panel. A pattern that only one "
+        f"{level:.2g}, corrected for all cells of a panel; grey: no value. A pattern that only one "
         "measure shows deserves doubt. Raw values with intervals are in "
         f"similarity/{similarity.x}-{similarity.y}.csv; what each measure computes is told under "
         "“How were the numbers made?”."

@@ -59,7 +59,9 @@ def resemblance(study: Study) -> Drawing | None:
     handles = keys.lines(study, sorted(tables, key=style.is_twin))
     handles.append(Line2D([], [], **keys.CHANCE, label="level of chance"))
     if drawn:
-        handles.append(Line2D([], [], color=style.INK, ls=keys.DOTS, lw=0.9, label="ceiling"))
+        handles.append(
+            Line2D([], [], color=style.INK, ls=keys.DOTS, lw=0.9, label="halves of its units")
+        )
     keys.above(figure, handles)
     caption = (
         f"Similarity of each layer to what is not a network ({measure.name}), over depth from the "
@@ -117,6 +119,6 @@ def _told(study: Study, ceilings: dict[str, np.ndarray | None], *, drawn: bool) 
         return ""
     where = "Dotted" if drawn else "Above the scale"
     return (
-        f" {where}: ceiling, the same measure between random halves of a layer's own units "
-        f"({'; '.join(parts)})."
+        f" {where}: the same measure between random halves of a layer's own units "
+        f"({'; '.join(parts)}), which two samples of one population of units would reach."
     )

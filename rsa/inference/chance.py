@@ -11,6 +11,8 @@ from rsa.measures.base import Measure, Null
 
 # p of a matrix may be this small at best: no closed form is exact so far out
 SMALLEST = 1e-12
+# standardised values that differ by less are equal
+TIE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -60,16 +62,19 @@ def verdict(measure: Measure, value: np.ndarray, null: Null, at: tuple) -> Verdi
 def calibrated(measure: Measure, value: np.ndarray, level: np.ndarray) -> np.ndarray:
     """max(0, (value - level) / (value of equal layers - level)) (Groeger et al. 2026).
 
+    0 as well where chance passes equality itself, as it does with a handful of rows.
     Bits have no largest value: they are taken as the correlation of two Gaussian variables that
     share as many, sqrt(1 - 2^(-2 I)) (Linfoot 1957), first.
     """
     if measure.unit == "bits":
         value, level = (np.sqrt(-np.expm1(-2 * np.log(2) * np.maximum(v, 0.0)))
                         for v in (value, level))  # fmt: skip
+    sign = 1.0 if measure.larger_is_more_similar else -1.0
     best = 1.0 if measure.larger_is_more_similar else 0.0
+    gain, room = sign * (value - level), sign * (best - level)
     with np.errstate(invalid="ignore", divide="ignore"):
-        score = (value - level) / (best - level)
-        return np.where(np.sign(best - level) * (value - level) > 0, score, score * 0.0)
+        score = np.where((gain > 0) & (room > 0), gain / room, 0.0)
+    return np.where(np.isnan(gain), np.nan, score)
 
 
 def largest_of_all(value: np.ndarray, draws: np.ndarray) -> np.ndarray:
@@ -95,7 +100,8 @@ def largest_of_all(value: np.ndarray, draws: np.ndarray) -> np.ndarray:
         z = np.where(moved, (pool - pool.mean(axis=0)) / spread, np.nan)
     z = np.where(np.isnan(z), -np.inf, z)
     top = np.sort(z[1:].reshape(count, -1).max(axis=1))
-    reached = count - np.searchsorted(top, z[0], side="left")
+    # few groups have few arrangements: the one that was found comes up again, up to rounding
+    reached = count - np.searchsorted(top, z[0] - TIE, side="left")
     return np.where(moved & ~np.isnan(value), (1 + reached) / (1 + count), np.nan)
 
 

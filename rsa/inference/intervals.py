@@ -9,7 +9,10 @@ CONFIDENCE = 0.95
 
 
 def jackknife(
-    value: np.ndarray, replicates: np.ndarray, level: float = CONFIDENCE
+    value: np.ndarray,
+    replicates: np.ndarray,
+    level: float = CONFIDENCE,
+    units: float = np.inf,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Interval from leaving one block of groups out at a time.
 
@@ -17,6 +20,8 @@ def jackknife(
     ----------
     value : [...] estimate over all rows.
     replicates : [blocks, ...] estimates without each block.
+    units : equal groups that the groups are worth, where that is fewer than there are blocks; see
+        `rsa.rows.grouping.Grouping.units`.
 
     Returns
     -------
@@ -28,7 +33,8 @@ def jackknife(
     if blocks < 2:
         return np.full_like(value, np.nan), np.full_like(value, np.nan)
     spread = ((replicates - replicates.mean(axis=0)) ** 2).sum(axis=0)
-    return around(value, np.sqrt(spread * (blocks - 1) / blocks), blocks, level)
+    error = np.sqrt(spread * (blocks - 1) / blocks)
+    return around(value, error, max(min(blocks, units), 2.0), level)
 
 
 def linearized(

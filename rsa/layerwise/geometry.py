@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,10 @@ from rsa.layerwise.novelty import novelty
 from rsa.layerwise.spectrum import NAMES as SPREADS
 from rsa.layerwise.spectrum import Spectrum, spread_of_variance
 from rsa.layerwise.timescale import half_life
-from rsa.rows.grouping import Grouping
+from rsa.rows.grouping import Grouping, check_groups
 from rsa.rows.joint import check_enough
 from rsa.rows.thinning import thin
-from rsa.source import Source, read_layer
+from rsa.source import Source, check_source, check_whole, read_layer
 from rsa.threads import spread
 
 FORMAT = 1
@@ -239,12 +240,13 @@ def geometry(
         Values that are not finite, fewer than 4 rows, labels that do not match the rows, a rate
         that is not positive.
     """
-    labels = np.asarray(source.groups if groups is None else groups)
-    for name, given in (("group", labels), ("sequence", sequences)):
-        if given is not None and len(given) != len(source):
-            raise RsaError(f"{len(given)} {name} labels for {len(source)} rows: give one a row")
-    if rate is not None and not (math.isfinite(rate) and rate > 0):
-        raise RsaError(f"rate {rate} is no number of rows a second: it must be above 0")
+    check_source(source)
+    check_whole("seed", seed, 0)
+    labels = check_groups(source.groups if groups is None else groups, len(source))
+    if sequences is not None:
+        sequences = check_groups(sequences, len(source), "sequences")
+    if rate is not None and not (isinstance(rate, Real) and math.isfinite(rate) and rate > 0):
+        raise RsaError(f"rate {rate!r} is no number of rows a second: it must be above 0")
     check_enough(len(source))
     chosen = thin(labels, ROWS, seed) if len(source) > ROWS else np.arange(len(source))
     grouping = Grouping.deal(labels[chosen], 1, seed)

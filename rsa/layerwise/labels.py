@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,10 +14,10 @@ import numpy as np
 from rsa.errors import RsaError
 from rsa.inference.intervals import null_level, subsampled
 from rsa.layerwise.expected import Contingency
-from rsa.rows.grouping import Grouping
+from rsa.rows.grouping import Grouping, check_groups
 from rsa.rows.joint import principal_components
 from rsa.rows.streaming import Standard
-from rsa.source import Source, read_layer
+from rsa.source import Source, check_source, check_whole, read_layer
 from rsa.threads import spread
 
 FORMAT = 1
@@ -167,15 +167,25 @@ def label_information(
         Columns of another length, fewer than 2 clusters, values that are not finite. A label with
         too little data is no error: it stands in `skipped` with the reason.
     """
-    names = np.asarray(source.groups if groups is None else groups)
-    if len(names) != len(source):
-        raise RsaError(f"{len(names)} group labels for {len(source)} rows: give one a row")
-    if clusters is not None and clusters < 2:
-        raise RsaError(f"{clusters} clusters tell nothing apart: at least 2 are needed")
+    check_source(source)
+    if not isinstance(labels, Mapping):
+        raise RsaError('labels are needed by name: give {"name": values}, one value a row')
+    names = check_groups(source.groups if groups is None else groups, len(source))
+    if clusters is not None:
+        check_whole("clusters", clusters, 2)
+    for name, number, least in (
+        ("bins", bins, 2), ("seed", seed, 0), ("draws", draws, 0), ("seeds", seeds, 1),
+    ):  # fmt: skip
+        check_whole(name, number, least)
     questions, skipped = [], {}
     for name, column in labels.items():
+        sized = isinstance(column, Sized) and not isinstance(column, str)
+        if not sized or getattr(column, "ndim", 1) != 1:
+            raise RsaError(f"label {name} is no column: give one value a row")
         if len(column) != len(source):
-            raise RsaError(f"label {name} has {len(column)} values for {len(source)} rows")
+            raise RsaError(
+                f"label {name} has {len(column)} values for {len(source)} rows: give one a row"
+            )
         found = _question(name, list(column), names, clusters, bins, seed, draws)
         if isinstance(found, str):
             skipped[name] = found
@@ -279,7 +289,8 @@ class _Question:
 
         held = table(test, self.codes)
         drawn = [table(test, self.codes[order]).information for order in self.orders]
-        subsets = [table(test & mask, self.codes).beyond_chance for mask in self.masks]
+        # only their spread matters; what chance adds is nearly the same in all
+        subsets = [table(test & mask, self.codes).information for mask in self.masks]
         return held.beyond_chance, held.adjusted, subsets, np.array(drawn) - held.expected
 
     def result(self, answers: Sequence[_Answer]) -> Label:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from importlib import import_module
 
 from rsa.errors import RsaError
 from rsa.measures.base import Measure
+from rsa.measures.names import LIKE, named
 
 # one line a file of measures, in the order in which they are listed
 _FILES = (
@@ -43,20 +45,30 @@ DEFAULT: tuple[str, ...] = (
 )
 
 
-def find(name: str) -> Measure | None:
-    """The measure that a canonical string names, None when there is none.
+def several(word: str) -> list[str]:
+    """Canonical strings that `default`, `all`, a family or a beginning (`svcca`) stands for."""
+    if word == "default":
+        return list(DEFAULT)
+    begun = (f"{word}:", f"{word},")
+    return [n for n, m in MEASURES.items() if word in ("all", m.family) or n.startswith(begun)]
 
-    Its numbers may differ from the registry's; `RsaError` where they are out of range.
+
+def find(name: str) -> Measure | None:
+    """The measure that a name stands for, None when no measure begins like it.
+
+    A canonical string, whose numbers may differ from the registry's; after the colon its parts in
+    any order, those left out as in the registry (`mi:ksg,k=5`). `RsaError` says why where a number
+    is out of range, a part belongs to no such measure, or several measures fit.
     """
-    if name in MEASURES:
-        return MEASURES[name]
-    return next((m for base in MEASURES.values() if (m := base.named(name)) is not None), None)
+    return MEASURES.get(name) or named(name, MEASURES.values())
 
 
 def measure(name: str) -> Measure:
-    """The measure that a canonical string names; `RsaError` when there is none."""
+    """The measure that a name stands for (see `find`); `RsaError` when there is none."""
     if (found := find(name)) is None:
-        raise RsaError(f"measure {name!r} is unknown: use one of {', '.join(MEASURES)}")
+        near = get_close_matches(name, MEASURES, 1, LIKE)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise RsaError(f"measure {name!r} is unknown{meant} (rsa.MEASURES has all names)")
     return found
 
 

@@ -9,7 +9,14 @@ import numpy as np
 from rsa.errors import RsaError
 from rsa.inference.intervals import linearized
 from rsa.measures.base import Measure, Null, Table, constant_note
-from rsa.measures.heldout import doubled_variance, folds, orders_within, whiten, widened_to_chance
+from rsa.measures.heldout import (
+    doubled_variance,
+    folds,
+    no_chance_note,
+    orders,
+    whiten,
+    widened_to_chance,
+)
 from rsa.measures.training import Critics, Setting
 from rsa.rows.joint import COMPONENTS, Joint
 from rsa.threads import spread
@@ -76,6 +83,7 @@ class CriticInformation(Measure):
             i, j = np.array(cells).T
             for matrix, line in zip((value, low, high, *draws), (mean, *ends, *drawn), strict=True):
                 matrix[i, j] = matrix[j, i] = line
+            notes += no_chance_note(joint, [draws] * FOLDS)
             notes.append((frozenset(), f"{FOLDS} folds of groups, up to {steps} steps a critic"))
         if joint is not whole:
             notes.append((frozenset(), f"on {rows} of {whole.rows} rows"))
@@ -95,12 +103,14 @@ class CriticInformation(Measure):
     ) -> list[tuple[frozenset[int], str]]:
         with np.errstate(invalid="ignore"):
             near = np.argwhere(np.triu(value > 0.9 * most, 1))
-        if not len(near):
-            return []
-        i, j = near[0]
-        more = f" (and {len(near) - 1} more pairs)" if len(near) > 1 else ""
-        sentence = f"{joint.name(i)} and {joint.name(j)}{more} are within 10 % of the ceiling of "
-        return [(frozenset(), sentence + f"{most:.1f} bits: they may share much more")]
+        return [
+            (
+                frozenset((i, j)),
+                f"{joint.name(i)} and {joint.name(j)} are within 10 % of the ceiling of "
+                f"{most:.1f} bits: they may share much more",
+            )
+            for i, j in near.tolist()
+        ]
 
     def _train(
         self, joint: Joint, cells: list[tuple[int, int]], masks: list[np.ndarray], steps: int
@@ -114,24 +124,26 @@ class CriticInformation(Measure):
             kept[i] = basis.shape[1]
             scores[:, i, : kept[i]] = _upright(basis)
         terms = np.zeros((joint.rows, len(pairs)))
-        drawn = np.zeros((joint.draws, len(pairs)))
         setting = Setting(steps, self.clip, joint.seed, joint.device)
         size = TOGETHER if joint.device == "cpu" else TOGETHER_ELSEWHERE
         parts = [slice(s, s + size) for s in range(0, len(pairs), size)]
+        shuffles = orders(joint, masks)
+        drawn = np.zeros((len(shuffles[0]), len(pairs)))
         for number, test in enumerate(masks):
             train, stop = _divided(joint, test, number)
-            orders = orders_within(joint, test)
             white = whiten(scores, train, kept).transpose(1, 0, 2)
 
-            def part(at: slice, train=train, stop=stop, test=test, white=white, orders=orders):
+            moved = shuffles[number]
+
+            def part(at: slice, train=train, stop=stop, test=test, white=white, moved=moved):
                 x, y = white[pairs[at, 0]], white[pairs[at, 1]]
                 critics = Critics.start(x, y, train, stop, setting)
                 critics.train()
-                return critics.score(x[:, test], y[:, test], orders)
+                return critics.score(x[:, test], y[:, test], moved)
 
             found = [part(at) for at in parts] if joint.device != "cpu" else spread(part, parts)
             terms[test] = np.concatenate([f[0] for f in found]).T
-            drawn[: len(orders)] += test.sum() * np.concatenate([f[1] for f in found], axis=1)
+            drawn += test.sum() * np.concatenate([f[1] for f in found], axis=1)
         return terms / np.log(2), drawn / joint.rows / np.log(2)
 
 

@@ -234,17 +234,12 @@ def interval(
 
 
 def cluster_robust(joint: Joint, value: float, effect: np.ndarray) -> tuple[float, float]:
-    """Ends of an interval from the influence [groups] on one value.
-
-    Groups of unequal sizes count for fewer: (sum n^2)^2 / sum n^4 of them (Satterthwaite 1946).
-    """
+    """Ends of an interval from the influence [groups] on one value."""
     if joint.grouping.groups < 2:
         return np.nan, np.nan
-    square = joint.grouping.sizes.astype(float) ** 2
-    units = square.sum() ** 2 / (square**2).sum()
     groups = len(effect)
     error = np.sqrt(groups / (groups - 1) * (effect**2).sum()) / joint.rows
-    low, high = around(np.asarray(value), error, max(units, 2.0))
+    low, high = around(np.asarray(value), error, max(joint.grouping.units, 2.0))
     return float(low), float(high)
 
 
@@ -257,18 +252,17 @@ def thinned(joint: Joint) -> tuple[Joint, list[tuple[frozenset[int], str]]]:
 
 
 def too_few_rows(joint: Joint, kept: np.ndarray) -> list[tuple[frozenset[int], str]]:
-    """The note on pairs whose components together outnumber the rows, one for all of them."""
+    """Notes on pairs whose components together outnumber the rows."""
     cells = [(i, j) for i, j in joint.pairs() if i < j and kept[i] * kept[j]]
     few = [(i, j) for i, j in cells if kept[i] + kept[j] > joint.rows]
     if not few:
         return []
-    i, j = few[0]
-    rest = len(few) - 1
-    more = f" ({rest} more pair{'s' if rest > 1 else ''} likewise)" if rest else ""
-    sure = kept[i] + kept[j] - (joint.rows - 1)
-    text = (
-        f"CCA needs rows >= p + q, here {joint.rows} >= {kept[i]} + {kept[j]} components of "
-        f"{joint.name(i)} and {joint.name(j)}: at least p + q - (rows - 1) = {sure} "
-        f"correlations are 1 by counting{more}"
-    )
-    return [(frozenset(few[0]) if not rest else frozenset(), text)]
+    return [
+        (
+            frozenset((i, j)),
+            f"CCA needs rows >= p + q; {joint.rows} are fewer than {kept[i]} + {kept[j]} "
+            f"components of {joint.name(i)} and {joint.name(j)}: at least p + q - (rows - 1) = "
+            f"{kept[i] + kept[j] - (joint.rows - 1)} correlations are 1 by counting",
+        )
+        for i, j in few
+    ]

@@ -177,7 +177,11 @@ class GaussianInformation(Measure):
     ) -> list:
         notes = [(frozenset(), f"{FOLDS} folds of whole groups; below 0: fitted to noise")]
         if not enough:
-            return [(frozenset(), f"{smallest} rows to fit on are too few: {need} are needed")]
+            whole = -(-need * FOLDS // (FOLDS - 1))
+            text = (
+                f"{joint.rows} rows in {joint.grouping.groups} groups are too few: about {whole} "
+            )
+            return [(frozenset(), f"{text}in {FOLDS} groups are needed, a fifth is held out")]
         unbounded = np.isnan(value) & (kept[:, None] > 0) & (kept[None, :] > 0) & joint.wanted
         copies = np.argwhere(np.triu(unbounded, 1))
         if len(copies):

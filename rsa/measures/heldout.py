@@ -21,11 +21,26 @@ def folds(joint: Joint, count: int) -> list[np.ndarray]:
     return masks
 
 
-def orders_within(joint: Joint, test: np.ndarray) -> np.ndarray:
-    """[draws, held-out rows] rearrangements of one fold's rows by whole groups.
+def orders(joint: Joint, held: list[np.ndarray]) -> list[np.ndarray]:
+    """[draws, held-out rows] rearrangements of each fold's rows by whole groups.
 
-    Places are those among the held-out rows; the same for every layer.
+    Places are those among the held-out rows; the same for every layer. No draws at all where some
+    fold has one group, which cannot be rearranged.
     """
+    found = [_within(joint, test) for test in held]
+    return found if all(map(len, found)) else [one[:0] for one in found]
+
+
+def no_chance_note(joint: Joint, found: list[np.ndarray]) -> list[tuple[frozenset[int], str]]:
+    """The note on folds that could not be rearranged."""
+    if joint.draws == 0 or len(found[0]):
+        return []
+    text = f"{joint.grouping.groups} groups are too few for {len(found)} folds of two groups: no "
+    return [(frozenset(), text + "level of chance, score or p")]
+
+
+def _within(joint: Joint, test: np.ndarray) -> np.ndarray:
+    """[draws, held-out rows] of one fold; none where it has one group."""
     inside = Grouping.deal(joint.grouping.group_of_row[test], 1, joint.seed)
     if inside.groups < 2:
         return np.empty((0, int(test.sum())), dtype=int)

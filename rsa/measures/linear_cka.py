@@ -48,7 +48,7 @@ class LinearCKA(Measure):
         itself = np.arange(len(joint))
         values[:, itself, itself] = np.where(np.isnan(scale), np.nan, 1.0)
         values[:, ~joint.wanted] = np.nan
-        low, high = jackknife(values[0], values[1:])
+        low, high = jackknife(values[0], values[1:], units=joint.grouping.units)
         inferred = joint.draws > 0 or joint.grouping.blocks > 1
         extra = {"first_share": _first_share(joint)} if inferred else {}
         null = self._null(joint, scale[0])

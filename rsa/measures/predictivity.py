@@ -10,7 +10,7 @@ from rsa.errors import RsaError
 from rsa.measures.base import Measure, Null, Table, constant_note
 from rsa.measures.decompositions import cluster_robust
 from rsa.measures.folded import Fit, Rotation
-from rsa.measures.heldout import doubled_variance, folds, orders_within
+from rsa.measures.heldout import doubled_variance, folds, no_chance_note, orders
 from rsa.rows.joint import Joint
 from rsa.threads import spread
 
@@ -59,7 +59,8 @@ class Predictivity(Measure):
             for i, j in np.argwhere(few.wanted)
             if i != j and not few.constant[i] and not few.constant[j]
         ]
-        shuffles = [orders_within(few, test) for test in held]
+        shuffles = orders(few, held)
+        notes += no_chance_note(few, shuffles)
         found = spread(_Regression(few, Rotation(held), shuffles), cells)
         draws = np.full((len(shuffles[0]), *shape), np.nan)
         for (i, j), (error, total, drawn, chosen) in zip(cells, found, strict=True):

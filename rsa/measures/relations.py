@@ -240,7 +240,7 @@ class PairwiseMeasure(Measure):
             if not small.constant[i]:
                 notes.append((frozenset([i]), f"{small.name(i)} {why}"))
         replicates = self.replicates(found)
-        low, high = interval(value, effect, replicates)
+        low, high = interval(value, effect, replicates, small.grouping.units)
         if (own := self.itself(found)) is not None:
             at = np.flatnonzero(~np.isnan(np.diag(value)))
             for matrix in (value, low, high, *replicates):
@@ -374,7 +374,7 @@ def without(blocks: np.ndarray) -> np.ndarray:
 
 
 def interval(
-    value: np.ndarray, effect: np.ndarray, replicates: np.ndarray
+    value: np.ndarray, effect: np.ndarray, replicates: np.ndarray, units: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Jackknife interval of a function of means over pairs, freed of what it counts twice.
 
@@ -387,6 +387,7 @@ def interval(
     ----------
     effect : [blocks, blocks, ...] influence on the value, summed over pairs; sums to 0.
     replicates : [blocks, ...] values without each block.
+    units : equal groups that the groups are worth.
     """
     blocks = len(replicates)
     if blocks < 2:
@@ -397,4 +398,5 @@ def interval(
     pairs = ((rest**2).sum(axis=(0, 1)) - 4 * (own**2).sum(axis=0)) / 2 + 3 * (own**2).sum(axis=0)
     spread_out = ((replicates - replicates.mean(axis=0)) ** 2).sum(axis=0)
     squares = (blocks - 1) / blocks * spread_out
-    return around(value, np.sqrt(np.maximum(squares - OVERCOUNT * pairs, squares / 2)), blocks)
+    error = np.sqrt(np.maximum(squares - OVERCOUNT * pairs, squares / 2))
+    return around(value, error, max(min(blocks, units), 2.0))

@@ -10,7 +10,7 @@ from rsa.errors import RsaError
 from rsa.inference.intervals import around
 from rsa.measures.base import Measure, Null, Table, constant_note
 from rsa.measures.folded import Fit, Rotation
-from rsa.measures.heldout import doubled_variance, folds, orders_within
+from rsa.measures.heldout import doubled_variance, folds, no_chance_note, orders
 from rsa.rows.joint import COMPONENTS, Joint
 from rsa.threads import spread
 
@@ -78,6 +78,7 @@ class RidgePWCCA(Measure):
             kept[i] = x.shape[1]
         cells = [(i, j) for i, j in few.pairs() if i != j and kept[i] and kept[j]]
         found = spread(fitted, cells)
+        notes += no_chance_note(few, fitted.shuffles)
         draws = np.full((len(fitted.shuffles[0]), count, count), np.nan)
         for (i, j), scored in zip(cells, found, strict=True):
             forward[i, j], forward[j, i] = scored.toward, scored.back
@@ -101,7 +102,7 @@ class _Fitted:
 
     def __init__(self, joint: Joint, turn: Rotation, components: int):
         self.joint, self.turn = joint, turn
-        self.shuffles = [orders_within(joint, test) for test in turn.held]
+        self.shuffles = orders(joint, turn.held)
         self.layers: dict[int, np.ndarray] = {}
         self.axes: dict[int, np.ndarray] = {}
         for i in range(len(joint)):

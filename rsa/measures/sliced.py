@@ -9,7 +9,14 @@ import numpy as np
 from rsa.errors import RsaError
 from rsa.inference.intervals import linearized
 from rsa.measures.base import Measure, Null, Table, constant_note
-from rsa.measures.heldout import doubled_variance, folds, orders_within, whiten, widened_to_chance
+from rsa.measures.heldout import (
+    doubled_variance,
+    folds,
+    no_chance_note,
+    orders,
+    whiten,
+    widened_to_chance,
+)
 from rsa.rows.joint import FEWEST_DRAWS, Joint
 from rsa.threads import spread
 
@@ -78,7 +85,9 @@ class SlicedInformation(Measure):
         for matrix, one in zip(draws, drawn, strict=True):
             matrix[at] = one
         value, low, high, draws = (a * wanted for a in (value, low, high, draws))
-        notes.append((frozenset(), f"at most {np.log2(bins):.3g} bits fit into {bins} bins"))
+        notes.append(
+            (frozenset(), f"no more than {np.log2(bins):.3g} bits can truly fit into {bins} bins")
+        )
         if joint is not whole:
             notes.append((frozenset(), f"on {rows} of {whole.rows} rows"))
         null = Null(f"permutation of groups, {len(draws)} draws", draws)
@@ -154,8 +163,11 @@ class MaxSlicedInformation(Measure):
             i, j = np.array(cells).T
             for matrix, line in zip((value, low, high, *draws), (mean, *ends, *drawn), strict=True):
                 matrix[i, j] = matrix[j, i] = line
+            notes += no_chance_note(joint, [draws] * FOLDS)
         notes.append((frozenset(), "a layer with itself always fills the bins: not shown"))
-        notes.append((frozenset(), f"at most {np.log2(self.bins):.3g} bits fit into the bins"))
+        notes.append(
+            (frozenset(), f"no more than {np.log2(self.bins):.3g} bits can truly fit the bins")
+        )
         if joint is not whole:
             notes.append((frozenset(), f"on {rows} of {whole.rows} rows"))
         null = Null(f"held-out groups rearranged along fixed directions, {len(draws)} draws", draws)
@@ -174,14 +186,14 @@ class MaxSlicedInformation(Measure):
             scores[:, i, : kept[i]] = upright(basis.scores[:, : kept[i]]) * np.sqrt(rows)
         rng = np.random.default_rng([joint.seed, 8])
         random = rng.standard_normal((2, width, CANDIDATES // 2))
-        terms, drawn = np.zeros((rows, len(cells))), np.zeros((joint.draws, len(cells)))
-        for test in masks:
+        shuffles = orders(joint, masks)
+        terms, drawn = np.zeros((rows, len(cells))), np.zeros((len(shuffles[0]), len(cells)))
+        for test, moved in zip(masks, shuffles, strict=True):
             white, train = whiten(scores, ~test, kept), ~test
             fitted, held = _Bits(int(train.sum()), self.bins), _Bits(int(test.sum()), self.bins)
-            orders = orders_within(joint, test)
 
             def cell(place: int, white=white, train=train, test=test, fitted=fitted, held=held,
-                     orders=orders) -> None:  # fmt: skip
+                     moved=moved) -> None:  # fmt: skip
                 x, y = (white[:, i] for i in cells[place])
                 left, _, right = np.linalg.svd(x[train].T @ y[train])
                 # each random direction serves both layers: exchanging them changes nothing
@@ -195,7 +207,7 @@ class MaxSlicedInformation(Measure):
                 best = int(np.argmax(fitted.of(*seen)))
                 a, b = (equal_bins(z[test][:, [best]], self.bins)[:, 0] for z in (u, v))
                 terms[test, place] = held.rows(a[None], b[None])[0]
-                drawn[: len(orders), place] += test.sum() * held.of(a[None], b[orders])
+                drawn[:, place] += test.sum() * held.of(a[None], b[moved])
 
             spread(cell, range(len(cells)))
         return terms, doubled_variance(drawn / rows)
@@ -320,9 +332,9 @@ MAX_SLICED = MaxSlicedInformation(
     source="Tsur et al. 2023, arXiv:2309.16200",
     says="Bits that the best single direction found in each layer share on unseen tracks: a low "
     "value means that no one feature is common to both.",
-    beware="One direction of many, searched among a few; never more than log2 of the bins. Too "
-    "high where rows do not fill the cells, about ten a cell: 0.2 bits for unrelated layers on "
-    "240 rows; p holds all the same.",
+    beware="One direction of many, searched among a few; in truth never more than log2 of the "
+    "bins. Too high where rows do not fill the cells, about ten a cell: 0.2 bits for unrelated "
+    "layers on 240 rows; p holds all the same.",
     range=(None, None),
     invariances=_INVARIANT,
     minimum_rows=72,

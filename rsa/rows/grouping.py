@@ -12,10 +12,64 @@ from functools import cached_property
 
 import numpy as np
 
+from rsa.errors import RsaError
+
 # a stratum with fewer groups than this has too few permutations to be a null
 STRATUM = 8
 # runs of neighbouring groups that are dealt to each block, at most
 RUNS = 64
+
+
+def check_groups(labels: Sequence | np.ndarray, rows: int, name: str = "groups") -> np.ndarray:
+    """[rows] labels as an array; `RsaError` unless there is one label a row, all of one kind."""
+    cure = "give one label a row"
+    if hasattr(labels, "detach"):
+        labels = labels.detach().cpu()
+    plain = isinstance(labels, (list, tuple))
+    kinds = {_kind(each) for each in set(map(type, labels))} if plain else set()
+    try:
+        array = np.asarray(labels)
+    except (TypeError, ValueError, RuntimeError):
+        raise RsaError(f"{name} holds labels of several lengths: {cure}") from None
+    if array.ndim != 1:
+        what = f"shape {array.shape}" if array.ndim else f"one {type(labels).__name__}"
+        raise RsaError(f"{name} holds {what}: {cure}")
+    if len(array) != rows:
+        about = name.split()[0].removesuffix("s")
+        raise RsaError(f"{name} holds {len(array)} {about} labels for {rows} rows: {cure}")
+    # an array of text no longer tells what was None or NaN
+    values = labels if plain else array
+    if len(kinds) > 1 or array.dtype.kind in "OfcmM":
+        for row, value in enumerate(values):
+            if _absent(value):
+                missing = "None" if value is None else "NaN"
+                raise RsaError(f"{name} holds {missing}, the first in row {row}: {cure}")
+    if array.dtype == object:
+        kinds = {_kind(each) for each in set(map(type, array))}
+    if len(kinds) > 1:
+        raise RsaError(f"{name} holds {' and '.join(sorted(kinds))}: give labels of one kind")
+    if array.dtype == object:
+        try:
+            set(array)
+        except TypeError:
+            raise RsaError(f"{name} holds a {kinds.pop()}, no label: {cure}") from None
+    return array
+
+
+def _kind(of: type) -> str:
+    """What values of a type are called; labels of different kinds are not compared."""
+    if issubclass(of, str):
+        return "text"
+    if issubclass(of, (bool, np.bool_)):
+        return "truth values"
+    return "numbers" if issubclass(of, (int, float, np.number)) else of.__name__
+
+
+def _absent(value: object) -> bool:
+    """None, NaN, and what stands for them in tables."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, (float, np.inexact, np.datetime64, np.timedelta64)) and value != value
 
 
 @dataclass(frozen=True)
@@ -84,6 +138,12 @@ class Grouping:
     def starts(self) -> np.ndarray:
         """[groups + 1] first row of each group, and the end."""
         return np.concatenate([[0], np.cumsum(self.sizes)])
+
+    @cached_property
+    def units(self) -> float:
+        """Groups of one size that these are worth: (sum n^2)^2 / sum n^4 (Satterthwaite 1946)."""
+        square = self.sizes.astype(float) ** 2
+        return float(square.sum() ** 2 / (square**2).sum())
 
     @cached_property
     def edges(self) -> np.ndarray:
