@@ -35,6 +35,8 @@ def command(name: str | None, manifest, as_json: bool) -> None:
     from cli.record import data_card
     from cli.steps import open_data
 
+    if not as_json:
+        _show_layout(name)
     dataset, clips = open_data(name, manifest, None)
     card = data_card(dataset, clips)
     if as_json:
@@ -54,3 +56,20 @@ def command(name: str | None, manifest, as_json: bool) -> None:
               for la in card["labels"]]  # fmt: skip
     if labels:
         show_table("Labels", ["label", "kind", "tier", "unit", "what it says"], labels)
+
+
+def _show_layout(name: str) -> None:
+    """The parts of a data set on disk, and which of them are there."""
+    from cli.screen import show_table
+    from extract import datasets
+
+    home = datasets.on_disk(name)
+    if home is None or not getattr(home, "needs", ()):
+        return
+    place = datasets.place_of(name)
+    parts = [
+        [need.path, need.what, "yes" if found else "no" if need.needed else "no (may be)",
+         need.source]
+        for need, found in home.checklist(place)
+    ]  # fmt: skip
+    show_table(f"What {place} should hold", ["part", "what", "there", "where to get it"], parts)

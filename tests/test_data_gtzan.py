@@ -53,3 +53,17 @@ def test_what_is_missing_or_wrong_is_named(root, tmp_path, monkeypatch):
     text(root / "gtzan_tempo_beat-main" / "beats" / "gtzan_blues_00029.beats", "0.5\t1\nhalf\t2\n")
     with pytest.raises(DataError, match="blues_00029.beats, line 2: 'half'"):
         open_dataset(f"gtzan:{root}")
+
+
+def test_the_command_shows_what_is_there(root, tmp_path):
+    from click.testing import CliRunner
+
+    from cli.datasets import command
+
+    found = CliRunner().invoke(command, [f"gtzan:{root}"])
+    assert found.exit_code == 0, found.output
+    assert "where to get it" in found.output and "fault-filtered" in found.output
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    found = CliRunner().invoke(command, [f"gtzan:{empty}"])
+    assert found.exit_code and "where to get it" in found.output
