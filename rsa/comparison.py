@@ -227,12 +227,7 @@ def _concerns(about: frozenset[int], x: np.ndarray, y: np.ndarray) -> bool:
     first, second = set(x.tolist()), set(y.tolist())
     if len(about) == 2:
         one, other = about
-        return (
-            {one, other} & first
-            and {one, other} & second
-            and about <= first | second
-            and ((one in first and other in second) or (other in first and one in second))
-        )
+        return (one in first and other in second) or (other in first and one in second)
     return about <= first | second
 
 

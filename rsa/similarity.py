@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from rsa.inference.intervals import CONFIDENCE
 from rsa.inference.stability import Stability
 from rsa.inference.structure import Structure
 from rsa.inference.structure import from_json as structure_from_json
+from rsa.records import read_json, write_json
 
 FORMAT = 2
 _MATRICES = ("value", "low", "high", "chance", "chance_high", "score", "p")
@@ -145,13 +145,7 @@ class Similarity:
 
     def write(self, folder: Path | str, x_role: str, y_role: str) -> Path:
         """Writes X-Y.json and X-Y.csv into a folder; returns the path of the first."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{x_role}-{y_role}.json"
-        path.write_text(
-            json.dumps(self.as_json(x_role, y_role), indent=1, allow_nan=False) + "\n",
-            encoding="utf-8",
-        )
+        path = write_json(folder, f"{x_role}-{y_role}", self.as_json(x_role, y_role))
         with path.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["measure", "x", "layer_x", "y", "layer_y", *_MATRICES, "unit"])
@@ -176,26 +170,18 @@ class Similarity:
     @classmethod
     def read(cls, path: Path | str) -> Similarity:
         """Reads what `write` wrote; `RsaError` names the file when it is something else."""
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-            if content["format"] != FORMAT:
-                raise RsaError(
-                    f"{path} has format {content['format']}, this program reads {FORMAT}: "
-                    "make the comparison again"
-                )
-            return cls(
-                **{k: content[k] for k in ("x", "y", "rows", "n_rows", "n_groups", "blocks")},
-                layers_x=tuple(content["layers_x"]),
-                layers_y=tuple(content["layers_y"]),
-                measures=tuple(MeasureResult.from_json(m) for m in content["measures"]),
-                structure=structure_from_json(content["structure"]),
-                stability=Stability.from_json(content["stability"]),
-            )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RsaError(
-                f"{path} is not a similarity file ({type(error).__name__}: {error}): "
-                "make the comparison again"
-            ) from error
+        return read_json(path, FORMAT, "similarity", cls._from_json)
+
+    @classmethod
+    def _from_json(cls, content: dict) -> Similarity:
+        return cls(
+            **{k: content[k] for k in ("x", "y", "rows", "n_rows", "n_groups", "blocks")},
+            layers_x=tuple(content["layers_x"]),
+            layers_y=tuple(content["layers_y"]),
+            measures=tuple(MeasureResult.from_json(m) for m in content["measures"]),
+            structure=structure_from_json(content["structure"]),
+            stability=Stability.from_json(content["stability"]),
+        )
 
 
 def _plain(array: np.ndarray) -> list:

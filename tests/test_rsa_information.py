@@ -195,7 +195,7 @@ def test_folds_of_one_group_give_no_chance_and_say_so():
     joint = Joint([rsa.Matrices("a", {"x": x, "y": y}, group)], draws=5)
     found = orders(joint, folds(joint, 3))
     assert [len(one) for one in found] == [0, 0, 0]
-    ((_, note),) = no_chance_note(joint, found)
+    ((_, note),) = no_chance_note(joint, 3, len(found[0]))
     assert note == "5 groups are too few for 3 folds of two groups: no level of chance, score or p"
 
 

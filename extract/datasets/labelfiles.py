@@ -61,13 +61,7 @@ def table(
 
 def seconds(path: Path, count: int, text: str) -> float:
     """A field as a time; `DataError` that names file and line otherwise."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise DataError(f"{path}, line {count}: {text!r} is no time in seconds; correct the line")
-    return value
+    return _finite(path, count, text, "time in seconds")
 
 
 def number(path: Path) -> float | None:
@@ -251,12 +245,16 @@ def curve(path: Path, separator: str = ",") -> Curve:
 
 def amount(path: Path, count: int, text: str) -> float:
     """A field as a number; `DataError` that names file and line otherwise."""
+    return _finite(path, count, text, "number")
+
+
+def _finite(path: Path, count: int, text: str, what: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise DataError(f"{path}, line {count}: {text!r} is no number; correct the line")
+        raise DataError(f"{path}, line {count}: {text!r} is no {what}; correct the line")
     return value
 
 

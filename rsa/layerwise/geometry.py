@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from rsa.layerwise.novelty import novelty
 from rsa.layerwise.spectrum import NAMES as SPREADS
 from rsa.layerwise.spectrum import Spectrum, spread_of_variance
 from rsa.layerwise.timescale import half_life
+from rsa.records import read_json, write_json
 from rsa.rows.grouping import Grouping, check_groups
 from rsa.rows.joint import check_enough
 from rsa.rows.thinning import thin
@@ -173,12 +173,7 @@ class Geometry:
 
     def write(self, folder: Path | str, role: str) -> Path:
         """Writes ROLE.json and ROLE.csv into a folder; returns the path of the first."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{role}.json"
-        path.write_text(
-            json.dumps(self.as_json(role), indent=1, allow_nan=False) + "\n", encoding="utf-8"
-        )
+        path = write_json(folder, role, self.as_json(role))
         with path.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["quantity", "x", "layer", "value", "low", "high", "unit"])
@@ -191,23 +186,15 @@ class Geometry:
     @classmethod
     def read(cls, path: Path | str) -> Geometry:
         """Reads what `write` wrote; `RsaError` names the file when it is something else."""
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-            if content["format"] != FORMAT:
-                raise RsaError(
-                    f"{path} has format {content['format']}, this program reads {FORMAT}: "
-                    "make the comparison again"
-                )
-            return cls(
-                **{name: content[name] for name in ("x", "rows", "n_rows", "n_groups")},
-                layers=tuple(content["layers"]),
-                quantities=tuple(Quantity.from_json(q) for q in content["quantities"]),
-            )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RsaError(
-                f"{path} is not a geometry file ({type(error).__name__}: {error}): "
-                "make the comparison again"
-            ) from error
+        return read_json(path, FORMAT, "geometry", cls._from_json)
+
+    @classmethod
+    def _from_json(cls, content: dict) -> Geometry:
+        return cls(
+            **{name: content[name] for name in ("x", "rows", "n_rows", "n_groups")},
+            layers=tuple(content["layers"]),
+            quantities=tuple(Quantity.from_json(q) for q in content["quantities"]),
+        )
 
 
 def geometry(

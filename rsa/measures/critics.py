@@ -14,6 +14,7 @@ from rsa.measures.heldout import (
     folds,
     no_chance_note,
     orders,
+    upright,
     whiten,
     widened_to_chance,
 )
@@ -83,7 +84,7 @@ class CriticInformation(Measure):
             i, j = np.array(cells).T
             for matrix, line in zip((value, low, high, *draws), (mean, *ends, *drawn), strict=True):
                 matrix[i, j] = matrix[j, i] = line
-            notes += no_chance_note(joint, [draws] * FOLDS)
+            notes += no_chance_note(joint, FOLDS, len(draws))
             notes.append((frozenset(), f"{FOLDS} folds of groups, up to {steps} steps a critic"))
         if joint is not whole:
             notes.append((frozenset(), f"on {rows} of {whole.rows} rows"))
@@ -122,7 +123,7 @@ class CriticInformation(Measure):
         for i in np.flatnonzero(~joint.constant):
             basis = joint.basis(int(i)).scores[:, :most] * np.sqrt(joint.rows)
             kept[i] = basis.shape[1]
-            scores[:, i, : kept[i]] = _upright(basis)
+            scores[:, i, : kept[i]] = upright(basis)
         terms = np.zeros((joint.rows, len(pairs)))
         setting = Setting(steps, self.clip, joint.seed, joint.device)
         size = TOGETHER if joint.device == "cpu" else TOGETHER_ELSEWHERE
@@ -145,11 +146,6 @@ class CriticInformation(Measure):
             terms[test] = np.concatenate([f[0] for f in found]).T
             drawn += test.sum() * np.concatenate([f[1] for f in found], axis=1)
         return terms / np.log(2), drawn / joint.rows / np.log(2)
-
-
-def _upright(scores: np.ndarray) -> np.ndarray:
-    """Columns with signs such that their skewness is positive, whatever the solver gave."""
-    return scores * np.where((scores**3).sum(axis=0) < 0, -1.0, 1.0)
 
 
 def _divided(joint: Joint, test: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:

@@ -31,11 +31,11 @@ def orders(joint: Joint, held: list[np.ndarray]) -> list[np.ndarray]:
     return found if all(map(len, found)) else [one[:0] for one in found]
 
 
-def no_chance_note(joint: Joint, found: list[np.ndarray]) -> list[tuple[frozenset[int], str]]:
-    """The note on folds that could not be rearranged."""
-    if joint.draws == 0 or len(found[0]):
+def no_chance_note(joint: Joint, folds: int, draws: int) -> list[tuple[frozenset[int], str]]:
+    """The note on so many folds that could not be rearranged."""
+    if joint.draws == 0 or draws:
         return []
-    text = f"{joint.grouping.groups} groups are too few for {len(found)} folds of two groups: no "
+    text = f"{joint.grouping.groups} groups are too few for {folds} folds of two groups: no "
     return [(frozenset(), text + "level of chance, score or p")]
 
 
@@ -79,6 +79,11 @@ def doubled_variance(draws: np.ndarray) -> np.ndarray:
         return draws
     middle = draws.mean(axis=0)
     return middle + np.sqrt(2.0) * (draws - middle)
+
+
+def upright(scores: np.ndarray) -> np.ndarray:
+    """Columns with signs such that their skewness is positive, whatever the solver gave."""
+    return scores * np.where((scores**3).sum(axis=0) < 0, -1.0, 1.0)
 
 
 def whiten(scores: np.ndarray, train: np.ndarray, kept: np.ndarray) -> np.ndarray:

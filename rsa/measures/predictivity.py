@@ -60,7 +60,7 @@ class Predictivity(Measure):
             if i != j and not few.constant[i] and not few.constant[j]
         ]
         shuffles = orders(few, held)
-        notes += no_chance_note(few, shuffles)
+        notes += no_chance_note(few, len(held), len(shuffles[0]))
         found = spread(_Regression(few, Rotation(held), shuffles), cells)
         draws = np.full((len(shuffles[0]), *shape), np.nan)
         for (i, j), (error, total, drawn, chosen) in zip(cells, found, strict=True):

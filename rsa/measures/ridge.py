@@ -78,7 +78,7 @@ class RidgePWCCA(Measure):
             kept[i] = x.shape[1]
         cells = [(i, j) for i, j in few.pairs() if i != j and kept[i] and kept[j]]
         found = spread(fitted, cells)
-        notes += no_chance_note(few, fitted.shuffles)
+        notes += no_chance_note(few, len(held), len(fitted.shuffles[0]))
         draws = np.full((len(fitted.shuffles[0]), count, count), np.nan)
         for (i, j), scored in zip(cells, found, strict=True):
             forward[i, j], forward[j, i] = scored.toward, scored.back

@@ -14,6 +14,7 @@ from rsa.measures.heldout import (
     folds,
     no_chance_note,
     orders,
+    upright,
     whiten,
     widened_to_chance,
 )
@@ -163,7 +164,7 @@ class MaxSlicedInformation(Measure):
             i, j = np.array(cells).T
             for matrix, line in zip((value, low, high, *draws), (mean, *ends, *drawn), strict=True):
                 matrix[i, j] = matrix[j, i] = line
-            notes += no_chance_note(joint, [draws] * FOLDS)
+            notes += no_chance_note(joint, FOLDS, len(draws))
         notes.append((frozenset(), "a layer with itself always fills the bins: not shown"))
         notes.append(
             (frozenset(), f"no more than {np.log2(self.bins):.3g} bits can truly fit the bins")
@@ -216,11 +217,6 @@ class MaxSlicedInformation(Measure):
 def _check_bins(measure: SlicedInformation | MaxSlicedInformation) -> None:
     if not 2 <= measure.bins <= MOST_BINS:
         raise RsaError(f"measure {measure.name!r}: 2 to {MOST_BINS} bins are possible")
-
-
-def upright(scores: np.ndarray) -> np.ndarray:
-    """Columns with signs such that their skewness is positive, whatever the solver gave."""
-    return scores * np.where((scores**3).sum(axis=0) < 0, -1.0, 1.0)
 
 
 def equal_bins(values: np.ndarray, bins: int) -> np.ndarray:
