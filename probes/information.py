@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from probes import inference
-from probes.heads import Answers
+from probes.heads.base import Answers
 from probes.results import Score
 from probes.splits import TRAIN
 from probes.targets import Target

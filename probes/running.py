@@ -10,7 +10,8 @@ import numpy as np
 
 from probes import inference
 from probes.errors import ProbeError
-from probes.heads import PENALTIES, Answers, linear
+from probes.heads.base import Answers
+from probes.heads.linear import PENALTIES, linear
 from probes.information import information
 from probes.results import LayerScores, ProbeResults, Score, TaskResult
 from probes.source import RowTable, Source, read_layer

@@ -8,7 +8,7 @@ import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from probes.design import Design
-from probes.solvers import logistic, ridge
+from probes.solvers.linear import logistic, ridge
 
 PENALTIES = (1e-3, 1e-1, 10.0)
 

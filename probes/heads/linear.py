@@ -1,15 +1,15 @@
-"""Heads: what is trained on a frozen layer. So far the linear one."""
+"""The linear head: ridge for numbers, multinomial logistic regression for classes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from probes.design import Design
-from probes.solvers import logistic, ridge
+from probes.heads.base import Answers
+from probes.solvers.linear import logistic, ridge
 from probes.splits import TRAIN, VALID
 from probes.targets import Target
 
@@ -18,25 +18,6 @@ from probes.targets import Target
 # is a ratio of variances). Weak enough to leave standardised columns nearly alone, strong enough
 # to leave nothing of them.
 PENALTIES = (1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6)
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What one head says about the rows of each split, for each penalty.
-
-    Attributes
-    ----------
-    splits : split -> [penalties, rows of the split], class index or number.
-    loss : [penalties] mean loss on validation: squared error, or cross-entropy in nats.
-    converged : [penalties] whether the optimum was reached.
-    surprise : split -> [penalties, rows of the split], minus log2 of the probability that the head
-        gives to the right class; empty for numbers.
-    """
-
-    splits: dict[str, np.ndarray]
-    loss: np.ndarray
-    converged: np.ndarray
-    surprise: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def linear(
