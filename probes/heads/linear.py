@@ -9,7 +9,7 @@ import torch
 
 from probes.design import Design
 from probes.heads.base import Answers
-from probes.solvers.linear import logistic, ridge
+from probes.solvers import Problem, solve
 from probes.splits import TRAIN, VALID
 from probes.targets import Target
 
@@ -38,7 +38,6 @@ def linear(
     """
     train = torch.as_tensor(targets[0].index[TRAIN], device=layer.device)
     design = Design.of(layer[train])
-    a_row = [penalty / len(train) for penalty in penalties]
     asked = np.unique(np.concatenate([t.index[split] for t in targets for split in _asked(t)]))
     rotated = design.rotate(layer[torch.as_tensor(asked, device=layer.device)])
 
@@ -46,42 +45,39 @@ def linear(
         place = np.searchsorted(asked, target.index[split])
         return rotated[torch.as_tensor(place, device=layer.device)]
 
-    numbers = [t for t in targets if t.regression]
-    labelled = [t for t in targets if not t.regression]
-    out: dict[int, Answers] = {}
-    if numbers:
-        truth = torch.as_tensor(np.stack([t.of(TRAIN) for t in numbers], axis=1))
-        spread = truth.std(dim=0)
-        weights, means = ridge(
-            design.rows, design.eigenvalues, (truth / spread).to(layer.device), a_row
-        )
-        for column, target in enumerate(numbers):
-            chosen = weights[:, :, column].T
-            splits = {
-                split: ((rows_of(target, split).double() @ chosen + means[column]).T.cpu()
-                        * spread[column]).numpy()
-                for split in _asked(target)
-            }  # fmt: skip
+    fits = solve(design, [_problem(target, penalties) for target in targets])
+    answers = []
+    for target, fit in zip(targets, fits, strict=True):
+        splits, surprise = {}, {}
+        for split in _asked(target):
+            said = rows_of(target, split) @ fit.weights + fit.intercepts[:, None]
+            if target.regression:
+                spread, mean = _standard(target)
+                splits[split] = said[..., 0].double().cpu().numpy() * spread + mean
+            else:
+                shift = _log_prior(target).to(layer.device)
+                splits[split] = (said - shift).argmax(dim=2).cpu().numpy()
+                surprise[split] = _surprise(said, target.of(split))
+        if target.regression:
             loss = np.square(splits[VALID] - target.of(VALID)).mean(axis=1)
-            out[id(target)] = Answers(splits, loss, np.ones(len(penalties), dtype=bool))
-    if labelled:
-        fits = logistic(
-            design.rows,
-            design.eigenvalues,
-            [torch.as_tensor(t.of(TRAIN)) for t in labelled],
-            [len(t.classes) for t in labelled],
-            a_row,
-        )
-        for target, fit in zip(labelled, fits, strict=True):
-            shift = _log_prior(target).to(layer.device)
-            splits, surprise = {}, {}
-            for split in _asked(target):
-                logits = rows_of(target, split) @ fit.weights + fit.intercepts[:, None]
-                splits[split] = (logits - shift).argmax(dim=2).cpu().numpy()
-                surprise[split] = _surprise(logits, target.of(split))
+        else:
             loss = surprise[VALID].mean(axis=1) * np.log(2)
-            out[id(target)] = Answers(splits, loss, fit.converged.cpu().numpy(), surprise)
-    return [out[id(target)] for target in targets]
+        answers.append(Answers(splits, loss, fit.converged.cpu().numpy(), surprise))
+    return answers
+
+
+def _problem(target: Target, penalties: Sequence[float]) -> Problem:
+    truth = target.of(TRAIN)
+    if target.regression:
+        spread, mean = _standard(target)
+        return Problem(torch.as_tensor((truth - mean) / spread)[:, None], "squared", penalties)
+    return Problem(torch.as_tensor(truth), "softmax", penalties, classes=len(target.classes))
+
+
+def _standard(target: Target) -> tuple[float, float]:
+    """Standard deviation and mean of a number over training rows."""
+    truth = target.of(TRAIN)
+    return float(truth.std()) or 1.0, float(truth.mean())
 
 
 def _asked(target: Target) -> list[str]:
