@@ -15,7 +15,7 @@ SPLITS = ("train", "valid", "test", "test_inst")
 Value = str | float | tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Segment:
     """A stretch of a clip with a value (a chord, a note), in seconds from the clip's start."""
 
