@@ -1,5 +1,7 @@
 """Kinds of rows and the labels that belong to them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from small_model import SmallData
@@ -13,6 +15,16 @@ def test_clips_frames_and_segments_count_what_they_say():
     assert len(Rows.of(clips, "clips")) == 4
     assert len(Rows.of(clips, "frames:5")) == 5 + 10 + 25 + 2
     assert len(Rows.of(clips, "segments:half")) == 2 + 4 + 10 + 1
+
+
+def test_frames_of_labelled_clips_only():
+    clips = list(SmallData().clips)
+    clips[1] = replace(clips[1], events={"beats": (0.5,)})
+    clips[3] = replace(clips[3], curves={"melody": None})
+    rows = Rows.of(tuple(clips), "frames:5@beats,melody")
+    assert len(rows) == 10 + 2
+    assert set(rows.clip) == {1, 3}
+    assert len(Rows.of(tuple(clips), "frames:5@nothing")) == 0
 
 
 def test_labels_follow_rows():

@@ -69,6 +69,10 @@ class Clip:
     events: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)
 
+    def has(self, label: str) -> bool:
+        """Whether it has a label of any kind."""
+        return any(label in some for some in (self.labels, self.segments, self.events, self.curves))
+
 
 @dataclass(frozen=True)
 class LabelCard:
