@@ -67,6 +67,18 @@ class Rows:
         return len(self.clip)
 
     @property
+    def names(self) -> np.ndarray:
+        """[rows] id of the clip of each row (str), with the start of a row that is a part of it."""
+        whole = self.kind == "clips"
+        return np.array(
+            [
+                self.clips[i].id if whole else f"{self.clips[i].id} @ {start:.2f} s"
+                for i, start in zip(self.clip, self.spans[:, 0], strict=True)
+            ],
+            dtype=object,
+        )
+
+    @property
     def groups(self) -> np.ndarray:
         """[rows] group of each row (str)."""
         return np.array([c.group for c in self.clips], dtype=object)[self.clip]

@@ -33,6 +33,8 @@ def test_labels_follow_rows():
     assert list(rows.label("number")[:3]) == [0.0, 0.0, 1.0]
     assert rows.label("none")[0] is None
     assert list(rows.groups[:3]) == ["track0"] * 3
+    assert rows.names[1] == f"{rows.clips[0].id} @ {rows.spans[1, 0]:.2f} s"
+    assert list(Rows.of(SmallData().clips, "clips").names) == [c.id for c in SmallData().clips]
 
 
 @pytest.mark.parametrize("kind", ["bars", "frames:", "frames:0", "segments:"])
