@@ -10,17 +10,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from probes.errors import ProbeError
+from probes.scored import Score
 
 FORMAT = 2
-
-
-@dataclass(frozen=True)
-class Score:
-    """A number with its 95 % interval over groups; NaN where it does not exist."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)

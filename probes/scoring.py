@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from probes import inference
-from probes.results import LayerScores, Score, TaskResult
-from probes.scored import Scored
+from probes.results import LayerScores, TaskResult
+from probes.scored import Score, Scored
 from probes.splits import VALID
 from probes.tasks.base import Task
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from probes.results import Score
+from probes.scored import Score
 from probes.scored import Sums
 from probes.trust.intervals import mean_scores, sure
 from probes.trust.record import Record

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from probes import inference
-from probes.results import Score
+from probes.scored import Score
 from probes.scored import Scored, group_sums
 
 Bounds = tuple[float | None, float | None]
