@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from probes import inference
 from probes.errors import ProbeError
 from probes.heads.base import Answers
-from probes.heads.linear import PENALTIES, linear
-from probes.information import information
-from probes.results import LayerScores, ProbeResults, Score, TaskResult
+from probes.heads.linear import NAME, PENALTIES, linear
+from probes.judging import Judge
+from probes.results import ProbeResults, TaskResult
+from probes.scoring import Judged, result
 from probes.source import RowTable, Source, read_layer
 from probes.splits import TRAIN, VALID, settle
 from probes.targets import NotProbed, Target, make_target
 from probes.tasks.base import Task
 from probes.threads import one_a_core
+
+
+class Watcher(Protocol):
+    """Who is told what has been found while a run goes on; from one thread."""
+
+    def layer(self, task: str, layer: str, valid: float) -> None:
+        """A layer was probed: its score on validation."""
+
+    def task(self, found: TaskResult) -> None:
+        """A task was probed on all layers."""
 
 
 def run(
@@ -32,15 +44,18 @@ def run(
     ordered: bool = True,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
+    watcher: Watcher | None = None,
     done: ProbeResults | None = None,
 ) -> ProbeResults:
     """Trains linear probes for the tasks that are asked of this kind of rows, on every layer.
 
-    For each layer and task the penalty with the lowest validation loss is kept (the loss tells
-    penalties apart where a score over few rows does not), and the layer with the best validation
-    score is selected (of equals, the first). Probes are trained on `train` alone, also after that
-    choice. Intervals are over groups, on the fixed answers: how sure the score is, not how much
-    another training set would change it.
+    For each layer and task the penalty with the lowest validation loss is kept, and the layer with
+    the best validation score is selected (of equals, the first). Probes are trained on `train`
+    alone, also after that choice. Intervals are over groups, on the fixed answers: how sure the
+    score is, not how much another training set would change it.
+
+    Tasks that share their training rows are one batch: a layer is read and decomposed once for all
+    of them.
 
     Parameters
     ----------
@@ -52,7 +67,8 @@ def run(
     seed : of the resamples, and of the splits where the data has none.
     resamples : of groups, for every interval.
     ordered : False when the layers have no depth (references): no gain over the last.
-    progress : called with (layers done, layers).
+    progress : called with (layers done, layers), of all batches.
+    watcher : is told of every layer and task.
     done : earlier results of the same source; tasks in them are not probed again.
 
     Raises
@@ -70,162 +86,123 @@ def run(
     penalties = sorted(float(p) for p in penalties)
     layers = tuple(source.layers)
     known = {} if done is None else {t.task: t for t in done.tasks if _layers(t) == layers}
-    asked = [task for task in tasks if task.rows == rows.kind]
+    wanted = [task for task in tasks if task.rows == rows.kind]
     splits, drawn = settle(rows.splits, rows.groups, seed)
     targets, skipped = [], {}
-    for task in asked:
+    for task in wanted:
         if task.name not in known:
             try:
                 targets.append(make_target(task, rows, splits))
             except NotProbed as reason:
                 skipped[task.name] = str(reason)
-    kept = _fit(source, layers, targets, penalties, device, progress)
-    found = {}
-    for target, answers in zip(targets, kept, strict=True):
-        result = _result(target, layers, answers, penalties, seed, resamples, ordered)
-        found[target.task.name] = dataclasses.replace(result, notes=(*result.notes, *drawn))
+    batches = _batches(targets)
+    plan = _Plan(penalties, seed, resamples, device)
+    found: dict[str, TaskResult] = {}
+    for number, batch in enumerate(batches):
+        judges = [Judge(target, resamples, seed) for target in batch]
+        fitted = []
+        with one_a_core(device) as pool:
+            made = pool.map(lambda layer: _fit(source, layer, judges, plan), layers)
+            for layer, one in zip(layers, made, strict=True):
+                fitted.append(one)
+                if progress:
+                    progress(number * len(layers) + len(fitted), len(batches) * len(layers))
+                if watcher:
+                    for judge, said in zip(judges, one, strict=True):
+                        task = judge.target.task
+                        watcher.layer(task.name, layer, said.judged.scores[task.metric][VALID].value)
+        for judge, column in zip(judges, zip(*fitted, strict=True), strict=True):
+            name = judge.target.task.name
+            found[name] = result(
+                judge.frame((*_remarks(layers, column, penalties), *drawn)),
+                NAME,
+                layers,
+                [one.judged for one in column],
+                seed=seed,
+                resamples=resamples,
+                ordered=ordered,
+            )
+            if watcher:
+                watcher.task(found[name])
+    if progress and not batches:
+        progress(len(layers), len(layers))
     settings = {
         "penalties": penalties, "seed": seed, "resamples": resamples, "interval": inference.LEVEL,
     }  # fmt: skip
-    results = [{**known, **found}.get(task.name) for task in asked]
+    results = [{**known, **found}.get(task.name) for task in wanted]
     return ProbeResults(
         source.name, layers, tuple(r for r in results if r is not None), skipped, settings
     )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    penalties: Sequence[float]
+    seed: int
+    resamples: int
+    device: str
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """One layer on one task.
+
+    Attributes
+    ----------
+    losses : [penalties] on validation.
+    choice : place of the penalty.
+    converged : whether the fit with it did.
+    """
+
+    judged: Judged
+    losses: np.ndarray
+    choice: int
+    converged: bool
 
 
 def _layers(result: TaskResult) -> tuple[str, ...]:
     return tuple(one.layer for one in result.layers)
 
 
-def _fit(
-    source: Source,
-    layers: Sequence[str],
-    targets: Sequence[Target],
-    penalties: Sequence[float],
-    device: str,
-    progress: Callable[[int, int], None] | None,
-) -> list[list[Answers]]:
-    """Answers [targets][layers]; each layer is read once and decomposed once a training set."""
+def _batches(targets: Sequence[Target]) -> list[list[Target]]:
+    """Targets that share their training rows, in the order of their first."""
     together = defaultdict(list)
-    for number, target in enumerate(targets):
-        together[target.index[TRAIN].tobytes()].append(number)
-
-    def fit(layer: str) -> list[Answers]:
-        values = read_layer(source, layer, device)
-        found: dict[int, Answers] = {}
-        for numbers in together.values():
-            some = linear(values, [targets[i] for i in numbers], penalties)
-            found.update(zip(numbers, some, strict=True))
-        return [found[i] for i in range(len(targets))]
-
-    by_layer = []
-    if targets:
-        with one_a_core(device) as pool:
-            for depth, answers in enumerate(pool.map(fit, layers)):
-                by_layer.append(answers)
-                if progress:
-                    progress(depth + 1, len(layers))
-    elif progress:
-        progress(len(layers), len(layers))
-    return [list(answers) for answers in zip(*by_layer, strict=True)]
+    for target in targets:
+        together[target.index[TRAIN].tobytes()].append(target)
+    return list(together.values())
 
 
-def _result(
-    target: Target,
-    layers: Sequence[str],
-    answers: Sequence[Answers],
-    penalties: Sequence[float],
-    seed: int,
-    resamples: int,
-    ordered: bool,
-) -> TaskResult:
-    """Choices on validation, scores on test, and how sure they are."""
-    task, metric = target.task, target.metric
-    losses = np.stack([one.loss for one in answers])
-    choice = losses.argmin(axis=1)
-    tables, draws, groups = {}, {}, {}
-    for split in (VALID, *target.evaluated):
-        truth, index = target.of(split), target.group_index(split)
-        said = np.stack([one.splits[split][c] for one, c in zip(answers, choice, strict=True)])
-        sums = metric.sums(truth, said, index)
-        groups[split] = sums.shape[-2]
-        counts = inference.draw(groups[split], resamples, seed)
-        draws[split] = inference.resampled(metric, sums, counts)
-        low, high = inference.interval(draws[split], groups[split], bounds=metric.range)
-        table = zip(metric.score(truth, said), low, high, strict=True)
-        tables[split] = [Score(*map(float, line)) for line in table]
-    bits = [{} for _ in layers]
-    for split in target.evaluated:
-        for place, (one, c) in enumerate(zip(answers, choice, strict=True)):
-            bits[place][split] = information(target, split, one, int(c), resamples, seed)
-    best = int(np.argmax(np.nan_to_num([s.value for s in tables[VALID]], nan=-np.inf)))
-    shares = {split: inference.wins(draws[split]) for split in target.evaluated}
-    gains = {}
-    for split in target.evaluated if ordered else ():
-        difference = draws[split][best] - draws[split][-1]
-        least, most = metric.range
-        reach = None if None in (least, most) else most - least
-        bounds = (None, None) if reach is None else (-reach, reach)
-        low, high = inference.interval(difference, groups[split], bounds=bounds)
-        value = tables[split][best].value - tables[split][-1].value
-        gains[split] = Score(value, float(low), float(high))
-    rows = tuple(
-        LayerScores(
-            layer,
-            penalties[choice[i]],
-            tables[VALID][i],
-            {split: tables[split][i] for split in target.evaluated},
-            {split: float(shares[split][i]) for split in target.evaluated},
-            bits[i],
-        )
-        for i, layer in enumerate(layers)
-    )
-    return TaskResult(
-        task=task.name,
-        title=task.title,
-        label=task.label,
-        kind=task.kind,
-        metric=task.metric,
-        range=metric.range,
-        chance=metric.chance(target.of(TRAIN), target.of(target.headline)),
-        tier=task.tier,
-        classes=None if target.regression else len(target.classes),
-        unit=task.unit,
-        rows=task.rows,
-        subsets=task.subsets,
-        n={split: len(index) for split, index in target.index.items()},
-        groups={split: target.count_groups(split) for split in target.index},
-        headline=target.headline,
-        selected=layers[best],
-        layers=rows,
-        gain_over_last=gains,
-        notes=(*target.notes, *_remarks(layers, answers, losses, choice, penalties)),
-    )
+def _fit(source: Source, layer: str, judges: Sequence[Judge], plan: _Plan) -> list[_Fitted]:
+    """One layer, for targets that share their training rows."""
+    values = read_layer(source, layer, plan.device)
+    answers = linear(values, [judge.target for judge in judges], plan.penalties)
+    return [_judged(judge, one, plan) for judge, one in zip(judges, answers, strict=True)]
+
+
+def _judged(judge: Judge, answers: Answers, plan: _Plan) -> _Fitted:
+    losses = answers.loss(judge.target, VALID)
+    choice = judge.choose(answers)
+    judged = judge.judge(answers, choice, {"penalty": plan.penalties[choice]})
+    return _Fitted(judged, losses, choice, bool(answers.converged[choice]))
 
 
 def _remarks(
-    layers: Sequence[str],
-    answers: Sequence[Answers],
-    losses: np.ndarray,
-    choice: np.ndarray,
-    penalties: Sequence[float],
+    layers: Sequence[str], fitted: Sequence[_Fitted], penalties: Sequence[float]
 ) -> list[str]:
     """Notes on penalties at the edge of the grid and on fits that did not converge."""
     notes = []
     last = len(penalties) - 1
     for edge, inner, word in ((0, 1, "weakest"), (last, last - 1, "strongest")):
         there = any(
-            last > 0 and c == edge and loss[edge] < 0.999 * loss[inner]
-            for loss, c in zip(losses, choice, strict=True)
+            last > 0 and one.choice == edge and one.losses[edge] < 0.999 * one.losses[inner]
+            for one in fitted
         )
         if there:
             notes.append(
                 f"the {word} penalty ({penalties[edge]:g}) was best for some layers: "
                 "a wider grid might do better"
             )
-    early = [
-        layer for layer, one, c in zip(layers, answers, choice, strict=True) if not one.converged[c]
-    ]
+    early = [layer for layer, one in zip(layers, fitted, strict=True) if not one.converged]
     if early:
         notes.append(f"the optimiser stopped early for {', '.join(early)}")
     return notes
