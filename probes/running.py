@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -100,17 +101,19 @@ def run(
     found: dict[str, TaskResult] = {}
     for number, batch in enumerate(batches):
         judges = [Judge(target, resamples, seed) for target in batch]
+        fit = partial(_fit, source, judges, plan)
         fitted = []
         with one_a_core(device) as pool:
-            made = pool.map(lambda layer: _fit(source, layer, judges, plan), layers)
-            for layer, one in zip(layers, made, strict=True):
+            for layer, one in zip(layers, pool.map(fit, layers), strict=True):
                 fitted.append(one)
                 if progress:
                     progress(number * len(layers) + len(fitted), len(batches) * len(layers))
                 if watcher:
                     for judge, said in zip(judges, one, strict=True):
                         task = judge.target.task
-                        watcher.layer(task.name, layer, said.judged.scores[task.metric][VALID].value)
+                        watcher.layer(
+                            task.name, layer, said.judged.scores[task.metric][VALID].value
+                        )
         for judge, column in zip(judges, zip(*fitted, strict=True), strict=True):
             name = judge.target.task.name
             found[name] = result(
@@ -172,7 +175,7 @@ def _batches(targets: Sequence[Target]) -> list[list[Target]]:
     return list(together.values())
 
 
-def _fit(source: Source, layer: str, judges: Sequence[Judge], plan: _Plan) -> list[_Fitted]:
+def _fit(source: Source, judges: Sequence[Judge], plan: _Plan, layer: str) -> list[_Fitted]:
     """One layer, for targets that share their training rows."""
     values = read_layer(source, layer, plan.device)
     answers = linear(values, [judge.target for judge in judges], plan.penalties)

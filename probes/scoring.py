@@ -92,6 +92,7 @@ def result(
     best = int(np.argmax(np.nan_to_num([s.value for s in own[VALID]], nan=-np.inf)))
     tested = [split for split in own if split != VALID]
     wins = {split: inference.wins(draws[split]) for split in tested}
+    bounds = frame.ranges[task.metric]
     return TaskResult(
         task=task.name,
         title=task.title,
@@ -100,7 +101,7 @@ def result(
         kind=task.kind,
         head=head,
         metric=task.metric,
-        range=frame.ranges[task.metric],
+        range=bounds,
         chance=frame.chance[task.metric],
         tier=task.tier,
         classes=frame.classes,
@@ -128,7 +129,7 @@ def result(
             for i, (layer, one) in enumerate(zip(layers, judged, strict=True))
         ),
         gain_over_last={
-            split: gain(own[split], draws[split], best, frame.groups[split], frame.ranges[task.metric])
+            split: gain(own[split], draws[split], best, frame.groups[split], bounds)
             for split in (tested if ordered and len(layers) > 1 else ())
         },
         also_chance={name: value for name, value in frame.chance.items() if name != task.metric},

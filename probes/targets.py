@@ -142,7 +142,9 @@ def _tags(
     for row, (tags, some) in enumerate(zip(found, judged, strict=True)):
         if tags is None:
             continue
-        values[row, [number[t] for t in some if t in number] if some is not None else slice(None)] = 0.0
+        values[
+            row, [number[t] for t in some if t in number] if some is not None else slice(None)
+        ] = 0.0
         values[row, [number[tag] for tag in tags]] = 1.0
     there, absent = (values[train] == 1).sum(axis=0), (values[train] == 0).sum(axis=0)
     kept = (there >= MIN_CLASS_ROWS) & (absent >= MIN_CLASS_ROWS)

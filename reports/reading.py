@@ -25,7 +25,7 @@ from reports.structure import (
 )
 from reports.words import clean
 
-STUDY, SIMILARITY, PROBES = 1, 2, 1  # formats
+STUDY, SIMILARITY, PROBES = 1, 2, 2  # formats
 _MATRICES = ("value", "low", "high", "chance", "chance_high", "score", "p")
 _TEXTS = {"formula": 600, "source": 300, "says": 600, "beware": 600}
 

@@ -363,7 +363,7 @@ def _task(
     layers = [
         {
             "layer": n,
-            "penalty": 1.0,
+            "setting": {"penalty": 1.0},
             "valid": _score(curve[i] + 0.01, half),
             "splits": {"test": _score(curve[i], half), "test_inst": _score(curve[i] * 0.93, half)},
             "wins": {"test": round(float(wins[i]), 4), "test_inst": round(float(wins[i]), 4)},
@@ -510,7 +510,7 @@ def make_study(
             if hostile:
                 done[0]["title"] = HOSTILE
             table = {
-                "format": 1,
+                "format": 2,
                 "role": role,
                 "model": f"model-{role}",
                 "protocol": "linear",

@@ -90,7 +90,7 @@ def test_choices_do_not_look_at_test_labels():
     changed = dataclasses.replace(table, labels={"tonic": tonic})
     after = probes.run(source, changed, [TASKS["tonic"]])["tonic"]
     assert after.selected == before.selected
-    assert [one.penalty for one in after.layers] == [one.penalty for one in before.layers]
+    assert [one.setting for one in after.layers] == [one.setting for one in before.layers]
     assert [one.valid for one in after.layers] == [one.valid for one in before.layers]
     assert after.best.value < before.best.value - 0.3
 
@@ -117,16 +117,16 @@ def test_json_has_the_keys_of_the_study_format(result, tmp_path):
     path = result.write(tmp_path, "a")
     entry = json.loads(path.read_text())
     assert (entry["format"], entry["role"], entry["model"], entry["protocol"]) == (
-        1, "a", "planted", "linear",
+        2, "a", "planted", "linear",
     )  # fmt: skip
     task = entry["tasks"][0]
     wanted = (
-        "task title label kind metric range chance tier classes unit rows subsets n groups "
-        "headline selected layers gain_over_last notes"
+        "task title family label kind head metric range chance also_chance tier classes unit rows "
+        "subsets n groups headline selected layers gain_over_last notes"
     )
     assert set(task) == set(wanted.split())
     assert set(task["layers"][0]) == {
-        "layer", "penalty", "valid", "splits", "wins", "information"
+        "layer", "setting", "valid", "splits", "wins", "also", "information", "facts"
     }  # fmt: skip
     assert set(task["layers"][0]["valid"]) == {"value", "low", "high"}
     assert task["classes"] == 4 and task["chance"] == 0.25
@@ -142,8 +142,9 @@ def test_results_read_back_as_written(result, tmp_path):
     with open(tmp_path / "b.csv", newline="") as file:
         lines = list(csv.DictReader(file))
     chosen = [r for r in lines if r["quantity"] == "score" and r["split"] == "test"]
-    assert len(chosen) == 2 * 3
-    best = next(r for r in chosen if r["task"] == "tonic" and r["selected"] == "1")
+    own = [r for r in chosen if r["metric"] == result[r["task"]].metric]
+    assert len(own) == 2 * 3 and {r["metric"] for r in chosen} >= {"accuracy", "Acc1", "Acc2"}
+    best = next(r for r in own if r["task"] == "tonic" and r["selected"] == "1")
     assert float(best["value"]) == result["tonic"].best.value
 
 
