@@ -42,11 +42,21 @@ class LiveProbes:
 
     def task(self, found: TaskResult) -> None:
         """A task was probed on all layers."""
+        self._finish(found)
+        if self.screen.results and not self.screen.live:
+            self.screen.say(f"{self.model} {said(found)}")
+
+    def kept(self, found: Sequence[TaskResult]) -> None:
+        """Tasks that an earlier run probed."""
+        for one in found:
+            self._finish(one)
+        if found:
+            self.screen.say(f"{self.model}: kept {', '.join(one.task for one in found)}")
+
+    def _finish(self, found: TaskResult) -> None:
         with self._lock:
             self._valid[found.task] = {one.layer: one.valid.value for one in found.layers}
             self._done.add(found.task)
-        if self.screen.results and not self.screen.live:
-            self.screen.say(f"{self.model} {said(found)}")
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table | Text]:
         with self._lock:
@@ -54,9 +64,10 @@ class LiveProbes:
             done = set(self._done)
         if not valid or not self.screen.results:
             return
-        # tasks in hand first, then those done last
-        order = [t for t in valid if t not in done] + [t for t in reversed(valid) if t in done]
         room = max(2, console.height - BAR)
+        order = list(valid)
+        if len(order) > room:  # tasks in hand first, then those done last
+            order = [t for t in order if t not in done] + [t for t in order[::-1] if t in done]
         shown = order[: room - 1] if len(order) > room else order
         table, unit = self._table(valid, shown, options.max_width)
         yield Text(f"{self.model}, on validation{unit} (best so far in bold)", "italic")

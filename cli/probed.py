@@ -85,8 +85,6 @@ class Recorder:
         self.shown, self.kept, self.write = shown, kept, write
         self.tasks = {task.name: task for task in tasks}
         self.known, self.fresh = known, False
-        for found in known.tasks:
-            shown.task(found)
 
     def layer(self, task: str, layer: str, valid: float) -> None:
         """The first layer after a finished task means that a batch is finished."""

@@ -99,8 +99,7 @@ def _probed(
             some = [task for task in tasks if task.rows == kind]
             kept = Probed(cache_dir("probes"), found[kind], settings)
             known = kept.find(some)
-            if known.tasks:
-                screen.say(f"{name}: kept {', '.join(task.task for task in known.tasks)}")
+            live.kept(known.tasks)
             part = probes.run(
                 found[kind], found[kind].rows, some, **settings, progress=progress, done=known,
                 watcher=Recorder(live, kept, some, known, write),

@@ -212,18 +212,12 @@ def _value(one: LayerScores, split: str) -> float:
 
 
 def _published(task: TaskResult, model: str, published: Sequence[Published]) -> str:
-    """What was published for a task: of the model, or else the ends over all models.
-
-    By the task's own metric where that was published, else by a further one, else by any.
-    """
+    """What was published by one of the task's metrics: of the model, else the ends over all."""
     rows = [row for row in published if row.task == task.label]
-    if not rows:
-        return ""
-    there = {row.metric for row in rows}
-    own = [name for name in (task.metric, *task.also_chance) if name in there]
-    metric = (own or [rows[0].metric])[0]
-    some = [row for row in rows if row.metric == metric]
-    mine = [scores.tight(row.value) for row in some if row.model == model]
-    values = [row.value for row in some]
-    ends = dict.fromkeys(scores.tight(end) for end in (min(values), max(values)))
-    return f"{SHORT.get(metric, metric)} {', '.join(mine) or ' to '.join(ends)}"
+    for metric in (task.metric, *task.also_chance):
+        if some := [row for row in rows if row.metric == metric]:
+            mine = [scores.tight(row.value) for row in some if row.model == model]
+            values = [row.value for row in some]
+            ends = dict.fromkeys(scores.tight(end) for end in (min(values), max(values)))
+            return f"{SHORT.get(metric, metric)} {', '.join(mine) or ' to '.join(ends)}"
+    return ""
