@@ -48,7 +48,7 @@ class Recipe:
 
 GRID = tuple(
     Recipe(learning_rate=rate, dropout=dropout, batch=128)
-    for rate in (1e-4, 1e-3, 1e-2)
+    for rate in (3e-4, 1e-3, 3e-3)
     for dropout in (0.2, 0.5)
 )
 
@@ -67,7 +67,7 @@ class MLP(LayerHead):
     """
 
     grid: tuple[Recipe, ...] = GRID
-    schedule: Schedule = Schedule()
+    schedule: Schedule = Schedule(patience=10, most=200)
     seed: int = 0
     bytes: int | None = None
     name: str = "mlp"

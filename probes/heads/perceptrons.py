@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
+from torch.nn.functional import pad
 
 from probes.heads.training import Networks
 
@@ -27,10 +28,7 @@ class Perceptrons(Networks):
     def __init__(self, inputs, starts, outputs, layer, dropout, input_dropout, drops, size):
         device = inputs.device
         self.inputs, self.drops, self.size = inputs, drops, size
-        padded = [_pad(one, outputs) for one in starts]
-        self.parameters = {
-            name: torch.stack([one[name] for one in padded]).to(device) for name in padded[0]
-        }
+        self.parameters = side_by_side(starts, outputs, device)
         self.fixed = {
             "layer": layer.to(device),
             "dropout": dropout.to(device),
@@ -96,9 +94,12 @@ def start(width: int, hidden: int, outputs: int, seed: int) -> dict[str, torch.T
     return out
 
 
-def _pad(start: Mapping[str, torch.Tensor], outputs: int) -> dict[str, torch.Tensor]:
-    more = outputs - start["outer"].shape[1]
-    return {
-        name: torch.nn.functional.pad(value, (0, more)) if name.startswith("outer") else value
-        for name, value in start.items()
-    }
+def side_by_side(
+    starts: Sequence[Mapping[str, torch.Tensor]], outputs: int, device: torch.device
+) -> dict[str, torch.Tensor]:
+    """Weights of networks by name, [networks, ...]; `outer` is padded to so many outputs."""
+    out = {}
+    for name in starts[0]:
+        wide = outputs if name.startswith("outer") else starts[0][name].shape[-1]
+        out[name] = torch.stack([pad(one[name], (0, wide - one[name].shape[-1])) for one in starts])
+    return {name: value.to(device) for name, value in out.items()}
