@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from probes.scored import Score
-from probes.scored import Sums
+from probes.record import Record
+from probes.scored import Score, Sums
 from probes.trust.intervals import mean_scores, sure
-from probes.trust.record import Record
 
 BINS, BIN_ROWS = 15, 20
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -63,8 +62,8 @@ class Brier(Record):
     """Mean squared difference between truth and probability, summed over classes; and its parts.
 
     value = reliability - resolution + uncertainty + within (Murphy 1973; Stephenson et al. 2008
-    for `within`). The first three are corrected for what the noise of few rows adds, as by Ferro and
-    Fricker 2012, with a variance over groups in the place of that over rows.
+    for `within`). The first three are corrected for what the noise of few rows adds, as by Ferro
+    and Fricker 2012, with a variance over groups in the place of that over rows.
 
     Attributes
     ----------
