@@ -35,8 +35,8 @@ def test_a_calibrated_probe_errs_as_much_as_chance_whatever_the_groups(together)
     error = np.mean([one.error.value for one in found])
     chance = np.mean([one.error.chance for one in found])
     assert error == pytest.approx(chance, rel=0.1) and error > (0.02 if together == 1 else 0.08)
-    several = [(one.classwise.value, one.classwise.chance) for one in found]
-    assert np.subtract(*np.mean(several, axis=0)) == pytest.approx(0.0, abs=0.01)
+    several = np.mean([(one.classwise.value, one.classwise.chance) for one in found], axis=0)
+    assert several[0] == pytest.approx(several[1], rel=0.2)
     assert np.mean([one.p <= 0.05 for one in found]) <= 0.21
     reliability = [one.brier.reliability for one in found]
     assert abs(np.mean(reliability)) < 2.5 * np.std(reliability) / np.sqrt(24)

@@ -48,7 +48,7 @@ class Error(Record):
     ----------
     chance : mean error of a calibrated probe that gives the same probabilities: the differences
         between truth and probability, summed over groups, change sign at random, whole groups at
-        a time.
+        a time. A little low where few groups have a class: then differences lean to one side.
     """
 
     value: float
