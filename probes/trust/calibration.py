@@ -266,7 +266,9 @@ def _calibration(
     for at in range(one.rows.shape[1]):
         sums = Sums(np.stack([one.happened[:, at], one.rows[:, at]], axis=1), _share)
         rows = int(one.rows[:, at].sum())
-        diagram.append(Bin(float(one.stated[:, at].sum()) / rows, sure(sums, counts, (0.0, 1.0)), rows))
+        diagram.append(
+            Bin(float(one.stated[:, at].sum()) / rows, sure(sums, counts, (0.0, 1.0)), rows)
+        )
     value, flipped = one.error(), one.flipped(signs)
     p = (1 + (flipped >= value - 1e-12).sum()) / (1 + FLIPS)
     several = (np.mean([b.error() for b in each]), np.mean([b.flipped(signs) for b in each]))
