@@ -98,9 +98,13 @@ class FrameHead(Protocol):
     Attributes
     ----------
     name : as it stands in results.
+    settings : what it was told, for the results.
     """
 
     name: str
+
+    @property
+    def settings(self) -> Mapping[str, object]: ...
 
     def fit(
         self,
@@ -129,6 +133,10 @@ class Linear:
 
     penalties: tuple[float, ...] = PENALTIES
     name: str = "linear"
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        return {"penalties": list(self.penalties)}
 
     def fit(self, train, targets, valid, held) -> Fitted:
         design = Design.of(train)

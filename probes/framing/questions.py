@@ -44,11 +44,6 @@ class Clips:
         """The frames of a clip."""
         return Grid(self.frames(place), self.rate)
 
-    def thinned(self, places: Sequence[int], budget: int, seed: int) -> list[np.ndarray]:
-        """Frames to keep of each clip, see `budget.thinned`."""
-        names = [self.clips[place].id for place in places]
-        return thinned([self.frames(place) for place in places], names, budget, seed)
-
 
 @dataclass(frozen=True)
 class Kept:
@@ -58,19 +53,17 @@ class Kept:
     ----------
     places : of the clips.
     frames : of each clip.
-    rows : [frames of all] rows of the table.
     """
 
     places: tuple[int, ...]
     frames: tuple[np.ndarray, ...]
-    rows: np.ndarray
 
     @classmethod
     def of(cls, clips: Clips, places: Sequence[int], budget: int, seed: int) -> Kept:
-        """As many frames as the budget allows."""
-        frames = clips.thinned(places, budget, seed)
-        rows = [clips.edges[p] + some for p, some in zip(places, frames, strict=True)]
-        return cls(tuple(places), tuple(frames), np.concatenate(rows))
+        """As many as the budget allows, see `budget.thinned`."""
+        names = [clips.clips[place].id for place in places]
+        frames = thinned([clips.frames(place) for place in places], names, budget, seed)
+        return cls(tuple(places), tuple(frames))
 
 
 @dataclass(frozen=True)
@@ -96,13 +89,16 @@ class Question:
         """The test splits that have clips."""
         return [split for split in EVALUATED if split in self.places]
 
+    def of(self, splits: Sequence[str]) -> list[int]:
+        """Clips of some splits."""
+        return [place for split in splits for place in self.places.get(split, ())]
+
     @cached_property
     def truths(self) -> dict[int, Truth]:
         """Of every clip that is scored; made once for all layers."""
         return {
             place: self.reader.truth(self.clips.clips[place], self.clips.grid(place))
-            for split in (VALID, *self.evaluated)
-            for place in self.places[split]
+            for place in self.of((VALID, *EVALUATED))
         }
 
     def target(self, place: int) -> np.ndarray:
@@ -134,20 +130,19 @@ class Question:
         return {name: found[name] for name in (self.task.metric, *self.task.also)}
 
 
-def make_question(
-    task: FrameTask, rows: FrameRows, splits: np.ndarray, groups: np.ndarray
-) -> Question:
+def make_question(task: FrameTask, rows: FrameRows, splits: np.ndarray) -> Question:
     """A frame task on the clips of a table.
 
     Parameters
     ----------
-    splits, groups : of each clip.
+    splits : of each clip.
 
     Raises
     ------
     NotProbed : with the reason.
     """
     clips, reader = Clips(rows, splits), task.reads()
+    groups = [clip.group for clip in rows.clips]
     inside = [not task.subsets or clip.subset in task.subsets for clip in rows.clips]
     everywhere = not any(inside)  # other data have no such parts
     usable = [

@@ -11,21 +11,20 @@ import torch
 
 from probes import inference
 from probes.errors import ProbeError
-from probes.framing.heads import Fitted, FrameHead, Linear
+from probes.framing.heads import FrameHead, Linear
 from probes.framing.questions import Kept, Question, make_question
 from probes.framing.streaming import gather, stream
-from probes.framing.table import FrameRows
+from probes.framing.table import FrameRows, rate_of
 from probes.framing.tally import Asked, Tally
 from probes.results import ProbeResults, TaskResult
-from probes.scoring import Frame, Judged, result
+from probes.scoring import result
 from probes.source import Source
-from probes.splits import TRAIN, VALID, settle
+from probes.splits import EVALUATED, TRAIN, VALID, settle
 from probes.targets import NotProbed
 from probes.tasks.frames import FrameTask
 from probes.threads import one_a_core
 
 MAX_FRAMES = 20_000
-RANGE = (0.0, 1.0)  # of every score of frames
 
 
 def run_frames(
@@ -78,7 +77,8 @@ def run_frames(
         raise ProbeError(f"training on {max_frames} frames is none: allow at least 1")
     layers = tuple(source.layers)
     known = {} if done is None else {t.task: t for t in done.tasks if _layers(t) == layers}
-    wanted = [task for task in tasks if task.rows == rows.kind]
+    rate = rate_of(rows.kind)
+    wanted = [task for task in tasks if rate_of(task.rows) == rate]
     asked = [task for task in wanted if task.name not in known]
     batches, drawn, skipped = _batches(asked, rows, max_frames, seed)
     found: dict[str, TaskResult] = {}
@@ -92,12 +92,12 @@ def run_frames(
                     progress(number * len(layers) + len(fitted), len(batches) * len(layers))
                 if watcher:
                     for tally in one:
-                        name, valid = tally.question.task.name, tally.score(VALID).value
-                        watcher.layer(name, layer, valid)
+                        task = tally.question.task
+                        watcher.layer(task.name, layer, tally.scored(task.metric, VALID).value)
         for column in zip(*fitted, strict=True):
-            asked, name = column[0].asked, column[0].question.task.name
+            name = column[0].question.task.name
             found[name] = result(
-                asked.frame((*_remarks(layers, column), *drawn)),
+                column[0].asked.frame((*_remarks(layers, column), *drawn)),
                 head.name,
                 layers,
                 [tally.judged(resamples, seed) for tally in column],
@@ -161,17 +161,60 @@ class _Batch:
 
     def layer(self, source: Source, layer: str, head: FrameHead, device: str) -> list[Tally]:
         """What one layer scores on every question."""
-        clips = self.asked[0].question.clips
+        edges = self.asked[0].question.clips.edges
         train, valid = (
-            gather(source, layer, kept.rows, kept.places, clips.edges, device)
+            gather(source, layer, kept.places, kept.frames, edges, device)
             for kept in (self.train, self.valid)
         )
         fitted = head.fit(
             train, [one.target for one in self.asked], valid, [one.held for one in self.asked]
         )
-        tallies = [
-            Tally(one, fitted, number, fitted.ready(valid))
-            for number, one in enumerate(self.asked)
-        ]
-        del train, valid
-        ...
+        del train
+        ready = fitted.ready(valid)
+        tallies = []
+        for number, one in enumerate(self.asked):
+            logits = (_numpy(fitted.logits(ready, number, c)) for c in range(len(fitted.settings)))
+            losses = [float(np.nanmean(one.held.surprise(some))) for some in logits]
+            tallies.append(Tally(one, losses, fitted.converged[number], fitted.settings))
+        del ready, valid
+
+        def answer(splits: Sequence[str], take: Callable[[Tally, int, np.ndarray], None]) -> None:
+            mine = [set(one.question.of(splits)) for one in self.asked]
+            places = sorted(set().union(*mine))
+            for run, values in stream(source, layer, places, edges, device):
+                ready = fitted.ready(values)
+                ends = np.cumsum([edges[p + 1] - edges[p] for p in run])
+                for number, tally in enumerate(tallies):
+                    logits = _numpy(fitted.logits(ready, number, tally.choice))
+                    for place, some in zip(run, np.split(logits, ends[:-1]), strict=True):
+                        if place in mine[number]:
+                            take(tally, place, some)
+
+        answer([VALID], Tally.hold)
+        for tally in tallies:
+            tally.settle()
+        answer(EVALUATED, Tally.test)
+        return tallies
+
+
+def _numpy(values: torch.Tensor) -> np.ndarray:
+    return values.double().cpu().numpy()
+
+
+def _layers(result: TaskResult) -> tuple[str, ...]:
+    return tuple(one.layer for one in result.layers)
+
+
+def _remarks(layers: Sequence[str], tallies: Sequence[Tally]) -> list[str]:
+    """Notes on choices at the edge of the head's grid and on fits that did not converge."""
+    notes = []
+    settings = tallies[0].settings
+    last = len(settings) - 1
+    for edge, inner in ((0, 1), (last, last - 1)) if last > 0 else ():
+        if any(t.choice == edge and t.losses[edge] < 0.999 * t.losses[inner] for t in tallies):
+            setting = ", ".join(f"{name} {value:g}" for name, value in settings[edge].items())
+            notes.append(f"{setting} was best for some layers: a wider grid might do better")
+    early = [layer for layer, one in zip(layers, tallies, strict=True) if not one.converged]
+    if early:
+        notes.append(f"the optimiser stopped early for {', '.join(early)}")
+    return notes

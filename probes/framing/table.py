@@ -79,9 +79,10 @@ class FrameTable:
 
 
 def rate_of(kind: str) -> float:
-    """Frames a second of rows of kind `frames:HZ`."""
+    """Frames a second of rows of kind `frames:HZ`, or `frames:HZ@LABEL,LABEL`."""
+    rate, _, _ = kind.removeprefix(PREFIX).partition("@")
     try:
-        rate = float(kind.removeprefix(PREFIX)) if kind.startswith(PREFIX) else 0.0
+        rate = float(rate) if kind.startswith(PREFIX) else 0.0
     except ValueError:
         rate = 0.0
     if not 0 < rate < float("inf"):
