@@ -44,13 +44,8 @@ class Design:
         # dead columns stay out: trained networks have layers in which nine units of ten are dead
         alive[0] |= not alive.any()
         standard = (centred * scale)[:, alive]
-        n, width = standard.shape
-        if n < width:
-            values, vectors = _strong(*_eigh(standard @ standard.T / n))
-            some = standard.T @ (vectors / (values * n).sqrt())
-        else:
-            values, some = _strong(*_eigh(standard.T @ standard / n))
-        rows = (standard @ some).float()
+        values, some = principal(standard / len(standard) ** 0.5)
+        rows = standard.float() @ some.float()
         axes = torch.zeros(len(alive), some.shape[1], dtype=some.dtype, device=some.device)
         axes[alive] = some
         return cls(rows, values, mean, scale, axes.float())
@@ -59,6 +54,17 @@ class Design:
         """Any rows of the same layer, [rows, width], as the training rows are: [rows, rank]."""
         standard = (rows.double() - self.mean) * self.scale
         return standard.float() @ self.axes
+
+
+def principal(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Eigenvalues of X'X, falling, and its axes [width, rank], from rows X [rows, width] float64.
+
+    The smaller Gram matrix is decomposed; axes below the rounding of float32 data are left out.
+    """
+    if len(rows) < rows.shape[1]:
+        values, vectors = _strong(*_eigh(rows @ rows.T))
+        return values, rows.T @ (vectors / values.sqrt())
+    return _strong(*_eigh(rows.T @ rows))
 
 
 def _eigh(gram: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
