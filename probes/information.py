@@ -6,7 +6,7 @@ import numpy as np
 
 from probes import inference
 from probes.heads.base import Answers
-from probes.results import Score
+from probes.scored import Score
 from probes.splits import TRAIN, VALID
 from probes.targets import Target
 

@@ -10,17 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from probes.errors import ProbeError
+from probes.published import Published
+from probes.scored import Score
 
 FORMAT = 2
-
-
-@dataclass(frozen=True)
-class Score:
-    """A number with its 95 % interval over groups; NaN where it does not exist."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -52,7 +45,12 @@ class LayerScores:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """One task on all layers; the fields are those of `probes/X.json` in docs/study.md."""
+    """One task on all layers; the fields are those of `probes/X.json` in docs/study.md.
+
+    Attributes
+    ----------
+    published : what others report on the same data set by one of the same metrics.
+    """
 
     task: str
     title: str
@@ -76,6 +74,7 @@ class TaskResult:
     gain_over_last: Mapping[str, Score]
     also_chance: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    published: tuple[Published, ...] = ()
 
     def layer(self, name: str) -> LayerScores:
         """The scores of a layer."""
@@ -109,6 +108,7 @@ class TaskResult:
             "range": tuple(entry["range"]), "chance": _number(entry["chance"]),
             "subsets": tuple(entry["subsets"]), "notes": tuple(entry["notes"]),
             "also_chance": {name: _number(x) for name, x in entry["also_chance"].items()},
+            "published": tuple(Published(**row) for row in entry.get("published", ())),
         }  # fmt: skip
         return cls(**{**entry, **changed})
 

@@ -47,6 +47,7 @@ def run(
     progress: Callable[[int, int], None] | None = None,
     watcher: Watcher | None = None,
     done: ProbeResults | None = None,
+    data: str = "",
 ) -> ProbeResults:
     """Trains linear probes for the tasks that are asked of this kind of rows, on every layer.
 
@@ -71,6 +72,7 @@ def run(
     progress : called with (layers done, layers), of all batches.
     watcher : is told of every layer and task.
     done : earlier results of the same source; tasks in them are not probed again.
+    data : name of the data set, by which published numbers are put beside one's own.
 
     Raises
     ------
@@ -124,6 +126,7 @@ def run(
                 seed=seed,
                 resamples=resamples,
                 ordered=ordered,
+                data=data,
             )
             if watcher:
                 watcher.task(found[name])

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from probes import inference
-from probes.results import LayerScores, Score, TaskResult
-from probes.scored import Scored
+from probes.published import numbers
+from probes.results import LayerScores, TaskResult
+from probes.scored import Score, Scored
 from probes.splits import VALID
 from probes.tasks.base import Task
 
@@ -67,12 +68,14 @@ def result(
     seed: int,
     resamples: int,
     ordered: bool,
+    data: str = "",
 ) -> TaskResult:
     """The result of a task.
 
     Parameters
     ----------
     ordered : whether the layers have a depth, so that there is a last one.
+    data : name of the data set, by which published numbers are found.
     """
     task = frame.task
     scores: dict[str, dict[str, list[Score]]] = {}
@@ -134,6 +137,7 @@ def result(
         },
         also_chance={name: value for name, value in frame.chance.items() if name != task.metric},
         notes=frame.notes,
+        published=tuple(row for row in numbers(task.label, data) if row.metric in frame.chance),
     )  # fmt: skip
 
 

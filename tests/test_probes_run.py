@@ -122,7 +122,8 @@ def test_json_has_the_keys_of_the_study_format(result, tmp_path):
     task = entry["tasks"][0]
     wanted = (
         "task title family label kind head metric range chance also_chance tier classes unit rows "
-        "subsets n groups headline selected layers gain_over_last notes"
+        "subsets n groups headline selected layers gain_over_last notes "
+        "published"
     )
     assert set(task) == set(wanted.split())
     assert set(task["layers"][0]) == {
@@ -146,6 +147,21 @@ def test_results_read_back_as_written(result, tmp_path):
     assert len(own) == 2 * 3 and {r["metric"] for r in chosen} >= {"accuracy", "Acc1", "Acc2"}
     best = next(r for r in own if r["task"] == "tonic" and r["selected"] == "1")
     assert float(best["value"]) == result["tonic"].best.value
+
+
+def test_published_numbers_are_of_the_same_data_and_metric(tmp_path):
+    source, table = planted()
+    renamed = dataclasses.replace(table, labels={"genre": table.labels["tonic"]})
+    genre = TASKS["genre"]
+    found = probes.run(source, renamed, [genre], resamples=20, data="gtzan")
+    rows = found["genre"].published
+    assert {row.metric for row in rows} == {"accuracy"} <= set(genre.also)
+    assert {row.dataset for row in rows} == {"gtzan"}
+    assert any(row.model == "mert-95m" and row.value == 0.748 for row in rows)
+    assert probes.ProbeResults.read(found.write(tmp_path, "a"))["genre"].published == rows
+    other = dataclasses.replace(genre, also=())
+    assert probes.run(source, renamed, [other], resamples=20, data="gtzan")["genre"].published == ()
+    assert probes.run(source, renamed, [genre], resamples=20)["genre"].published == ()
 
 
 def test_a_damaged_file_is_named(tmp_path):
