@@ -80,7 +80,7 @@ def probed(tmp_path, monkeypatch):
 
     def go(source: Activations, tasks=(PLACE, HERTZ), run=RUN, role="a", folder="study"):
         asked.clear()
-        probe_models({role: {"clips": source}}, tasks, run, tmp_path / folder, Screen(True))
+        probe_models({role: {"clips": source}}, tasks, "", run, tmp_path / folder, Screen(True))
         (names,) = asked
         return names
 
