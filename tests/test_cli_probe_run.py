@@ -11,6 +11,7 @@ from probe_folder import sounds
 
 from cli.main import root
 from cli.scores import tight
+from extract.weights import cache_dir
 from probes import ProbeResults
 from reports.study import Study
 
@@ -148,10 +149,14 @@ def test_twins_are_probed_beside_their_models(music, tmp_path):
         musicnn.WHEEL.fetch()
     except WeightsMissing as error:
         pytest.skip(str(error))
-    study = tmp_path / "study"
+    study, cache = tmp_path / "study", tmp_path / "cache"
+    cache.mkdir()
+    (cache / "wheels").symlink_to(cache_dir("wheels"))
     arguments = ("probe", "--model", "vgg-mtt", "--twins", "--data", music, "--task", "place,hertz",
                  "--out", study, "--no-report")  # fmt: skip
-    done = CliRunner().invoke(root, [str(each) for each in arguments], env={"COLUMNS": "100"})
+    done = CliRunner().invoke(
+        root, [str(each) for each in arguments], env={"COLUMNS": "100", "RSA_CACHE": str(cache)}
+    )
     assert done.exit_code == 0, done.stderr
     model, twin = results(study), results(study, "a0")
     assert model.layers == twin.layers and model["hertz"] != twin["hertz"]
