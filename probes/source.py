@@ -39,10 +39,11 @@ class RowTable(Protocol):
     Attributes
     ----------
     kind : `clips`, `segments:LABEL` ...
-    groups, splits, subsets : [rows] object arrays of str.
+    names, groups, splits, subsets : [rows] object arrays of str; names tell rows apart.
     """
 
     kind: str
+    names: np.ndarray
     groups: np.ndarray
     splits: np.ndarray
     subsets: np.ndarray
@@ -81,6 +82,11 @@ class Table:
     splits: np.ndarray | None = None
     subsets: np.ndarray | None = None
     kind: str = "clips"
+
+    @property
+    def names(self) -> np.ndarray:
+        """Numbers of the rows."""
+        return np.array([str(row) for row in range(len(self))], dtype=object)
 
     def __post_init__(self) -> None:
         blank = np.full(len(self.groups), "", dtype=object)

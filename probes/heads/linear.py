@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from probes.design import Design
-from probes.heads.base import Answers, asked
+from probes.heads.base import Answers, LayerHead, asked
 from probes.solvers import Fit, Problem, solve
 from probes.splits import TRAIN
 from probes.targets import Target
@@ -84,6 +85,29 @@ def linear(
     ready = LinearLayer(layer, targets)
     fits = solve(ready.design, [ready.problem(target, penalties) for target in targets])
     return [ready.answers(target, fit) for target, fit in zip(targets, fits, strict=True)]
+
+
+@dataclass(frozen=True)
+class Linear(LayerHead):
+    """Exact linear probes; see `linear`.
+
+    Parameters
+    ----------
+    penalties : of the squared weights, against the loss summed over training rows.
+    """
+
+    penalties: tuple[float, ...] = PENALTIES
+    name: str = NAME
+    title: str = "Linear"
+    meaning: str = "it is linearly decodable"
+    source: str = "Alain and Bengio 2017, arXiv:1610.01644"
+
+    @property
+    def choices(self):
+        return tuple({"penalty": penalty} for penalty in self.penalties)
+
+    def fit(self, layer, targets):
+        return linear(layer, targets, self.penalties) if targets else []
 
 
 def standard(target: Target) -> tuple[float, float]:
