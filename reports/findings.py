@@ -9,6 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reports.grades import GRADES, KINDS, STRONG, SUGGESTIVE, UNSUPPORTED, Finding, grade
+from reports.rules_evidence import (
+    comparisons,
+    drops,
+    other_heads,
+    selectivities,
+    voices_heard,
+)
 from reports.rules_probes import advantages, baselines, gains, peaks
 from reports.rules_similarity import informations, matches, novelties, resemblances
 from reports.study import Study
@@ -35,6 +42,11 @@ def find(study: Study) -> tuple[Finding, ...]:
         *gains(study),
         *resemblances(study),
         *baselines(study),
+        *voices_heard(study),
+        *drops(study),
+        *other_heads(study),
+        *selectivities(study),
+        *comparisons(study),
         *informations(study),
         *novelties(study),
     ]

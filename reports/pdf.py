@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from reports import style, tables
+from reports import style, tables, tables_probes
 from reports.errors import ReportError
 from reports.explain import methods, notes
 from reports.figures import (
@@ -29,14 +29,18 @@ from reports.figures import (
     overview,
     resemblance,
     specialisation,
+    voices,
+    weights,
     within,
 )
 from reports.figures.drawing import Drawing
 from reports.findings import UNSUPPORTED, Finding, find, first_page
 from reports.numbers import count
 from reports.study import Study
+from reports.tables import Table
 from reports.words import clean, soft
 
+T = TypeVar("T")
 _HERE = Path(__file__).parent
 _SOURCES = ("template.typ", "methods.typ")
 _AUTHOR = "rsa"
@@ -52,8 +56,15 @@ class _Section:
     question: str
     kind: str = "figures"
     figures: list[Drawing] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     content: dict[str, Any] = field(default_factory=dict)
     fresh: bool = True
+
+    @property
+    def there(self) -> bool:
+        """Whether the study has anything for it."""
+        return bool(self.figures or any(t.groups for t in self.tables) or self.content.get("cards"))
 
 
 def write_report(study_folder: str | Path, out: str | Path | None = None) -> Path:
@@ -185,18 +196,25 @@ def _sections(study: Study) -> list[_Section]:
             fresh=False,
             figures=_there([resemblance.resemblance(study)]),
         ),
-        _Section("probes", "What can be read out, and where?", figures=curves.curves(study)),
+        _Section(
+            "probes",
+            "What can be read out, and where?",
+            figures=[*curves.curves(study), *_there([voices.voices(study)])],
+            tables=[*_there([tables_probes.published(study)]), *tables_probes.metrics(study)],
+        ),
         _Section(
             "specialisation",
             "Who specialises in what?",
             figures=specialisation.specialisation(study),
         ),
         _Section(
-            "recommendation",
-            "What should I use?",
-            "advice",
-            content={"rows": advice, "intro": _ADVICE},
+            "heads",
+            "Does another head read more?",
+            "tables",
+            tables=tables_probes.heads(study),
+            figures=weights.weights(study),
         ),
+        _Section("recommendation", "What should I use?", tables=[advice]),
         _Section(
             "landscape",
             "What does it look like?",
@@ -204,7 +222,7 @@ def _sections(study: Study) -> list[_Section]:
             fresh=False,
         ),
     ]
-    kept = [s for s in sections if s.figures or s.content.get("cards") or s.content.get("rows")]
+    kept = [s for s in sections if s.there]
     anchors = {s.anchor for s in kept}
     kept.append(_Section("methods", "How were the numbers made?", "methods"))
     parts = [
@@ -222,21 +240,13 @@ def _sections(study: Study) -> list[_Section]:
         _Section("papers", "References", "papers", content={"models": _papers(study)}, fresh=False)
     )
     # Few tasks leave room for the next question on the same page.
-    if "recommendation" in anchors and len(advice) <= 3:
+    if "recommendation" in anchors and len(advice.groups) <= 3:
         next(s for s in kept if s.anchor == "recommendation").fresh = False
     return kept
 
 
-_ADVICE = (
-    "For each task the model and layer with the best validation score, its score on the quoted "
-    "test "
-    "split, and what the layer brings over the last layer of the same model (paired over groups). "
-    "Intervals are 95 %. The last column is what the best representation without a network reaches."
-)
-
-
-def _there(drawings: Iterable[Drawing | None]) -> list[Drawing]:
-    return [d for d in drawings if d is not None]
+def _there(found: Iterable[T | None]) -> list[T]:
+    return [one for one in found if one is not None]
 
 
 def _cards(study: Study) -> list[dict]:
@@ -300,6 +310,8 @@ def _data(study: Study, top: Drawing, sections: list[_Section]) -> dict:
                 "kind": s.kind,
                 "fresh": s.fresh,
                 "figures": [_drawing(d) for d in s.figures],
+                "tables": [t.as_json() for t in s.tables],
+                "warnings": soft(s.warnings),
                 "findings": [_finding(f) for f in _seen(found, s.anchor)],
                 **soft(s.content),
             }
