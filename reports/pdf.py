@@ -16,17 +16,19 @@ from urllib.parse import urlsplit
 
 from reports import style, tables, tables_probes
 from reports.errors import ReportError
-from reports.explain import methods, notes
+from reports.explain import methods, notes, task_notes
 from reports.figures import (
     agreement,
     cross,
     curves,
+    evidence,
     geometry,
     information,
     labels,
     landscape,
     multiples,
     overview,
+    probe,
     resemblance,
     specialisation,
     voices,
@@ -34,7 +36,7 @@ from reports.figures import (
     within,
 )
 from reports.figures.drawing import Drawing
-from reports.findings import UNSUPPORTED, Finding, find, first_page
+from reports.findings import Finding, find, first_page, of_section
 from reports.numbers import count
 from reports.study import Study
 from reports.tables import Table
@@ -45,7 +47,7 @@ _HERE = Path(__file__).parent
 _SOURCES = ("template.typ", "methods.typ")
 _AUTHOR = "rsa"
 _PER_SECTION = 3
-_FEWER = {"resemblance": 2}
+_FINDINGS = {"resemblance": 2, "probes": 5}
 
 
 @dataclass
@@ -208,6 +210,13 @@ def _sections(study: Study) -> list[_Section]:
             figures=specialisation.specialisation(study),
         ),
         _Section(
+            "trust",
+            "Can the probes be trusted?",
+            figures=[*evidence.evidence(study), *probe.probe(study)],
+            tables=_there([tables_probes.trust(study)]),
+            warnings=[*tables_probes.warnings(study), *task_notes(study)],
+        ),
+        _Section(
             "heads",
             "Does another head read more?",
             "tables",
@@ -312,21 +321,17 @@ def _data(study: Study, top: Drawing, sections: list[_Section]) -> dict:
                 "figures": [_drawing(d) for d in s.figures],
                 "tables": [t.as_json() for t in s.tables],
                 "warnings": soft(s.warnings),
-                "findings": [_finding(f) for f in _seen(found, s.anchor)],
+                "findings": [
+                    _finding(f)
+                    for f in of_section(found, s.anchor, _FINDINGS.get(s.anchor, _PER_SECTION))
+                ],
                 **soft(s.content),
             }
             for s in sections
         ],
         **methods(study, anchors),
-        "notes": [soft(n) for n in notes(study)],
+        "notes": soft([*notes(study), *([] if "trust" in anchors else task_notes(study))]),
     }
-
-
-def _seen(found: list[Finding], anchor: str) -> list[Finding]:
-    """What a section says first: its supported findings, or one that says there are none."""
-    mine = [f for f in found if f.anchor == anchor]
-    supported = [f for f in mine if f.grade != UNSUPPORTED]
-    return supported[: _FEWER.get(anchor, _PER_SECTION)] or mine[:1]
 
 
 def _finding(one: Finding) -> dict:

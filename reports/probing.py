@@ -202,7 +202,7 @@ def probes(path: Path) -> Probes:
     )
 
 
-def _layer(place: Place) -> LayerScore:
+def _layer(place: Place, headline: str) -> LayerScore:
     also = place.place("also", place.mapping("also"))
     return LayerScore(
         clean(place.text("layer"), 200),
@@ -212,13 +212,14 @@ def _layer(place: Place) -> LayerScore:
         place.estimates("information"),
         {clean(name, 80): also.estimates(name) for name in also.values},
         place.mapping("facts"),
-        trust.of_layer(place),
+        trust.of_layer(place, headline),
     )
 
 
 def _task(place: Place) -> Task:
     entry = place.values
-    layers = tuple(_layer(one) for one in place.places("layers", needed=True))
+    headline = clean(entry.get("headline"), 40) or "test"
+    layers = tuple(_layer(one, headline) for one in place.places("layers", needed=True))
     if not layers:
         raise place.fail("layers", "is empty")
     names = [layer.layer for layer in layers]
@@ -248,13 +249,13 @@ def _task(place: Place) -> Task:
         rows=clean(entry.get("rows"), 60),
         n=counts["n"],
         groups=counts["groups"],
-        headline=clean(entry.get("headline"), 40) or "test",
+        headline=headline,
         selected=selected,
         layers=layers,
         gain=place.estimates("gain_over_last"),
         over_single=place.estimates("gain_over_single"),
         published=tuple(_published(one) for one in place.places("published")),
-        trust=trust.of_task(place, tuple(names)),
+        trust=trust.of_task(place, names, headline),
         notes=tuple(clean(n, 400) for n in place.sequence("notes")),
     )
 

@@ -1,17 +1,19 @@
-"""Tables about probes: all metrics, published numbers, other heads."""
+"""Tables about probes: all metrics, published numbers, other heads, what bears a score out."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 
-from reports.numbers import Estimate, number, with_interval
+from reports.numbers import Estimate, number, percent, with_interval
 from reports.probing import Probes, Published, Task
 from reports.study import Study
 from reports.tables import DASH, Cell, Table
+from reports.trust import LayerTrust, TaskTrust
 from reports.words import abridged
 
 _ACROSS = 2  # models side by side
+_NAMED = 12  # tasks in a warning
 
 
 def metrics(study: Study) -> list[Table]:
@@ -173,3 +175,92 @@ def _gain(task: Task) -> Cell:
     gain = task.over_single.get(task.headline, Estimate(math.nan))
     above = gain.bounded and gain.low > 0.0
     return Cell(with_interval(gain, sign=True) if gain.exists else "", bold=above, quiet=not above)
+
+
+def trust(study: Study) -> Table | None:
+    """The selected layer of each task at a glance."""
+    groups = []
+    for key in study.task_keys():
+        rows = [
+            _trusted(study, role, task)
+            for role, task in study.probed(key).items()
+            if task.chosen.trust != LayerTrust() or task.trust != TaskTrust()
+        ]
+        if rows:
+            title = abridged(study.probed(key).popitem()[1].title, 32)
+            groups.append([[title if not n else "", *row] for n, row in enumerate(rows)])
+    if not groups:
+        return None
+    return Table(
+        "The selected layers at a glance",
+        "Score above the control task, and by shuffled labels the share of draws that score as "
+        "well (a small p: the score is no accident of labels and groups); bits a row of the online "
+        "code of the labels, of those without the layer; share of test rows that are decodable, "
+        "and at no layer; layers that are not shown to be worse, and the first within one standard "
+        "error of the best. Bold: a doubt.",
+        ["Task", "Model", "Layer", "Above control", "p", "Code, bits", "of", "Decodable", "Nowhere",
+         "Not worse", "First, 1 SE"],
+        groups,
+        [1.3, 0.8, 0.8, 1.3, 0.42, 1.25, 0.36, 0.78, 0.72, 0.8, 0.85],
+    )  # fmt: skip
+
+
+def _trusted(study: Study, role: str, task: Task) -> list[str | Cell]:
+    found, of_task = task.chosen.trust, task.trust
+    gap, code, shuffled = found.selectivity, found.code, found.shuffled
+    emergence, comparison = of_task.emergence, of_task.comparison
+    p = number(shuffled.p) if shuffled else DASH
+    seen = Estimate(*emergence.decodable[task.index]) if emergence else Estimate(math.nan)
+    return [
+        abridged(study.name_of(role), 16),
+        Cell(abridged(task.selected, 14), mono=True),
+        Cell(with_interval(gap, sign=True) if gap.exists else DASH, bold=_unselective(task)),
+        Cell(p, bold=_like_shuffled(task)),
+        with_interval(code.bits) if code and code.bits.exists else DASH,
+        number(code.prior, 1) if code else DASH,
+        percent(seen.value),
+        percent(emergence.never.value) if emergence else DASH,
+        f"{len(comparison.not_worse)} of {len(task.layers)}" if comparison else DASH,
+        Cell(abridged(comparison.one_error, 14) if comparison else DASH, mono=bool(comparison)),
+    ]
+
+
+def _unselective(task: Task) -> bool:
+    gap = task.chosen.trust.selectivity
+    return gap.bounded and not gap.low > 0.0
+
+
+def _like_shuffled(task: Task) -> bool:
+    found = task.chosen.trust.shuffled
+    return found is not None and found.p > 0.05 + 1e-9
+
+
+def _rising(task: Task) -> bool:
+    found = task.chosen.trust.learning
+    return found is not None and found.rise.bounded and found.rise.low > 0.0
+
+
+def warnings(study: Study) -> list[str]:
+    """What makes scores doubtful, in words: of all models together."""
+    doubts = {
+        "Not above the control task, so the score may be what a probe learns by heart": (
+            _unselective
+        ),
+        "No better than with shuffled labels (p above 0.05)": _like_shuffled,
+        "Still rising from about half of the training rows to all, so more data would help": (
+            _rising
+        ),
+    }
+    out = []
+    for text, doubtful in doubts.items():
+        tasks = []
+        for key in study.task_keys():
+            found = {r: task for r, task in study.probed(key).items() if doubtful(task)}
+            if found:
+                title = abridged(next(iter(found.values())).title, 32)
+                names = ", ".join(abridged(study.name_of(role), 24) for role in found)
+                tasks.append(f"{title} ({names})")
+        if tasks:
+            more = f" and {len(tasks) - _NAMED} more" if len(tasks) > _NAMED else ""
+            out.append(f"{text}: {', '.join(tasks[:_NAMED])}{more}.")
+    return out

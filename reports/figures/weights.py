@@ -116,9 +116,9 @@ def _page(study: Study, tables: dict[str, list[Weights]], name: str) -> Drawing:
         "Weights that a learned sum of all layers gives to each, each layer standardised first. "
         "Right of each row, even: entropy of the weights as a share of that of equal ones (1: no "
         "layer is preferred); agreed: the share of weight that training from other starts has in "
-        "common (low: the weights are an accident of the start). Weights are not evidence by themselves: "
-        "layers that say the same share weight in any proportion, so a layer with little weight "
-        "may know the task well, and one with much may only help others. Read them beside the "
-        "scores of single layers."
+        "common (low: the weights are an accident of the start). Weights are not evidence by "
+        "themselves: layers that say the same share weight in any proportion, so a layer with "
+        "little weight may know the task well, and one with much may only help others. Read them "
+        "beside the scores of single layers."
     )
     return Drawing(name, figure, caption, "Learned weights of layers, a strip a task.")
