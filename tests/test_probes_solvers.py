@@ -8,9 +8,9 @@ import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from probes.design import Design
-from probes.solvers.linear import logistic, ridge
+from probes.solvers import Problem, solve
 
-PENALTIES = (1e-3, 1e-1, 10.0)
+PENALTIES = (1e-3, 1e-1, 10.0)  # a row
 
 
 def problem(n: int, width: int, classes: int, skew: float = 0.0, seed: int = 0):
@@ -58,8 +58,8 @@ def test_logistic_reaches_the_optimum_of_scikit_learn(name):
     new = problem(400, x.shape[1], int(y.max()) + 1, seed=1)[0]
     n, classes = len(y), int(y.max()) + 1
     design = Design.of(torch.tensor(x))
-    labels = [torch.tensor(y)]
-    fit = logistic(design.rows, design.eigenvalues, labels, [classes], PENALTIES)[0]
+    grid = [p * n for p in PENALTIES]
+    (fit,) = solve(design, [Problem(torch.tensor(y), "softmax", grid, classes)])
     assert bool(fit.converged.all())
     z, asked = standard(x), (new - x.mean(axis=0, dtype=float)) * design.scale.numpy()
     for i, penalty in enumerate(PENALTIES):
@@ -83,20 +83,21 @@ def test_problems_solved_together_are_those_solved_alone():
     x, first = problem(300, 50, 4)
     second = problem(300, 50, 7, seed=3)[1]
     design = Design.of(torch.tensor(x))
-    labels, counts = [torch.tensor(first), torch.tensor(second)], [4, int(second.max()) + 1]
-    together = logistic(design.rows, design.eigenvalues, labels, counts, PENALTIES)
-    for label, count, fit in zip(labels, counts, together, strict=True):
-        for i, penalty in enumerate(PENALTIES):
-            alone = logistic(design.rows, design.eigenvalues, [label], [count], [penalty])[0]
+    grid = [p * len(x) for p in PENALTIES]
+    problems = [
+        Problem(torch.tensor(first), "softmax", grid, 4),
+        Problem(torch.tensor(second), "softmax", grid, int(second.max()) + 1),
+    ]
+    for one, fit in zip(problems, solve(design, problems), strict=True):
+        for i, penalty in enumerate(grid):
+            alone = solve(design, [Problem(one.target, "softmax", [penalty], one.classes)])[0]
             assert float(fit.objective[i]) == pytest.approx(float(alone.objective[0]), rel=1e-5)
 
 
 def test_a_short_run_says_that_it_did_not_converge():
     x, y = problem(200, 50, 4)
     design = Design.of(torch.tensor(x))
-    fit = logistic(
-        design.rows, design.eigenvalues, [torch.tensor(y)], [4], (1e-4, 1e2), max_steps=3
-    )[0]
+    fit = solve(design, [Problem(torch.tensor(y), "softmax", (2e-2, 2e4), 4)], max_steps=3)[0]
     assert fit.converged.tolist() == [False, True]
 
 
@@ -106,10 +107,11 @@ def test_ridge_is_that_of_scikit_learn(shape):
     x, _ = problem(*shape, 2)
     y = x[:, :3] @ rng.normal(size=(3, 2)) + rng.normal(size=(shape[0], 2)) + 5.0
     design = Design.of(torch.tensor(constant_column(x)))
-    weights, means = ridge(design.rows, design.eigenvalues, torch.tensor(y), PENALTIES)
+    grid = [p * len(x) for p in PENALTIES]
+    (fit,) = solve(design, [Problem(torch.tensor(y), "squared", grid)])
     z = standard(constant_column(x))
     for i, penalty in enumerate(PENALTIES):
-        ours = design.rows.double() @ weights[i] + means
+        ours = design.rows @ fit.weights[i] + fit.intercepts[i]
         theirs = Ridge(alpha=penalty * len(x)).fit(z, y).predict(z)
         assert np.abs(ours.numpy() - theirs).max() < 1e-3 * y.std()
 
@@ -126,9 +128,9 @@ def test_design_is_an_orthonormal_view_of_the_standardised_rows():
 def test_a_layer_that_never_varies_predicts_the_mean():
     design = Design.of(torch.full((40, 5), 3.0))
     y = torch.arange(40.0)[:, None]
-    weights, means = ridge(design.rows, design.eigenvalues, y, [1e-3])
-    said = design.rows.double() @ weights[0] + means
-    assert torch.allclose(said, torch.full((40, 1), 19.5, dtype=torch.float64))
+    (fit,) = solve(design, [Problem(y, "squared", [1e-3])])
+    said = design.rows @ fit.weights[0] + fit.intercepts[0]
+    assert torch.allclose(said, torch.full((40, 1), 19.5))
 
 
 def test_layers_with_nine_units_of_ten_dead_are_decomposed():

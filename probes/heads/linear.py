@@ -1,18 +1,20 @@
-"""The linear head: ridge for numbers, multinomial logistic regression for classes."""
+"""The linear head: ridge for numbers, logistic regression for classes and for tags."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from probes.design import Design
-from probes.heads.base import Answers
-from probes.solvers.linear import logistic, ridge
-from probes.splits import TRAIN, VALID
+from probes.heads.base import Answers, LayerHead, asked
+from probes.solvers import Fit, Problem, solve
+from probes.splits import TRAIN
 from probes.targets import Target
 
+NAME = "linear"
 # Of the squared weights against the loss summed over rows: the `alpha` of scikit-learn's Ridge, the
 # 1 / C of its LogisticRegression. What is best for it does not depend on the number of rows (it
 # is a ratio of variances). Weak enough to leave standardised columns nearly alone, strong enough
@@ -20,84 +22,99 @@ from probes.targets import Target
 PENALTIES = (1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6)
 
 
+class LinearLayer:
+    """One layer made ready for linear probes of targets that share their training rows.
+
+    Parameters
+    ----------
+    layer : [all rows, width] float32.
+    """
+
+    def __init__(self, layer: torch.Tensor, targets: Sequence[Target]):
+        self.targets = tuple(targets)
+        self.design = Design.of(layer[_index(targets[0].index[TRAIN], layer)])
+        held = [target.index[split] for target in targets for split in asked(target)]
+        self._held = np.unique(np.concatenate(held))
+        self._rows = self.design.rotate(layer[_index(self._held, layer)])
+
+    def rows(self, target: Target, split: str) -> torch.Tensor:
+        """[rows of the split, rank] in the axes of the design; also of training."""
+        if split == TRAIN:
+            return self.design.rows
+        return self._rows[_index(np.searchsorted(self._held, target.index[split]), self._rows)]
+
+    def problem(self, target: Target, penalties: Sequence[float], **changes) -> Problem:
+        """What the solver is asked; `changes` are further attributes of `Problem`."""
+        truth = torch.as_tensor(target.of(TRAIN), device=self.design.rows.device)
+        if target.regression:
+            mean, spread = standard(target)
+            return Problem(((truth - mean) / spread)[:, None], "squared", penalties, **changes)
+        if target.task.kind == "tags":
+            return Problem(truth.float(), "sigmoid", penalties, **changes)
+        return Problem(truth, "softmax", penalties, classes=len(target.classes), **changes)
+
+    def outputs(self, target: Target, split: str, fit: Fit) -> np.ndarray:
+        """What fitted weights say about the rows of a split, as in `Answers.outputs`."""
+        said = self.rows(target, split) @ fit.weights + fit.intercepts[:, None]
+        if target.regression:
+            mean, spread = standard(target)
+            return said[..., 0].double().cpu().numpy() * spread + mean
+        if target.task.kind == "tags":
+            return said.double().cpu().numpy()
+        return torch.log_softmax(said.double(), dim=2).cpu().numpy()
+
+    def answers(self, target: Target, fit: Fit) -> Answers:
+        """The answers of one fit for every split but training."""
+        outputs = {split: self.outputs(target, split, fit) for split in asked(target)}
+        return Answers(outputs, fit.converged.cpu().numpy())
+
+
 def linear(
-    layer: torch.Tensor, targets: Sequence[Target], penalties: Sequence[float]
+    layer: torch.Tensor, targets: Sequence[Target], penalties: Sequence[float] = PENALTIES
 ) -> list[Answers]:
     """Linear probes of one layer for targets that share their training rows.
 
     Regression is ridge on the standardised target; classification is multinomial logistic
-    regression. For a metric that is blind to how frequent classes are (balanced accuracy), the
-    answer is the class with the largest p(class | row) / p(class), with the frequencies of
-    training: the decision that maximises it (Menon et al. 2021, "Long-tail learning via logit
-    adjustment"); the fit itself is not reweighted.
+    regression; each tag is a logistic regression of its own.
 
     Parameters
     ----------
     layer : [all rows, width] float32.
     penalties : of the squared weights, against the loss summed over training rows.
     """
-    train = torch.as_tensor(targets[0].index[TRAIN], device=layer.device)
-    design = Design.of(layer[train])
-    a_row = [penalty / len(train) for penalty in penalties]
-    asked = np.unique(np.concatenate([t.index[split] for t in targets for split in _asked(t)]))
-    rotated = design.rotate(layer[torch.as_tensor(asked, device=layer.device)])
-
-    def rows_of(target: Target, split: str) -> torch.Tensor:
-        place = np.searchsorted(asked, target.index[split])
-        return rotated[torch.as_tensor(place, device=layer.device)]
-
-    numbers = [t for t in targets if t.regression]
-    labelled = [t for t in targets if not t.regression]
-    out: dict[int, Answers] = {}
-    if numbers:
-        truth = torch.as_tensor(np.stack([t.of(TRAIN) for t in numbers], axis=1))
-        spread = truth.std(dim=0)
-        weights, means = ridge(
-            design.rows, design.eigenvalues, (truth / spread).to(layer.device), a_row
-        )
-        for column, target in enumerate(numbers):
-            chosen = weights[:, :, column].T
-            splits = {
-                split: ((rows_of(target, split).double() @ chosen + means[column]).T.cpu()
-                        * spread[column]).numpy()
-                for split in _asked(target)
-            }  # fmt: skip
-            loss = np.square(splits[VALID] - target.of(VALID)).mean(axis=1)
-            out[id(target)] = Answers(splits, loss, np.ones(len(penalties), dtype=bool))
-    if labelled:
-        fits = logistic(
-            design.rows,
-            design.eigenvalues,
-            [torch.as_tensor(t.of(TRAIN)) for t in labelled],
-            [len(t.classes) for t in labelled],
-            a_row,
-        )
-        for target, fit in zip(labelled, fits, strict=True):
-            shift = _log_prior(target).to(layer.device)
-            splits, surprise = {}, {}
-            for split in _asked(target):
-                logits = rows_of(target, split) @ fit.weights + fit.intercepts[:, None]
-                splits[split] = (logits - shift).argmax(dim=2).cpu().numpy()
-                surprise[split] = _surprise(logits, target.of(split))
-            loss = surprise[VALID].mean(axis=1) * np.log(2)
-            out[id(target)] = Answers(splits, loss, fit.converged.cpu().numpy(), surprise)
-    return [out[id(target)] for target in targets]
+    ready = LinearLayer(layer, targets)
+    fits = solve(ready.design, [ready.problem(target, penalties) for target in targets])
+    return [ready.answers(target, fit) for target, fit in zip(targets, fits, strict=True)]
 
 
-def _asked(target: Target) -> list[str]:
-    return [split for split in target.index if split != TRAIN]
+@dataclass(frozen=True)
+class Linear(LayerHead):
+    """Exact linear probes; see `linear`.
+
+    Parameters
+    ----------
+    penalties : of the squared weights, against the loss summed over training rows.
+    """
+
+    penalties: tuple[float, ...] = PENALTIES
+    name: str = NAME
+    title: str = "Linear"
+    meaning: str = "it is linearly decodable"
+    source: str = "Alain and Bengio 2017, arXiv:1610.01644"
+
+    @property
+    def choices(self):
+        return tuple({"penalty": penalty} for penalty in self.penalties)
+
+    def fit(self, layer, targets):
+        return linear(layer, targets, self.penalties) if targets else []
 
 
-def _surprise(logits: torch.Tensor, truth: np.ndarray) -> np.ndarray:
-    """[penalties, rows] bits, from logits [penalties, rows, classes]."""
-    chances = torch.log_softmax(logits.double(), dim=2)
-    index = torch.as_tensor(truth, device=logits.device).expand(len(logits), -1)[..., None]
-    return -chances.gather(2, index)[..., 0].cpu().numpy() / np.log(2)
+def standard(target: Target) -> tuple[float, float]:
+    """Mean and standard deviation of a number over training rows."""
+    truth = target.of(TRAIN)
+    return float(truth.mean()), float(truth.std())
 
 
-def _log_prior(target: Target) -> torch.Tensor:
-    """[classes] what is taken off the logits before the largest is chosen."""
-    if not target.metric.prior_corrected:
-        return torch.zeros(len(target.classes))
-    counts = torch.bincount(torch.as_tensor(target.of(TRAIN)), minlength=len(target.classes))
-    return (counts / counts.sum()).log().float()
+def _index(numbers: np.ndarray, like: torch.Tensor) -> torch.Tensor:
+    return torch.as_tensor(numbers, device=like.device)

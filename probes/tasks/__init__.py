@@ -8,23 +8,30 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from probes.errors import ProbeError
-from probes.tasks import rhythm, sound, tonality
+from probes.tasks import rhythm, sound, style, tonality, voice
 from probes.tasks.base import Task
 
 __all__ = ["ALIASES", "TASKS", "Label", "Task", "resolve"]
 
 TASKS: dict[str, Task] = {
-    task.name: task for task in (*tonality.ENTRIES, *rhythm.ENTRIES, *sound.ENTRIES)
+    task.name: task
+    for task in (*tonality.ENTRIES, *rhythm.ENTRIES, *sound.ENTRIES, *style.ENTRIES, *voice.ENTRIES)
 }
+# where the data lacks what a name means, or no task has the name
 ALIASES = {
-    "bpm": "tempo", "chords": "chord", "family": "instrument", "instruments": "instrument",
+    "bpm": "tempo", "chords": "chord", "instrument": "family",
     "meter": "metre", "inversion": "triad_inversion", "quality": "triad_quality",
     "root": "triad_root",
 }  # fmt: skip
 
 
 class Label(Protocol):
-    """What the data says of a label: `kind` is `category`, `number`, `segments` or `events`."""
+    """What the data says of a label.
+
+    Attributes
+    ----------
+    kind : `category`, `number`, `tags`, `segments`, `events` or `curve`.
+    """
 
     name: str
     kind: str
@@ -49,7 +56,7 @@ def resolve(names: str | Iterable[str], labels: Iterable[Label]) -> list[Task]:
     cards = {card.name: card for card in labels}
     names = [names] if isinstance(names, str) else list(names)
     if names == ["all"]:
-        known = [task for task in TASKS.values() if _fits(task, cards)]
+        known = [t for t in TASKS.values() if _fits(t, cards) and not t.by_name]
         covered = {task.label for task in known}
         free = [
             Task.of_kind(card.name, card.kind)
@@ -59,7 +66,9 @@ def resolve(names: str | Iterable[str], labels: Iterable[Label]) -> list[Task]:
         return [_stamped(task, cards) for task in known + free]
     tasks = []
     for name in dict.fromkeys(names):
-        task = TASKS.get(name) or TASKS.get(ALIASES.get(name, ""))
+        task, other = TASKS.get(name), TASKS.get(ALIASES.get(name, ""))
+        if other is not None and (task is None or not _fits(task, cards) and _fits(other, cards)):
+            task = other
         if name in cards and (task is None or not _fits(task, cards)):
             if cards[name].kind not in _CLIP_KINDS:
                 raise ProbeError(
@@ -76,13 +85,16 @@ def resolve(names: str | Iterable[str], labels: Iterable[Label]) -> list[Task]:
     return list({task.name: task for task in tasks}.values())
 
 
-_CLIP_KINDS = ("category", "number")
+_CLIP_KINDS = ("category", "number", "tags")
 
 
 def _fits(task: Task, cards: dict[str, Label]) -> bool:
     if task.label not in cards:
         return False
-    wanted = ("segments",) if task.rows.startswith("segments:") else _CLIP_KINDS
+    if task.rows.startswith("segments:"):
+        wanted = ("segments",)
+    else:
+        wanted = ("tags",) if task.kind == "tags" else ("category", "number")
     return cards[task.label].kind in wanted
 
 

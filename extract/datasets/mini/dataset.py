@@ -44,6 +44,8 @@ class Mini(Dataset):
     DataError : a package is missing, or a subset is unknown.
     """
 
+    labels = LABELS
+    licence = LICENCE
     rate = render.RATE
 
     def __init__(self, subsets: Sequence[str] = SUBSETS, cache_audio: bool = True) -> None:
