@@ -99,10 +99,10 @@ def run(
             except NotProbed as reason:
                 skipped[task.name] = str(reason)
     batches = _batches(targets)
-    plan = _Plan(penalties, seed, resamples, device)
+    plan = _Plan(penalties, device)
     found: dict[str, TaskResult] = {}
     for number, batch in enumerate(batches):
-        judges = [Judge(target, resamples, seed) for target in batch]
+        judges = [Judge(target) for target in batch]
         fit = partial(_fit, source, judges, plan)
         fitted = []
         with one_a_core(device) as pool:
@@ -144,8 +144,6 @@ def run(
 @dataclass(frozen=True)
 class _Plan:
     penalties: Sequence[float]
-    seed: int
-    resamples: int
     device: str
 
 

@@ -32,7 +32,7 @@ class Target:
     values : [all rows] class index (int64) or number (float64); [all rows, tags] of 0, 1 and NaN
         where it is not known whether the row has the tag; meaningless outside `index`.
     index : split -> rows of that split that take part, rising; splits without rows are absent.
-    groups : [all rows] group names.
+    names, groups : [all rows] name and group of each row.
     classes : names of classes or tags in the order of their indices; empty for a regression.
     headline : the split that a report quotes; one of `index`.
     notes : sentences for the reader.
@@ -41,6 +41,7 @@ class Target:
     task: Task
     values: np.ndarray
     index: dict[str, np.ndarray]
+    names: np.ndarray
     groups: np.ndarray
     classes: tuple[str, ...]
     headline: str
@@ -105,7 +106,9 @@ def make_target(task: Task, rows: RowTable, splits: np.ndarray) -> Target:
     headline = _headline(task, index, groups, notes)
     _check(task, index, groups, values, classes, headline)
     notes += of_labels(task, index, values, classes, groups)
-    return Target(task, values, index, groups, classes, headline, tuple(notes))
+    return Target(
+        task, values, index, np.asarray(rows.names), groups, classes, headline, tuple(notes)
+    )
 
 
 def _classes(

@@ -88,7 +88,7 @@ def test_scores_are_macro_averages_over_tags():
     source, table, _ = planted()
     target = make_target(TASKS["tags"], table, table.splits)
     (answers,) = linear(torch.from_numpy(source.read("seeing")), [target])
-    judge = Judge(target, 50, 0)
+    judge = Judge(target)
     choice = judge.choose(answers)
     found = judge.judge(answers, choice, {}).scores["ROC-AUC"]["test"].value
     outputs = answers.outputs["test"][choice]

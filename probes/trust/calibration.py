@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
+from probes.record import Record
 from probes.scored import Score, Sums
 from probes.trust.intervals import mean_scores, sure
-from probes.trust.record import Record
 
 BINS, BIN_ROWS = 15, 20
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
