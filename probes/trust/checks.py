@@ -15,12 +15,11 @@ import numpy as np
 import torch
 
 from probes import inference
-from probes.design import Design
 from probes.heads.base import Answers, asked
 from probes.heads.linear import LinearLayer
 from probes.metrics import Metric, metric
 from probes.scored import Scored
-from probes.solvers import Fit, Problem, solve
+from probes.solvers import Fit, solve
 from probes.splits import TRAIN, VALID
 from probes.targets import Target
 from probes.trust import controls
@@ -145,7 +144,7 @@ class Checks:
             for case, penalty in zip(self.cases, penalties, strict=True)
         ]
         problems = [problem for one in asking for problem in one.problems]
-        fits = iter(together(ready.design, problems))
+        fits = iter(solve(ready.design, problems, tolerance=TOLERANCE))
         return [
             self._found(one, [next(fits) for _ in one.problems], said, choice)
             for one, said, choice in zip(asking, answers, choices, strict=True)
@@ -288,39 +287,3 @@ def calibration(
         else:
             found[split] = of_classes(np.exp(said), target.of(split), *place, seed)
     return "coverage" if target.regression else "calibration", found
-
-
-def together(design: Design, problems: Sequence[Problem]) -> list[Fit]:
-    """`solve`, with ridge regressions of the same rows and axes as outputs of one problem."""
-    shared, asked_of = defaultdict(list), []
-    for number, problem in enumerate(problems):
-        key = number
-        if problem.loss == "squared":
-            weights = None if problem.weights is None else problem.weights.cpu().numpy().tobytes()
-            key = (weights, problem.axes)
-        shared[key].append(number)
-    for numbers in shared.values():
-        some = [problems[number] for number in numbers]
-        grid = sorted({penalty for one in some for penalty in one.penalties})
-        asked_of.append(
-            dataclasses.replace(
-                some[0], target=torch.cat([one.target for one in some], dim=1), penalties=grid
-            )
-            if len(some) > 1
-            else some[0]
-        )
-    out: list[Fit | None] = [None] * len(problems)
-    for numbers, joint, fit in zip(
-        shared.values(), asked_of, solve(design, asked_of, tolerance=TOLERANCE), strict=True
-    ):
-        column = 0
-        for number in numbers:
-            own = problems[number]
-            row = [list(joint.penalties).index(penalty) for penalty in own.penalties]
-            columns = slice(column, column + own.outputs)
-            column += own.outputs
-            out[number] = Fit(
-                fit.weights[row][:, :, columns], fit.intercepts[row][:, columns],
-                fit.objective[row], fit.steps[row], fit.converged[row],
-            )  # fmt: skip
-    return out
