@@ -23,7 +23,7 @@ from probes.solvers import Fit, solve
 from probes.splits import TRAIN, VALID
 from probes.targets import Target
 from probes.trust import controls
-from probes.trust.calibration import of_classes, of_numbers, of_tags
+from probes.trust.calibration import calibration
 from probes.trust.codelength import codelength
 from probes.trust.dimensions import dimensions, kept
 from probes.trust.layer import LayerTrust
@@ -193,8 +193,13 @@ class Checks:
             found["dimensions"] = dimensions(asking.kept, spectrum, curve, counts, bounds)
         if settings.calibration:
             spread = float(np.sqrt(answers.loss(target, VALID)[choice]))
-            name, made = calibration(case, outputs, spread, settings.seed)
-            found[name] = made
+            found["coverage" if target.regression else "calibration"] = {
+                split: calibration(
+                    target, split, outputs[split], spread, case.index[split], counts[split],
+                    settings.seed,
+                )
+                for split in target.evaluated
+            }  # fmt: skip
         return LayerTrust(**found)
 
 
@@ -270,20 +275,3 @@ def known(target: Target, rows: np.ndarray) -> Target:
     at = target.index[TRAIN][rows]
     values[np.ix_(at, blank)] = np.nanmean(train[:, blank], axis=0)
     return dataclasses.replace(target, values=values)
-
-
-def calibration(
-    case: _Case, outputs: Mapping[str, np.ndarray], spread: float, seed: int
-) -> tuple[str, dict]:
-    """Calibration on the test splits, and the attribute of `LayerTrust` that it is."""
-    target, found = case.target, {}
-    for split in target.evaluated:
-        said, place = outputs[split], (case.index[split], case.counts[split])
-        if target.regression:
-            found[split] = of_numbers(said, spread, target.of(split), *place)
-        elif target.task.kind == "tags":
-            odds = np.exp(-np.logaddexp(0.0, -said))
-            found[split] = of_tags(odds, target.of(split), *place, seed)
-        else:
-            found[split] = of_classes(np.exp(said), target.of(split), *place, seed)
-    return "coverage" if target.regression else "calibration", found
