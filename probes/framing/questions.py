@@ -16,8 +16,9 @@ from probes.framing.scores import TRIM, Ratio, TrackScores, table
 from probes.framing.table import FrameRows, edges_of, rate_of
 from probes.scored import Sums
 from probes.splits import EVALUATED, SPLITS, TRAIN, VALID
-from probes.targets import FEW_GROUPS, MIN_TEST_GROUPS, MIN_TRAIN_GROUPS, MIN_TRAIN_ROWS, NotProbed
+from probes.targets import MIN_TEST_GROUPS, MIN_TRAIN_GROUPS, MIN_TRAIN_ROWS, NotProbed
 from probes.tasks.frames import FrameTask
+from probes.trust.warnings import FEW_GROUPS
 
 class Clips:
     """The clips of a table of frames, and where their rows are.
