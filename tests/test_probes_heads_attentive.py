@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from planted_targets import one_thread, targets  # noqa: F401
 
 from probes.errors import ProbeError
@@ -60,10 +62,23 @@ def test_clips_are_padded_and_padding_has_no_weight():
     assert torch.allclose(equal[0], torch.tensor([[1 / 3, 1 / 3, 1 / 3], [0.5, 0.5, 0.0]]))
 
 
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=6), st.randoms())
+def test_padded_clips_hold_their_frames_in_order(lengths, random):
+    clip = [number for number, length in enumerate(lengths) for _ in range(length)]
+    rows = torch.arange(1.0, len(clip) + 1)[:, None]
+    frames = Frames.of(rows, clip, len(lengths))
+    asked = [random.randrange(len(lengths)) for _ in range(4)]
+    values, there = frames.padded(torch.tensor(asked))
+    found = [row[mask, 0].tolist() for row, mask in zip(values, there, strict=True)]
+    assert found == [[1.0 + i for i, c in enumerate(clip) if c == number] for number in asked]
+    assert sum(found, []) == rows[frames.inside(torch.tensor(asked)), 0].tolist()
+    assert float(values[~there].abs().sum()) == 0.0
+
+
 def test_what_stands_behind_a_clip_and_memory_change_nothing():
     frames, (colour, _) = clips(n=210)
     quick = Attentive(rates=(1e-2,), l2=(0.0,), schedule=Schedule(patience=5, most=10))
-    small = Attentive(rates=(1e-2,), l2=(0.0,), schedule=quick.schedule, bytes=1)
+    small = Attentive(rates=(1e-2,), l2=(0.0,), schedule=quick.schedule, memory=1)
     first, second = (one.fit(frames, [colour])[0].outputs["test"] for one in (quick, small))
     assert np.allclose(first, second, atol=1e-4)
 

@@ -112,4 +112,4 @@ def test_layers_are_read_once_one_after_the_other():
 def test_too_many_rows_are_refused_before_memory_is_taken():
     layers, targets = layered(12)
     with pytest.raises(ProbeError, match="head concatenation: 120 training rows need .* GB"):
-        Concatenation(bytes=1000).fit(layers, targets)
+        Concatenation(memory=1000).fit(layers, targets)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -65,7 +67,7 @@ def test_accuracy_is_within_a_standard_error_of_scikit_learn(crossed):
 
 def test_memory_changes_nothing():
     x, some = planted(n=210, width=12)
-    whole, part = (MLP(GRID, SHORT, bytes=size).fit(x, some) for size in (1 << 26, 1))
+    whole, part = (MLP(GRID, SHORT, memory=size).fit(x, some) for size in (1 << 26, 1))
     for one, other in zip(whole, part, strict=True):
         same(one, other)
 
@@ -75,6 +77,16 @@ def test_targets_together_are_targets_alone():
     head = MLP(GRID, SHORT)
     for one, target in zip(head.fit(x, some), some, strict=True):
         same(one, head.fit(x, [target])[0])
+
+
+def test_targets_with_other_validation_rows_are_told_apart():
+    x, (colour, size, _) = planted(n=210, width=12)
+    fewer = dataclasses.replace(size, index={**size.index, "valid": size.index["valid"][::2]})
+    head = MLP(GRID[:2], SHORT)
+    together = head.fit(x, [colour, fewer, size])
+    for one, target in zip(together, (colour, fewer, size), strict=True):
+        same(one, head.fit(x, [target])[0])
+    assert together[1].outputs["valid"].shape[1] == 15
 
 
 def test_layers_together_are_layers_alone():

@@ -79,7 +79,7 @@ def test_tags_are_shares_of_those_that_are_known():
 
 def test_parts_and_more_neighbours_than_rows(data):
     x, some = data
-    whole, parts = Neighbours().fit(x, some), Neighbours(bytes=1).fit(x, some)
+    whole, parts = Neighbours().fit(x, some), Neighbours(memory=1).fit(x, some)
     for one, other in zip(whole, parts, strict=True):
         assert np.allclose(one.outputs["test"], other.outputs["test"])
     many = Neighbours(counts=(1, 10_000), spaces=("cosine",)).fit(x, some)

@@ -87,6 +87,6 @@ def test_layers_of_different_widths_are_reduced_and_it_says_so():
 def test_too_little_memory_is_said():
     x, targets = planted(n=210, width=8)
     with pytest.raises(ProbeError, match="head weighting: the layers take more than .* GB"):
-        Weighting(bytes=1000).fit([("a", x)], targets)
+        Weighting(memory=1000).fit([("a", x)], targets)
     with pytest.raises(ProbeError, match="no layers"):
         Weighting().fit([], targets)

@@ -33,7 +33,8 @@ class Attentive(FrameHead):
     l2 : weight decays of Adam, the other side of the grid.
     batch : clips a minibatch.
     seed : of minibatches.
-    bytes : that padded clips may take at a time outside training; by the device unless given.
+    memory : bytes that padded clips may take outside training; by the device unless given.
+        Changes no result.
     """
 
     rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3)
@@ -41,7 +42,7 @@ class Attentive(FrameHead):
     batch: int = 32
     schedule: Schedule = Schedule(patience=10, most=200)
     seed: int = 0
-    bytes: int | None = None
+    memory: int | None = None
     name: str = "attentive"
     title: str = "Attentive pooling"
     meaning: str = "it is linearly decodable from the frames that matter, wherever they are"
@@ -67,7 +68,7 @@ class Attentive(FrameHead):
             frames,
             len(owner),
             max(one.width for one in objectives),
-            budget(device, self.bytes),
+            budget(device, self.memory),
         )
         trained = train(
             networks,

@@ -51,7 +51,7 @@ class Weighting(JoiningHead):
         their start before the map has converged.
     seed : of random starts and minibatches.
     normalise : standardise every column, or divide a layer by its root mean square about its mean.
-    bytes : that all layers may take; by the machine unless given.
+    memory : bytes that all layers may take; by the machine unless given.
     """
 
     rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3)
@@ -62,7 +62,7 @@ class Weighting(JoiningHead):
     batch: int = 128
     schedule: Schedule = Schedule(patience=20, most=300)
     seed: int = 0
-    bytes: int | None = None
+    memory: int | None = None
     name: str = "weighting"
     title: str = "Learned weights of layers"
     meaning: str = "it is linearly decodable from a weighted sum of the layers"
@@ -172,7 +172,7 @@ class Weighting(JoiningHead):
         return names, stack, rows, note
 
     def _check(self, size: int, device: torch.device) -> None:
-        most = limit(device) if self.bytes is None else self.bytes
+        most = limit(device) if self.memory is None else self.memory
         # twice: the layers, and their stack
         if 2 * size > most:
             raise ProbeError(
