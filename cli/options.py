@@ -76,8 +76,9 @@ layers = click.option(
 )
 
 tasks = click.option(
-    "--tasks", default="all", show_default=True, metavar="LIST",
-    help="Probing tasks: `all`, `none`, or names separated by commas.",
+    "--task", "--tasks", "tasks", default="all", show_default=True, metavar="LIST",
+    help="Probing tasks: `all`, `none`, or names of `rsa tasks` and of labels separated by commas; "
+    "a column of a manifest as manifest.csv:column.",
 )
 
 out = click.option(

@@ -1,4 +1,4 @@
-"""Probing for the command line: which tasks are meant, all roles probed, a table of scores."""
+"""Probing for the command line: which tasks are meant, all roles probed, tables of scores."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from cli.owntask import Wanted
     from cli.screen import Screen
     from cli.steps import Run
     from extract.datasets.base import Dataset
@@ -17,17 +18,22 @@ if TYPE_CHECKING:
     from probes.tasks import Task
 
 
-def resolve_tasks(text: str, dataset: Dataset) -> list[Task]:
-    """Tasks for `all`, `none` or names separated by commas, of what the data has labels for."""
+def resolve_tasks(wanted: Wanted, dataset: Dataset) -> list[Task]:
+    """Tasks for `all`, `none` or names, of what the data has labels for."""
+    from cli.owntask import of_column
     from probes import ProbeError, resolve
 
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if names == ["none"]:
+    labels = dataset.card.labels
+    if wanted.names == ("none",):
         return []
+    own = {name: of_column(name, kind, labels) for name, kind in wanted.kinds.items()}
+    tasks = []
     try:
-        return resolve(names, dataset.card.labels)
+        for name in wanted.names:
+            tasks += [own[name]] if own.get(name) else resolve([name], labels)
     except ProbeError as error:
-        raise click.UsageError(f"--tasks: {error}") from None
+        raise click.UsageError(f"--task: {error}") from None
+    return list({task.name: task for task in tasks}.values())
 
 
 def task_kinds(tasks: Sequence[Task]) -> list[str]:
@@ -38,12 +44,20 @@ def task_kinds(tasks: Sequence[Task]) -> list[str]:
 def probe_models(
     activations: dict[str, dict[str, Activations]],
     tasks: Sequence[Task],
+    data: str,
     run: Run,
     folder: Path,
     screen: Screen,
 ) -> dict[str, ProbeResults]:
-    """Probes every layer of every role on every task; writes probes/ROLE.json and .csv."""
-    import probes
+    """Probes every layer of every role on every task; writes probes/ROLE.json and .csv.
+
+    The files grow with every batch of tasks. Tasks that were finished before, with the same
+    activations, labels, settings and code, are taken from the cache.
+
+    Parameters
+    ----------
+    data : name of the data set, for what was published on it.
+    """
     from extract.store import align
 
     for kind in task_kinds(tasks):
@@ -52,44 +66,78 @@ def probe_models(
     for role, found in activations.items():
         if not tasks:
             break
-        name = next(iter(found.values())).name
-        with screen.stage(f"probes of {name}") as progress:
-            parts = [
-                probes.run(
-                    found[kind], found[kind].rows, tasks, seed=run.seed,
-                    device=run.solver_device, ordered=role != "ref", progress=progress,
-                )
-                for kind in task_kinds(tasks)
-            ]  # fmt: skip
-        merged = parts[0]
-        for part in parts[1:]:
-            merged = merged.merge(part)
-        merged.write(folder / "probes", role)
-        results[role] = merged
+        results[role] = _probed(role, found, tasks, data, run, folder, screen)
         if role == next(iter(activations)):
-            for reason in merged.skipped.values():
+            for reason in results[role].skipped.values():
                 screen.warn(f"not probed: {reason}")
     return results
 
 
-def show_probes(results: dict[str, ProbeResults]) -> None:
-    """Test scores, a table a model: tasks x layers, the layer chosen on validation marked."""
-    from cli.screen import show_table
+def _probed(
+    role: str,
+    found: dict[str, Activations],
+    tasks: Sequence[Task],
+    data: str,
+    run: Run,
+    folder: Path,
+    screen: Screen,
+) -> ProbeResults:
+    """All tasks of one role."""
+    import probes
+    from cli.liveprobes import LiveProbes
+    from cli.probed import Probed, Recorder
+    from extract.weights import cache_dir
 
-    for result in results.values():
-        content = result.as_json()
-        rows = []
-        for task in content["tasks"]:
-            split = task["headline"]
-            cells = []
-            for entry in task["layers"]:
-                score = entry["splits"].get(split)
-                text = "" if score is None or score["value"] is None else f"{score['value']:.2f}"
-                cells.append(f"{text}*" if entry["layer"] == task["selected"] else text)
-            rows.append([task["task"], f"{task['chance']:.2f}", *cells])
-        show_table(
-            f"{content['model']}: scores on test",
-            ["task", "chance", *content["layers"]],
-            rows,
-            "* chosen on validation; intervals are in the study folder and the report",
-        )
+    source = next(iter(found.values()))
+    name = f"{source.name} (untrained twin)" if role.endswith("0") else source.name
+    live = LiveProbes(screen, name, source.layers)
+    parts: list[ProbeResults] = []
+
+    def write(part: ProbeResults) -> ProbeResults:
+        first, *others = [*parts, part]
+        whole = first.merge(*others)
+        whole.write(folder / "probes", role)
+        return whole
+
+    with screen.stage(f"probes of {name}", above=live) as progress:
+        for kind in task_kinds(tasks):
+            settings = {
+                "seed": run.seed, "device": run.solver_device, "ordered": role != "ref",
+                "data": data,
+            }  # fmt: skip
+            some = [task for task in tasks if task.rows == kind]
+            kept = Probed(cache_dir("probes"), found[kind], settings)
+            known = kept.find(some)
+            live.kept(known.tasks)
+            part = probes.run(
+                found[kind], found[kind].rows, some, **settings, progress=progress, done=known,
+                watcher=Recorder(live, kept, some, known, write),
+            )  # fmt: skip
+            whole = write(part)
+            parts.append(part)
+    return whole
+
+
+def show_probes(results: dict[str, ProbeResults]) -> None:
+    """Scores on the test splits, two tables a model: a line a task, and every layer.
+
+    Parameters
+    ----------
+    results : by role; twins (a0) and references (ref) stand beside the models.
+    """
+    from rich.console import Console
+
+    from cli.scoretable import Line, layer_tables, summary
+    from cli.screen import line_width
+
+    width = line_width()
+    console = Console(width=width, highlight=False)
+    for role, result in results.items():
+        if role == "ref" or role.endswith("0"):
+            continue
+        beside = {"untrained": results.get(f"{role}0"), "references": results.get("ref")}
+        console.print(summary(result, {k: v for k, v in beside.items() if v}))
+        lines = [line for task in result.tasks for line in Line.all_of(task)]
+        title = f"{result.model}: every layer"
+        for table in layer_tables(result.layers, lines, width, title) if lines else ():
+            console.print(table)

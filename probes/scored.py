@@ -1,4 +1,4 @@
-"""A score of one layer on one split that can be made again for any resample of groups."""
+"""A score of one layer on one split, and how it is made again for any resample of groups."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+
+
+@dataclass(frozen=True)
+class Score:
+    """A number with its 95 % interval over groups; NaN where it does not exist."""
+
+    value: float
+    low: float
+    high: float
 
 
 class Scored(Protocol):

@@ -42,7 +42,7 @@ class TrackScores:
 
 
 def table(tracks: Sequence[TrackScores], name: str, groups: np.ndarray | None = None) -> np.ndarray:
-    """Sums of a score as `inference.resampled` takes them, [tracks, 2], or [groups, 2].
+    """Sums of a score as `probes.scored.Sums` takes them, [tracks, 2], or [groups, 2].
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def table(tracks: Sequence[TrackScores], name: str, groups: np.ndarray | None = 
 
 
 class Ratio:
-    """The score of summed `table`s; in the place of a metric in `inference.resampled`."""
+    """The score of summed `table`s; for `probes.scored.Sums`."""
 
     @staticmethod
     def value(sums: np.ndarray) -> np.ndarray:

@@ -88,9 +88,7 @@ class AreaUnderCurve(RankMetric):
     """See `definition`."""
 
     name = "ROC-AUC"
-    definition = (
-        "chance that a row with the tag is ranked above one without it, averaged over tags"
-    )
+    definition = "chance that a row with the tag is ranked above one without it, averaged over tags"
     source = "scikit-learn roc_auc_score, macro average"
 
     def tag(self, truth, outputs):

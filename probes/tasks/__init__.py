@@ -15,9 +15,7 @@ __all__ = ["ALIASES", "TASKS", "Label", "Task", "resolve"]
 
 TASKS: dict[str, Task] = {
     task.name: task
-    for task in (
-        *tonality.ENTRIES, *rhythm.ENTRIES, *sound.ENTRIES, *style.ENTRIES, *voice.ENTRIES
-    )
+    for task in (*tonality.ENTRIES, *rhythm.ENTRIES, *sound.ENTRIES, *style.ENTRIES, *voice.ENTRIES)
 }
 # where the data lacks what a name means, or no task has the name
 ALIASES = {

@@ -11,7 +11,6 @@ from probes.tasks.base import (
     Task,
 )
 
-
 ENTRIES = (
     Task("family", "Instrument family", "instrumentation", "family", "classification",
          BALANCED_ACCURACY, "the family of the instrument; on mini, of instruments never heard in "
