@@ -13,10 +13,13 @@ import numpy as np
 
 from probes import inference
 from probes.published import numbers
-from probes.results import LayerScores, TaskResult
+from probes.results import LayerScores, Pointwise, TaskResult
 from probes.scored import Score, Scored
 from probes.splits import VALID
 from probes.tasks.base import Task
+from probes.trust.comparisons import against
+from probes.trust.emergence import Emergence, emergence
+from probes.trust.intervals import mean_scores
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,15 @@ class Judged:
     ----------
     setting : what was chosen of the head's grid.
     scores : metric -> split -> score; the task's own metric among them, and validation.
-    information : test split -> bits a row.
+    bits : test split -> [rows] bits that the probe finds; none where it gives no probabilities.
+    right : test split -> [rows] whether the answer is right; none where that has no meaning.
     facts : as in `LayerScores`.
     """
 
     setting: Mapping[str, object]
     scores: Mapping[str, Mapping[str, Scored]]
-    information: Mapping[str, Score] = field(default_factory=dict)
+    bits: Mapping[str, np.ndarray] = field(default_factory=dict)
+    right: Mapping[str, np.ndarray] = field(default_factory=dict)
     facts: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -47,6 +52,8 @@ class Frame:
     chance : metric -> score by chance on the headline split.
     n, groups : split -> rows and groups.
     headline : the split that a report quotes.
+    names : test split -> name of each row that has bits.
+    members : test split -> group of each of these rows.
     """
 
     task: Task
@@ -57,6 +64,8 @@ class Frame:
     headline: str
     classes: int | None = None
     notes: tuple[str, ...] = ()
+    names: Mapping[str, np.ndarray] = field(default_factory=dict)
+    members: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def result(
@@ -92,6 +101,7 @@ def result(
             table = [Score(*map(float, line)) for line in zip(values, low, high, strict=True)]
             scores.setdefault(metric, {})[split] = table
     own = scores.pop(task.metric)
+    bits = _Bits.of(layers, judged, frame, seed, resamples)
     best = int(np.argmax(np.nan_to_num([s.value for s in own[VALID]], nan=-np.inf)))
     tested = [split for split in own if split != VALID]
     wins = {split: inference.wins(draws[split]) for split in tested}
@@ -126,7 +136,7 @@ def result(
                     metric: {split: table[i] for split, table in splits.items()}
                     for metric, splits in scores.items()
                 },
-                one.information,
+                {split: table[i] for split, table in bits.means.items()},
                 one.facts,
             )
             for i, (layer, one) in enumerate(zip(layers, judged, strict=True))
@@ -137,8 +147,53 @@ def result(
         },
         also_chance={name: value for name, value in frame.chance.items() if name != task.metric},
         notes=frame.notes,
+        comparisons={
+            split: against(
+                layers, np.array([s.value for s in own[split]]), draws[split], frame.groups[split],
+                layers[best],
+            )
+            for split in (tested if len(layers) > 1 else ())
+        },
+        emergence=bits.emergence if ordered and len(layers) > 1 else {},
+        pointwise=bits.pointwise,
         published=tuple(row for row in numbers(task.label, data) if row.metric in frame.chance),
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Bits:
+    """What follows from bits row by row, by test split."""
+
+    means: dict[str, tuple[Score, ...]]
+    emergence: dict[str, Emergence]
+    pointwise: dict[str, Pointwise]
+
+    @classmethod
+    def of(
+        cls,
+        layers: Sequence[str],
+        judged: Sequence[Judged],
+        frame: Frame,
+        seed: int,
+        resamples: int,
+    ) -> _Bits:
+        found = cls({}, {}, {})
+        for split in judged[0].bits:
+            rows = np.stack([one.bits[split] for one in judged])
+            right = [one.right[split] for one in judged if split in one.right]
+            members = frame.members[split].astype(str)
+            index = np.unique(members, return_inverse=True)[1]
+            counts = inference.draw(int(index.max()) + 1, resamples, seed)
+            found.means[split] = mean_scores(rows, index, counts)
+            found.emergence[split] = emergence(
+                layers, rows, index, counts, np.stack(right) if right else None
+            )
+            found.pointwise[split] = Pointwise(
+                tuple(frame.names[split].astype(str)),
+                tuple(members),
+                tuple(tuple(line) for line in np.round(rows, 3).tolist()),
+            )
+        return found
 
 
 def gain(
