@@ -42,8 +42,7 @@ def test_groups_in_two_splits():
     groups[[235, 236]] = GROUPS[60]
     found = notes(np.array(["a", "b"])[np.arange(240) % 2], groups=groups)
     assert (
-        "valid: 1 groups have rows in training too, of these choices lean to what was seen"
-        in found
+        "valid: 1 groups have rows in training too, of these choices lean to what was seen" in found
     )
     assert "test: 1 groups have rows in training too, of these it asks for new rows only" in found
     assert "test: 1 groups have rows in valid too, where choices are made" in found
