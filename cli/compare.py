@@ -52,6 +52,7 @@ def command(
         deviations,
         extract_rows,
         gather_failures,
+        known_name,
         load_model,
         load_twins,
         open_data,
@@ -99,7 +100,7 @@ def command(
         {role: found[kind] for role, found in activations.items()}, dataset, run, folder, screen
     )
     probed = {role: found for role, found in activations.items() if role not in untrained}
-    probe_models(probed, chosen_tasks, run, folder, screen)
+    probe_models(probed, chosen_tasks, known_name(data), run, folder, screen)
     titles = " and ".join(model.card.title for model in models.values())
     write_study(
         folder,

@@ -103,7 +103,7 @@ def content(x: Activations) -> list[str]:
 
 @cache
 def code_of(package: ModuleType, but: str = "") -> str:
-    """Hash of the code of a package: another version makes its numbers again.
+    """Hash of the code of a package and its tables: another version makes its numbers again.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def code_of(package: ModuleType, but: str = "") -> str:
     """
     digest = hashlib.sha256()
     room = Path(package.__file__).parent
-    for path in sorted(room.rglob("*.py")):
-        if path.relative_to(room).parts[0] != but:
+    for path in sorted(room.rglob("*")):
+        if path.suffix in (".py", ".toml") and path.relative_to(room).parts[0] != but:
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -47,6 +47,7 @@ def command(
         deviations,
         extract_rows,
         gather_failures,
+        known_name,
         load_model,
         load_twins,
         open_data,
@@ -87,7 +88,7 @@ def command(
     }
     failures = gather_failures(activations, screen)
     begin_study(folder)
-    results = probe_models(activations, chosen, run, folder, screen)
+    results = probe_models(activations, chosen, known_name(data), run, folder, screen)
     titles = ", ".join(model.card.title for model in models.values())
     write_study(
         folder,
@@ -115,5 +116,5 @@ def command(
     if as_json:
         click.echo(json.dumps({role: r.as_json() for role, r in results.items()}, indent=1))
     else:
-        show_probes(results, data.partition(":")[0])
+        show_probes(results)
         click.echo(report or folder)

@@ -44,6 +44,7 @@ def task_kinds(tasks: Sequence[Task]) -> list[str]:
 def probe_models(
     activations: dict[str, dict[str, Activations]],
     tasks: Sequence[Task],
+    data: str,
     run: Run,
     folder: Path,
     screen: Screen,
@@ -52,6 +53,10 @@ def probe_models(
 
     The files grow with every batch of tasks. Tasks that were finished before, with the same
     activations, labels, settings and code, are taken from the cache.
+
+    Parameters
+    ----------
+    data : name of the data set, for what was published on it.
     """
     from extract.store import align
 
@@ -61,7 +66,7 @@ def probe_models(
     for role, found in activations.items():
         if not tasks:
             break
-        results[role] = _probed(role, found, tasks, run, folder, screen)
+        results[role] = _probed(role, found, tasks, data, run, folder, screen)
         if role == next(iter(activations)):
             for reason in results[role].skipped.values():
                 screen.warn(f"not probed: {reason}")
@@ -72,6 +77,7 @@ def _probed(
     role: str,
     found: dict[str, Activations],
     tasks: Sequence[Task],
+    data: str,
     run: Run,
     folder: Path,
     screen: Screen,
@@ -95,7 +101,10 @@ def _probed(
 
     with screen.stage(f"probes of {name}", above=live) as progress:
         for kind in task_kinds(tasks):
-            settings = {"seed": run.seed, "device": run.solver_device, "ordered": role != "ref"}
+            settings = {
+                "seed": run.seed, "device": run.solver_device, "ordered": role != "ref",
+                "data": data,
+            }  # fmt: skip
             some = [task for task in tasks if task.rows == kind]
             kept = Probed(cache_dir("probes"), found[kind], settings)
             known = kept.find(some)
@@ -109,28 +118,25 @@ def _probed(
     return whole
 
 
-def show_probes(results: dict[str, ProbeResults], data: str = "") -> None:
+def show_probes(results: dict[str, ProbeResults]) -> None:
     """Scores on the test splits, two tables a model: a line a task, and every layer.
 
     Parameters
     ----------
     results : by role; twins (a0) and references (ref) stand beside the models.
-    data : name of the data set, for what was published on it.
     """
     from rich.console import Console
 
     from cli.scoretable import Line, layer_tables, summary
     from cli.screen import line_width
-    from probes.published import everything
 
-    published = [row for row in everything() if row.dataset == data]
     width = line_width()
     console = Console(width=width, highlight=False)
     for role, result in results.items():
         if role == "ref" or role.endswith("0"):
             continue
         beside = {"untrained": results.get(f"{role}0"), "references": results.get("ref")}
-        console.print(summary(result, {k: v for k, v in beside.items() if v}, published))
+        console.print(summary(result, {k: v for k, v in beside.items() if v}))
         lines = [line for task in result.tasks for line in Line.all_of(task)]
         title = f"{result.model}: every layer"
         for table in layer_tables(result.layers, lines, width, title) if lines else ():

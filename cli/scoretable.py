@@ -15,7 +15,6 @@ from cli import scores
 
 if TYPE_CHECKING:
     from probes import ProbeResults
-    from probes.published import Published
     from probes.results import LayerScores, TaskResult
 
 MARK = "*"  # behind the score of the layer that was selected
@@ -56,15 +55,15 @@ class Line:
 def summary(
     found: ProbeResults,
     beside: Mapping[str, ProbeResults] | None = None,
-    published: Sequence[Published] = (),
 ) -> Table:
-    """A line a task: the selected layer, its scores with their intervals, and what to hold against.
+    """A line a task: the selected layer, its scores with their intervals, and what stands beside.
+
+    Published numbers are there where a task has any.
 
     Parameters
     ----------
     beside : heading -> results of others (the untrained twin, references) on the same tasks: the
         score of their selected layer on the split that is quoted.
-    published : numbers of others on this data.
     """
     splits = [s for s in SPLITS if any(s in one.splits for t in found.tasks for one in t.layers)]
     table = Table(
@@ -73,7 +72,7 @@ def summary(
         padding=(0, 1, 0, 0), pad_edge=False,
     )  # fmt: skip
     beside = beside or {}
-    known = {task.task: _published(task, found.model, published) for task in found.tasks}
+    known = {task.task: _published(task, found.model) for task in found.tasks}
     several = any(known.values())
     heads = ["task", "metric", "layer", "valid", *splits, "chance", *beside]
     for head in heads + ["published"] * several:
@@ -211,11 +210,10 @@ def _value(one: LayerScores, split: str) -> float:
     return one.splits[split].value if split in one.splits else math.nan
 
 
-def _published(task: TaskResult, model: str, published: Sequence[Published]) -> str:
+def _published(task: TaskResult, model: str) -> str:
     """What was published by one of the task's metrics: of the model, else the ends over all."""
-    rows = [row for row in published if row.task == task.label]
     for metric in (task.metric, *task.also_chance):
-        if some := [row for row in rows if row.metric == metric]:
+        if some := [row for row in task.published if row.metric == metric]:
             mine = [scores.tight(row.value) for row in some if row.model == model]
             values = [row.value for row in some]
             ends = dict.fromkeys(scores.tight(end) for end in (min(values), max(values)))

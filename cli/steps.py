@@ -82,9 +82,15 @@ def open_data(text: str, manifest: Path | None, limit: int | None) -> tuple[Data
 
 def data_name(text: str, dataset: Dataset) -> str:
     """What a title calls the data: as asked for, or a folder's own name."""
+    return text if known_name(text) else dataset.card.name
+
+
+def known_name(text: str) -> str:
+    """The name of a data set that has one; "" of a folder of the user's."""
     from extract import datasets
 
-    return text if text.partition(":")[0] in datasets.REGISTRY else dataset.card.name
+    name = text.partition(":")[0]
+    return name if name in datasets.REGISTRY else ""
 
 
 def check_model(name: str) -> ModelSpec:

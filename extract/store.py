@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -202,6 +203,7 @@ class Activations:
         self.layers = tuple(layer for layer, _ in store.plan.layers)
         counts = dict(store.plan.clips)
         self._where: dict[str, tuple[int, int, int]] = {}
+        self._recent = threading.local()
         self.failures: list[Failure] = []
         for shard in range(store.plan.shards):
             present, failures = store.contents(shard)
@@ -231,8 +233,16 @@ class Activations:
         out = torch.empty((len(shard), width))
         for index in np.unique(shard):
             here = np.flatnonzero(shard == index)
-            out[here] = self.store.read_shard(int(index), layer)[offset[here]]
+            out[here] = self._shard_of(int(index), layer)[offset[here]]
         return out
+
+    def _shard_of(self, index: int, layer: str) -> torch.Tensor:
+        """A layer of a shard. Each thread keeps its last: pieces in order end within shards."""
+        key, values = getattr(self._recent, "shard", (None, None))
+        if key != (index, layer):
+            values = self.store.read_shard(index, layer)
+            self._recent.shard = (index, layer), values
+        return values
 
 
 def align(*representations: Activations) -> None:

@@ -39,13 +39,8 @@ class Design:
         # dead columns stay out: trained networks have layers in which nine units of ten are dead
         alive[0] |= not alive.any()
         standard = ((train.double() - mean) * scale)[:, alive]
-        n, width = standard.shape
-        if n < width:
-            values, vectors = strong(*eigh(standard @ standard.T / n))
-            some = standard.T @ (vectors / (values * n).sqrt())
-        else:
-            values, some = strong(*eigh(standard.T @ standard / n))
-        rows = (standard @ some).float()
+        values, some = principal(standard / len(standard) ** 0.5)
+        rows = standard.float() @ some.float()
         axes = torch.zeros(len(alive), some.shape[1], dtype=some.dtype, device=some.device)
         axes[alive] = some
         return cls(rows, values, mean, scale, axes.float())
@@ -68,6 +63,17 @@ def standardisation(train: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     alive = spread > 1e-6 * mean.abs() + torch.finfo(torch.float32).tiny
     scale = torch.where(alive, 1.0 / spread.clamp_min(torch.finfo(torch.float64).tiny), 0.0)
     return mean, scale
+
+
+def principal(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Eigenvalues of X'X, falling, and its axes [width, rank], from rows X [rows, width] float64.
+
+    The smaller Gram matrix is decomposed; axes below the rounding of float32 data are left out.
+    """
+    if len(rows) < rows.shape[1]:
+        values, vectors = strong(*eigh(rows @ rows.T))
+        return values, rows.T @ (vectors / values.sqrt())
+    return strong(*eigh(rows.T @ rows))
 
 
 def eigh(gram: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

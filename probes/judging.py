@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
@@ -30,12 +31,17 @@ class Judge:
         names = (task.metric, *task.also)
         return {name: metric(name, target.classes, prior) for name in names}
 
-    def choose(self, answers: Answers) -> int:
-        """Place in the head's grid with the lowest validation loss.
+    def choose(self, answers: Answers, by: Literal["loss", "score"] = "loss") -> int:
+        """Place in the head's grid that is best on validation.
 
         The loss tells choices apart where a score over few rows does not.
         """
-        return int(np.argmin(np.nan_to_num(answers.loss(self.target, VALID), nan=np.inf)))
+        if by == "loss":
+            return int(np.argmin(np.nan_to_num(answers.loss(self.target, VALID), nan=np.inf)))
+        truth, index = self.target.of(VALID), self.target.group_index(VALID)
+        own = self.metrics[self.target.task.metric]
+        found = [own.scored(truth, one, index).value for one in answers.outputs[VALID]]
+        return int(np.argmax(np.nan_to_num(found, nan=-np.inf)))
 
     def judge(self, answers: Answers, choice: int, setting: Mapping[str, object]) -> Judged:
         """The scores of one choice."""

@@ -16,6 +16,7 @@ from probes.trust.comparisons import Comparison
 from probes.trust.emergence import Emergence
 
 FORMAT = 2
+ALL_LAYERS = "all"  # the one layer of a head that takes all at once
 
 
 @dataclass(frozen=True)

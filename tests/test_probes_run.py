@@ -12,6 +12,8 @@ import pytest
 
 import probes
 from probes import splits
+from probes.heads.linear import Linear
+from probes.protocols import PROTOCOLS
 from probes.source import Matrices, Table, read_layer
 from probes.targets import NotProbed, make_target
 from probes.tasks import TASKS, Task, resolve
@@ -238,7 +240,8 @@ def test_mismatched_and_broken_activations_are_refused():
     with pytest.raises(probes.ProbeError, match="layer early of broken .* not finite"):
         read_layer(Matrices("broken", {"early": bad}), "early", "cpu")
     with pytest.raises(probes.ProbeError, match="positive"):
-        probes.run(source, table, [TASKS["tonic"]], penalties=(0.0,))
+        one = dataclasses.replace(PROTOCOLS["linear"], heads=(Linear(penalties=(0.0,)),))
+        probes.run(source, table, [TASKS["tonic"]], protocol=one)
 
 
 def test_splits_are_drawn_by_group_and_stay():

@@ -55,9 +55,9 @@ def _published(home: str, summary: str) -> Known:
 REGISTRY = {
     "mini": Known(
         "extract.datasets.mini:Mini",
-        "chorales, fiddle tunes, single notes and triads with exact labels, "
+        "chorales, fiddle tunes, one to four voices, single notes and triads with exact labels, "
         "rendered on this machine from scores (needs music-rsa[demo])",
-        ("chorale", "fiddle", "note", "theory"),
+        ("chorale", "fiddle", "note", "theory", "voices"),
         on_disk=False,
     ),
     "ballroom": _published("ballroom:Ballroom", "eight dances, tempo, beats; excerpts of 30 s"),

@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -27,6 +28,9 @@ from probes.decoding.peaks import finite, refined
 from probes.errors import ProbeError
 from probes.framing.grid import centres
 
+# changes of tempo less probable than this are left out (madmom: 2e-16); with its steadiness a jump
+# of more than a fifth goes by way of a beat in between
+LEAST = 1e-9
 FLOOR = 1e-3  # probabilities keep away from 0 and 1: a beat may be missing
 BPM = (55.0, 215.0)
 RESOLUTION = 100.0  # frames a second
@@ -133,6 +137,7 @@ def _finer(curve: np.ndarray, factor: int) -> np.ndarray:
     return np.interp(at, np.arange(len(curve)), curve)
 
 
+@lru_cache(maxsize=64)
 def intervals(rate: float, bpm: tuple[float, float], tempi: int) -> np.ndarray:
     """Frames that a beat may last, rising: whole, on a logarithmic grid where they are many."""
     slow, fast = bpm
@@ -162,6 +167,7 @@ def observations(beat: np.ndarray, down: np.ndarray, share: float) -> np.ndarray
 def tempo_changes(lengths: np.ndarray, steadiness: float) -> np.ndarray:
     """[intervals, intervals] log-probability of going from an interval (row) to another."""
     table = -steadiness * np.abs(lengths[None, :] / lengths[:, None] - 1.0)
+    table[table < np.log(LEAST)] = -np.inf
     peak = table.max(axis=1, keepdims=True)
     return table - peak - np.log(np.exp(table - peak).sum(axis=1, keepdims=True))
 
@@ -192,37 +198,47 @@ def _decode(
     before[place == 0] += per_bar
     tempi = np.arange(len(lengths))
 
-    # what a beat earns that begins at a frame from 1 - longest on, [beginnings, places, tempi];
-    # of a beat that reaches over an end of the clip only the frames inside count
-    total = np.concatenate([np.zeros((3, 1)), np.cumsum(seen, axis=1)], axis=1)
+    # what a beat that begins at a frame from 1 - longest on earns above frames with neither beat nor
+    # downbeat, [beginnings, places, tempi]; only frames inside the clip count. Less what every path
+    # earns, sums stay small enough for float32
+    total = np.concatenate([np.zeros((2, 1)), np.cumsum(seen[:2] - seen[2], axis=1)], axis=1)
     begin = np.arange(1 - longest, frames)[:, None]
-    one, two, three = (np.clip(begin + part, 0, frames) for part in (0, shown, lengths))
-    kinds = total[:2, two] - total[:2, one] + total[2, three] - total[2, two]
-    earned = kinds[(place == 0).astype(int)].transpose(1, 0, 2)
+    one, two = (np.clip(begin + part, 0, frames) for part in (0, shown))
+    kinds = (total[:, two] - total[:, one]).astype(np.float32)
+    earned = np.ascontiguousarray(kinds[(place == 0).astype(int)].transpose(1, 0, 2))
 
-    reached = np.full(earned.shape, -np.inf)  # at the beginning of a beat, by the best way
+    # at the end of a beat that begins at a frame, by the best way
+    ended = np.full(earned.shape, -np.inf, np.float32)
     for i, length in enumerate(lengths):
-        reached[longest - length : longest, :, i] = -np.log(len(per_bar) * sizes * lengths.sum())
-    change = tempo_changes(lengths, steadiness)
+        first = slice(longest - length, longest)
+        ended[first, :, i] = earned[first, :, i] - np.log(len(per_bar) * sizes * lengths.sum())
+    change = tempo_changes(lengths, steadiness).astype(np.float32)
+    farthest = np.abs(np.subtract(*np.nonzero(np.isfinite(change)))).max()
+    # tempo i to tempo i + apart, for all i at once: few steps, for few changes are possible
+    ways = [
+        (apart, max(0, -apart), min(len(lengths), len(lengths) - apart), np.diag(change, apart))
+        for apart in range(-farthest, farthest + 1)
+    ]
 
     def done(beginning: np.ndarray) -> np.ndarray:
         """By the best way to the end of the beat before, [tempi before, beginnings, places]."""
         row = beginning - lengths[:, None] + longest - 1
-        return (reached[row, :, tempi[:, None]] + earned[row, :, tempi[:, None]])[..., before]
+        return ended[row, :, tempi[:, None]][..., before]
 
     for start in range(1, frames, block):  # no beat that begins in a block has another before it
         here = np.arange(start, min(start + block, frames))
         ends = done(here).reshape(len(lengths), -1)
         best = np.full_like(ends, -np.inf)
         way = np.empty_like(best)
-        for i in tempi:
-            np.add(change[i][:, None], ends[i], out=way)
-            np.maximum(best, way, out=best)
+        for apart, i, j, cost in ways:
+            np.add(ends[i:j], cost[:, None], out=way[i:j])
+            np.maximum(best[i + apart : j + apart], way[i:j], out=best[i + apart : j + apart])
         best = best.reshape(len(lengths), len(here), -1)
-        reached[here + longest - 1] = best.transpose(1, 2, 0)
+        rows = slice(start + longest - 1, here[-1] + longest)
+        np.add(best.transpose(1, 2, 0), earned[rows], out=ended[rows])
 
     over = (begin[-longest:] + lengths >= frames)[:, None, :]
-    final = np.where(over, reached[-longest:] + earned[-longest:], -np.inf)
+    final = np.where(over, ended[-longest:], -np.inf)
     at, row, tempo = np.unravel_index(final.argmax(), final.shape)
     at, found = frames - longest + at, []
     while True:
@@ -232,4 +248,4 @@ def _decode(
         tempo = (done(np.array([at]))[:, 0, row] + change[:, tempo]).argmax()
         at, row = at - lengths[tempo], before[row]
     starts, chosen, places = np.array(found[::-1], dtype=np.int64).T
-    return starts, chosen, places, int(sizes[row]), float(final.max())
+    return starts, chosen, places, int(sizes[row]), float(final.max() + seen[2].sum())

@@ -19,7 +19,7 @@ from probes.trust.intervals import mean_scores, sure
 
 BINS, BIN_ROWS = 15, 20
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-FLIPS = 400
+FLIPS = 200
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,11 @@ class Error(Record):
     ----------
     chance : mean error of a calibrated probe that gives the same probabilities: the differences
         between truth and probability, summed over groups, change sign at random, whole groups at
-        a time.
-    p : share of these that have as large an error.
+        a time. A little low where few groups have a class: then differences lean to one side.
     """
 
     value: float
     chance: float
-    p: float
 
 
 @dataclass(frozen=True)
@@ -89,11 +87,13 @@ class Calibration(Record):
     ----------
     bins : reliability diagram: of classes, of the most probable one; of tags, of all together.
     error : by these bins.
+    p : share of changes of sign that make as large an error.
     classwise : error by bins for each class or tag, averaged over them (Kull et al. 2019).
     """
 
     bins: tuple[Bin, ...]
     error: Error
+    p: float
     classwise: Error
     brier: Brier
 
@@ -266,19 +266,20 @@ def _calibration(
     for at in range(one.rows.shape[1]):
         sums = Sums(np.stack([one.happened[:, at], one.rows[:, at]], axis=1), _share)
         rows = int(one.rows[:, at].sum())
-        diagram.append(Bin(one.stated[:, at].sum() / rows, sure(sums, counts, (0.0, 1.0)), rows))
-    whole = _error(one.error(), one.flipped(signs))
-    several = _error(
-        float(np.mean([b.error() for b in each])),
-        np.mean([b.flipped(signs) for b in each], axis=0),
-    )
+        diagram.append(
+            Bin(float(one.stated[:, at].sum()) / rows, sure(sums, counts, (0.0, 1.0)), rows)
+        )
+    value, flipped = one.error(), one.flipped(signs)
+    p = (1 + (flipped >= value - 1e-12).sum()) / (1 + FLIPS)
+    several = (np.mean([b.error() for b in each]), np.mean([b.flipped(signs) for b in each]))
     parts = weight * np.sum([b.parts() for b in each], axis=0)
-    return Calibration(tuple(diagram), whole, several, Brier(score, *map(float, parts)))
-
-
-def _error(value: float, flipped: np.ndarray) -> Error:
-    p = (1 + (flipped >= value - 1e-12).sum()) / (1 + len(flipped))
-    return Error(value, float(flipped.mean()), float(p))
+    return Calibration(
+        tuple(diagram),
+        Error(value, float(flipped.mean())),
+        float(p),
+        Error(*map(float, several)),
+        Brier(score, *map(float, parts)),
+    )
 
 
 def _share(sums: np.ndarray) -> np.ndarray:

@@ -36,7 +36,7 @@ class Mini(Dataset):
 
     Parameters
     ----------
-    subsets : some of `chorale`, `fiddle`, `note`, `theory`; the order does not matter.
+    subsets : some of `chorale`, `fiddle`, `note`, `theory`, `voices`; the order does not matter.
     cache_audio : keep rendered clips as FLAC below the user's cache; the audio is the same.
 
     Raises

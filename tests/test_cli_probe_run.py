@@ -1,0 +1,169 @@
+"""`rsa probe` on a folder of sounds: tables, JSON, silence, tasks of a manifest, twins, slips."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from probe_folder import sounds
+
+from cli.main import root
+from cli.scores import tight
+from extract.weights import cache_dir
+from probes import ProbeResults
+from reports.study import Study
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory):
+    return sounds(tmp_path_factory.mktemp("probe") / "music")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def probe(cache, tmp_path):
+    """Runs the command in this process; a study folder of its own each time."""
+
+    def run(*arguments, **environment):
+        out = ("--out", tmp_path / "study", "--model", "vgg-mtt", "--untrained", "--no-report")
+        given = [str(each) for each in ("probe", *out, *arguments)]
+        done = CliRunner().invoke(
+            root, given, env={"RSA_CACHE": str(cache), "COLUMNS": "100", **environment}
+        )
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done
+
+    run.study = tmp_path / "study"
+    return run
+
+
+def results(study: Path, role: str = "a") -> ProbeResults:
+    return ProbeResults.read(study / "probes" / f"{role}.json")
+
+
+def test_a_run_ends_with_both_tables_and_says_a_line_a_task(probe, music):
+    done = probe("--data", music)
+    assert done.exit_code == 0, done.stderr
+    found = results(probe.study)
+    assert [task.task for task in found.tasks] == ["moods", "place", "hertz", "digit", "some"]
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 100
+    for task in found.tasks:
+        said = [
+            line for line in done.stderr.splitlines() if line.startswith("vgg-mtt " + task.task)
+        ]
+        assert len(said) == 1 and task.selected in said[0] and "on validation, test" in said[0]
+        summary, layers = [line.split() for line in lines if line.startswith(f"{task.task} ")]
+        assert task.selected in summary and tight(task.best.value) in summary
+        assert [cell for cell in layers if cell.endswith("*")] == [f"{task.best.value:.2f}*"]
+    assert done.stdout.count("vgg-mtt") == 2 and "references" in done.stdout
+
+
+def test_json_is_the_results_and_nothing_else_comes_with_it(probe, music):
+    done = probe("--data", music, "--task", "place", "--json")
+    content = json.loads(done.stdout)
+    assert set(content) == {"a", "ref"} and content["a"]["tasks"][0]["task"] == "place"
+    assert "on validation" not in done.stderr and "place:" not in done.stderr
+
+
+def test_quiet_is_silent_until_the_tables(probe, music):
+    done = probe("--data", music, "--task", "place", "--quiet")
+    assert done.exit_code == 0 and done.stderr == ""
+    assert "place" in done.stdout
+
+
+def test_a_column_of_a_manifest_needs_no_data_option(probe, music):
+    done = probe("--task", f"{music / 'manifest.csv'}:place,{music / 'manifest.csv'}:moods")
+    assert done.exit_code == 0, done.stderr
+    assert [(t.task, t.kind) for t in results(probe.study).tasks] == [
+        ("place", "classification"), ("moods", "tags"),
+    ]  # fmt: skip
+    settings = json.loads((probe.study / "study.json").read_text())["settings"]
+    assert settings["data"] == str(music)
+
+
+def test_numbers_are_classes_where_that_is_asked_for(probe, music):
+    done = probe("--data", music, "--task", "manifest.csv:digit:category,hertz")
+    assert done.exit_code == 0, done.stderr
+    digit, hertz = results(probe.study).tasks
+    assert (digit.task, digit.kind, digit.classes) == ("digit", "classification", 2)
+    assert digit.best.value > 0.8 and hertz.kind == "regression"
+
+
+def test_a_manifest_elsewhere_labels_a_folder(probe, music, tmp_path):
+    other = tmp_path / "other.jsonl"
+    lines = (music / "manifest.csv").read_text().splitlines()[1:]
+    rows = (line.split(",") for line in lines)
+    other.write_text("\n".join(json.dumps({"path": r[0], "split": r[1], "h": r[2]}) for r in rows))
+    done = probe("--data", music, "--task", f"{other}:h")
+    assert done.exit_code == 0, done.stderr
+    assert [task.task for task in results(probe.study).tasks] == ["h"]
+
+
+@pytest.mark.parametrize(
+    "task, hint",
+    [
+        ("{m}:plac", "the manifest has no label 'plac'; did you mean place?"),
+        ("{m}:path", "the manifest has no label 'path'"),
+        ("{m}:", "name a column"),
+        ("{m}", "name a column"),
+        ("{m}:place:numbr", "no kind 'numbr'; did you mean number?"),
+        ("{m}:place:number", "place cannot be taken for number: a value in it is none"),
+        ("{m}:place:tags", "place cannot be taken for tags: no value in it holds | or ;"),
+        ("{m}:moods:category", "moods cannot be taken for category: values in it hold several"),
+        ("nowhere.csv:place", "there is no file nowhere.csv"),
+        ("{m}:place,{o}:place", "labels come from one manifest"),
+        ("plac", "did you mean place?"),
+        ("none", "nothing to probe"),
+    ],
+)
+def test_a_wrong_task_is_one_line(probe, music, tmp_path, task, hint):
+    (tmp_path / "o.csv").write_text((music / "manifest.csv").read_text())
+    text = task.format(m=music / "manifest.csv", o=tmp_path / "o.csv")
+    done = probe("--data", music, "--task", text)
+    (said,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert done.exit_code == 2 and hint in said and not probe.study.exists()
+
+
+def test_a_manifest_goes_with_a_folder_only(probe, music):
+    done = probe("--data", "gtzan", "--task", f"{music / 'manifest.csv'}:place")
+    assert done.exit_code == 2 and "--manifest goes with a folder" in done.stderr
+
+
+def test_twins_go_with_trained_weights(probe, music):
+    done = probe("--data", music, "--twins")
+    assert done.exit_code == 2 and "--twins goes with trained weights" in done.stderr
+
+
+def test_twins_are_probed_beside_their_models(music, tmp_path):
+    from extract.errors import WeightsMissing
+    from extract.models import musicnn
+
+    try:
+        musicnn.WHEEL.fetch()
+    except WeightsMissing as error:
+        pytest.skip(str(error))
+    study, cache = tmp_path / "study", tmp_path / "cache"
+    cache.mkdir()
+    (cache / "wheels").symlink_to(cache_dir("wheels"))
+    arguments = ("probe", "--model", "vgg-mtt", "--twins", "--data", music, "--task", "place,hertz",
+                 "--out", study, "--no-report")  # fmt: skip
+    done = CliRunner().invoke(
+        root, [str(each) for each in arguments], env={"COLUMNS": "100", "RSA_CACHE": str(cache)}
+    )
+    assert done.exit_code == 0, done.stderr
+    model, twin = results(study), results(study, "a0")
+    assert model.layers == twin.layers and model["hertz"] != twin["hertz"]
+    cards = json.loads((study / "study.json").read_text())
+    assert cards["models"]["a"]["weights"]["trained"]
+    assert not cards["twins"]["a0"]["weights"]["trained"] and not cards["stamps"]
+    assert "vgg-mtt (untrained twin) place: " in done.stderr
+    (row,) = [line for line in done.stdout.splitlines() if line.startswith("hertz  R2")]
+    assert row.split()[-2] == tight(twin["hertz"].best.value)
+    assert set(Study.read(study).probes) == {"a", "a0", "ref"}
