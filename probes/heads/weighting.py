@@ -37,8 +37,8 @@ class Weighting(JoiningHead):
     Layers of different widths cannot be summed: then each is reduced to its leading principal
     components, as many as the layer of least rank has and at most 256.
 
-    Facts, a list for each choice: `weights` of `layers`, their `entropy` in nats (of equal weights:
-    `entropy_of_equal_weights`), and `agreement`, the share of weight that two starts of the same
+    Facts: `layers` and the `entropy_of_equal_weights`; of each choice their `weights`, the
+    `entropy` of these in nats, and `agreement`, the share of weight that two starts of the same
     settings have in common, averaged over pairs of starts.
 
     Parameters
@@ -110,13 +110,15 @@ class Weighting(JoiningHead):
         found = []
         for place, objective in enumerate(objectives):
             mine = slice(place, None, len(targets))
-            facts = {**self._facts(names, trained, mine), **({"note": note} if note else {})}
+            facts = {"layers": list(names), "entropy_of_equal_weights": math.log(len(names))}
+            facts |= {"note": note} if note else {}
             parameters = {k: v[mine] for k, v in trained.parameters.items()}
             outputs = {}
             for split in asked(objective.target):
                 raw = networks.outputs(parameters, {}, rows(objective.target, split))
                 outputs[split] = objective.outputs(raw[..., : objective.width])
-            found.append(Answers(outputs, trained.converged[mine].cpu().numpy(), facts))
+            converged = trained.converged[mine].cpu().numpy()
+            found.append(Answers(outputs, converged, facts, self._weights(trained, mine)))
         return found
 
     def _start(self, shape: torch.Size, outputs: int, number: int) -> dict[str, torch.Tensor]:
@@ -129,20 +131,16 @@ class Weighting(JoiningHead):
             "layers": drawn if number else torch.zeros(shape[0]),
         }
 
-    def _facts(self, names: Sequence[str], trained: Trained, mine: slice) -> dict[str, object]:
+    def _weights(self, trained: Trained, mine: slice) -> tuple[dict[str, object], ...]:
+        """Of each choice."""
         weights = trained.parameters["layers"][mine].double().softmax(dim=1).cpu()
         entropy = torch.special.entr(weights).sum(dim=1)
         agreement = []
         for group in weights.split(len(self.starts)):
             shared = [float(torch.minimum(a, b).sum()) for a, b in combinations(group, 2)]
             agreement += [float(np.mean(shared)) if shared else 1.0] * len(group)
-        return {
-            "layers": list(names),
-            "weights": weights.tolist(),
-            "entropy": entropy.tolist(),
-            "entropy_of_equal_weights": math.log(len(names)),
-            "agreement": agreement,
-        }
+        told = zip(weights.tolist(), entropy.tolist(), agreement, strict=True)
+        return tuple({"weights": w, "entropy": e, "agreement": a} for w, e, a in told)
 
     def _stack(self, layers: Iterable[tuple[str, torch.Tensor]], targets: Sequence[Target]):
         """All layers on the rows that are used, [layers, rows, width], and how to find rows."""
