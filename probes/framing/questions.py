@@ -20,6 +20,7 @@ from probes.targets import MIN_TEST_GROUPS, MIN_TRAIN_GROUPS, MIN_TRAIN_ROWS, No
 from probes.tasks.frames import FrameTask
 from probes.trust.warnings import FEW_GROUPS
 
+
 class Clips:
     """The clips of a table of frames, and where their rows are.
 
