@@ -33,15 +33,25 @@ class LinearLayer:
     def __init__(self, layer: torch.Tensor, targets: Sequence[Target]):
         self.targets = tuple(targets)
         self.design = Design.of(layer[_index(targets[0].index[TRAIN], layer)])
-        held = [target.index[split] for target in targets for split in asked(target)]
-        self._held = np.unique(np.concatenate(held))
-        self._rows = self.design.rotate(layer[_index(self._held, layer)])
+        held: dict[str, list[np.ndarray]] = {}
+        for target in targets:
+            for split in asked(target):
+                held.setdefault(split, []).append(target.index[split])
+        # split -> the rows that any target has in it, and how they look in the axes of the design
+        self._held = {}
+        for split, several in held.items():
+            some = np.unique(np.concatenate(several))
+            self._held[split] = some, self.design.rotate(layer[_index(some, layer)])
 
     def rows(self, target: Target, split: str) -> torch.Tensor:
         """[rows of the split, rank] in the axes of the design; also of training."""
         if split == TRAIN:
             return self.design.rows
-        return self._rows[_index(np.searchsorted(self._held, target.index[split]), self._rows)]
+        numbers, rows = self._held[split]
+        own = target.index[split]
+        return (
+            rows if len(own) == len(numbers) else rows[_index(np.searchsorted(numbers, own), rows)]
+        )
 
     def problem(self, target: Target, penalties: Sequence[float], **changes) -> Problem:
         """What the solver is asked; `changes` are further attributes of `Problem`."""
