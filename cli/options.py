@@ -91,6 +91,10 @@ probing = several(
         help="Further heads beside that of the protocol, separated by commas: mlp, weighting, "
         "concatenation, knn, centroid ...",
     ),
+    click.option(
+        "--max-frames", type=click.IntRange(min=1), metavar="N",
+        help="Frames that a task on frames is trained on, from all clips [default: 20000].",
+    ),
 )
 
 out = click.option(

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from probes.protocols import Protocol
     from probes.tasks import Task
 
+FRAMES = "frames:"  # what the rows of tasks on frames begin with
+
 
 def resolve_tasks(wanted: Wanted, dataset: Dataset) -> list[Task]:
     """Tasks for `all`, `none` or names, of what the data has labels for."""
@@ -41,16 +43,37 @@ def resolve_tasks(wanted: Wanted, dataset: Dataset) -> list[Task]:
     return list({task.name: task for task in tasks}.values())
 
 
+def task_kinds(tasks: Sequence[Task]) -> list[str]:
+    """Kinds of rows that the tasks are asked of, without repeats."""
+    return list(dict.fromkeys(task.rows for task in tasks))
+
+
 @dataclass(frozen=True)
 class Probing:
-    """How layers are probed: the protocol, heads beside its own, and the data set's name."""
+    """How layers are probed.
+
+    Attributes
+    ----------
+    heads : beside those of the protocol.
+    data : name of the data set, for what was published on it.
+    max_frames : that a task on frames is trained on.
+    """
 
     protocol: Protocol
-    heads: tuple[Head, ...] = ()
-    data: str = ""
+    heads: tuple[Head, ...]
+    data: str
+    max_frames: int
+
+    def of(self, kind: str) -> dict[str, object]:
+        """The options of a run over rows of a kind."""
+        if kind.startswith(FRAMES):
+            return {"max_frames": self.max_frames, "data": self.data}
+        return {"protocol": self.protocol, "heads": self.heads, "data": self.data}
 
 
-def resolve_probing(protocol: str, heads: str, data: str, seed: int) -> Probing:
+def resolve_probing(
+    protocol: str, heads: str, data: str, seed: int, max_frames: int | None = None
+) -> Probing:
     """From names as on the command line; heads are separated by commas.
 
     Parameters
@@ -58,6 +81,7 @@ def resolve_probing(protocol: str, heads: str, data: str, seed: int) -> Probing:
     data : name of the data set, for what was published on it; "" where it has none.
     seed : of everything that heads draw.
     """
+    from probes.framing.running import MAX_FRAMES
     from probes.heads import HEADS, head
     from probes.protocols import PROTOCOLS
 
@@ -75,17 +99,12 @@ def resolve_probing(protocol: str, heads: str, data: str, seed: int) -> Probing:
         found.append(_seeded(one, seed))
     known = PROTOCOLS[protocol]
     known = replace(known, heads=tuple(_seeded(one, seed) for one in known.heads))
-    return Probing(known, tuple(found), data)
+    return Probing(known, tuple(found), data, max_frames or MAX_FRAMES)
 
 
 def _seeded(head: Head, seed: int) -> Head:
     drawn = any(field.name == "seed" for field in fields(head))
     return replace(head, seed=seed) if drawn else head
-
-
-def task_kinds(tasks: Sequence[Task]) -> list[str]:
-    """Kinds of rows that the tasks are asked of, without repeats."""
-    return list(dict.fromkeys(task.rows for task in tasks))
 
 
 def probe_models(
@@ -130,6 +149,7 @@ def _probed(
     from cli.liveprobes import LiveProbes
     from cli.probed import Probed, Recorder
     from extract.weights import cache_dir
+    from probes.framing.running import run_frames
 
     source = next(iter(found.values()))
     name = f"{source.name} (untrained twin)" if role.endswith("0") else source.name
@@ -144,19 +164,17 @@ def _probed(
 
     with screen.stage(f"probes of {name}", above=live) as progress:
         for kind in task_kinds(tasks):
+            some, layers = [task for task in tasks if task.rows == kind], found[kind]
             settings = {
                 "seed": run.seed, "device": run.solver_device, "ordered": role != "ref",
-                "data": probing.data,
+                **probing.of(kind),
             }  # fmt: skip
-            some = [task for task in tasks if task.rows == kind]
-            heads = {head.name: repr(head) for head in (*probing.protocol.heads, *probing.heads)}
-            about = {**settings, "protocol": probing.protocol.name, "heads": heads}
-            kept = Probed(cache_dir("probes"), found[kind], about)
+            kept = Probed(cache_dir("probes"), layers, settings)
             known = kept.find(some)
             live.kept(known)
-            part = probes.run(
-                found[kind], found[kind].rows, some, **settings, protocol=probing.protocol,
-                heads=probing.heads, progress=progress, done=known,
+            work = run_frames if kind.startswith(FRAMES) else probes.run
+            part = work(
+                layers, layers.rows, some, **settings, progress=progress, done=known,
                 watcher=Recorder(live, kept, some, known, write),
             )  # fmt: skip
             whole = write(part)

@@ -10,6 +10,7 @@ import os
 import tempfile
 import zlib
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from extract.datasets.base import Clip, Segment
@@ -78,7 +79,7 @@ def encode(rows: Rows) -> list[dict]:
 
 
 def _plain(clip: Clip) -> dict:
-    segments = {name: [vars(s) for s in values] for name, values in clip.segments.items()}
+    segments = {name: [asdict(s) for s in values] for name, values in clip.segments.items()}
     return {**vars(clip), "segments": segments}
 
 
