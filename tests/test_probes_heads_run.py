@@ -59,7 +59,10 @@ def test_what_is_spread_over_layers_is_found_by_joining_them(result):
     assert joined.selected == ALL_LAYERS and len(joined.layers) == 1
     assert joined.best.low > alone + 0.1 and joined.gain_over_last == {}
     mixed = other(result, "mood", "weighting").layers[0]
-    assert set(mixed.facts["layers"]) == {"first", "second", "third"}
+    assert mixed.facts["layers"] == ["first", "second", "third"]
+    assert len(mixed.facts["weights"]) == 3 and mixed.facts["entropy"] > 0
+    (same,) = [s for s in mixed.facts["starts"] if s["start"] == mixed.setting["start"]]
+    assert same["weights"] == mixed.facts["weights"]
 
 
 def test_neighbours_and_centroids_see_the_layer_that_has_it(result):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -27,12 +27,13 @@ class Answers:
     outputs : split -> natural logs of probabilities [choices, rows, classes] of a classification,
         numbers [choices, rows] of a regression, log-odds [choices, rows, tags] of tags.
     converged : [choices] whether training ended as it should.
-    facts : what else the head has to say (weights of layers ...), to be written as JSON.
+    facts : for each choice, what else the head has to say (weights of layers ...), to be written as
+        JSON; () where it has nothing.
     """
 
     outputs: Mapping[str, np.ndarray]
     converged: np.ndarray
-    facts: Mapping[str, object] = field(default_factory=dict)
+    facts: Sequence[Mapping[str, object]] = ()
 
     def loss(self, target: Target, split: str) -> np.ndarray:
         """[choices] mean over rows: squared error, or cross-entropy in nats a row (a known tag)."""
@@ -127,8 +128,8 @@ class JoiningHead(Head):
         """
 
 
-class FrameHead(Head):
-    """A head on the frames of a layer, for targets of whole clips."""
+class PoolingHead(Head):
+    """A head that pools the frames of a clip by itself, for targets of whole clips."""
 
     frames = True
 
