@@ -12,7 +12,7 @@ from planted_targets import one_thread, planted  # noqa: F401
 
 from probes.errors import ProbeError
 from probes.heads import HEADS, head
-from probes.heads.base import PoolingHead, JoiningHead, LayerHead, asked
+from probes.heads.base import JoiningHead, LayerHead, PoolingHead, asked
 from probes.heads.frames import Frames
 from probes.heads.mlp import Recipe
 from probes.heads.training import Schedule
