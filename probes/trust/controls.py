@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import t
+from threadpoolctl import threadpool_limits
 
 from probes.errors import ProbeError
 from probes.record import Record
@@ -89,7 +90,9 @@ def cells(
     scaler = StandardScaler().fit(values[train])
     known = scaler.transform(values[train])
     number = min(number, len(np.unique(known, axis=0)))
-    return KMeans(number, n_init=1, random_state=seed).fit(known).predict(scaler.transform(values))
+    with threadpool_limits(1):  # sums in another order may move a row to another cell
+        found = KMeans(number, n_init=1, random_state=seed).fit(known)
+        return found.predict(scaler.transform(values))
 
 
 def control(target: Target, types: np.ndarray, rng: np.random.Generator) -> Target:
