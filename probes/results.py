@@ -71,6 +71,8 @@ class TaskResult(Record):
     emergence : test split -> where in depth rows become decodable.
     pointwise : test split -> bits row by row.
     published : what others report on the same data set by one of the same metrics.
+    gain_over_single : of a head beside the main one, test split -> how much it is above the layer
+        that is selected with the main head, paired; a layer of its own selection or all at once.
     """
 
     task: str
@@ -99,6 +101,7 @@ class TaskResult(Record):
     emergence: Mapping[str, Emergence] = field(default_factory=dict)
     pointwise: Mapping[str, Pointwise] = field(default_factory=dict)
     published: tuple[Published, ...] = ()
+    gain_over_single: Mapping[str, Score] = field(default_factory=dict)
 
     def layer(self, name: str) -> LayerScores:
         """The scores of a layer."""
@@ -214,9 +217,13 @@ class ProbeResults:
                 for split, bits in one.information.items():
                     numbers = (*asdict(bits).values(), 0.0)
                     yield [*head, "bits", "information", split, *place, *numbers]
-            for split, gain in task.gain_over_last.items():
-                place = (task.metric, "gain_over_last", split, task.selected, 1, None)
-                yield [*head, *place, *asdict(gain).values(), 0.0]
+            gains = {
+                "gain_over_last": task.gain_over_last, "gain_over_single": task.gain_over_single,
+            }  # fmt: skip
+            for quantity, of in gains.items():
+                for split, gain in of.items():
+                    place = (task.metric, quantity, split, task.selected, 1, None)
+                    yield [*head, *place, *asdict(gain).values(), 0.0]
 
     @classmethod
     def read(cls, path: Path) -> ProbeResults:

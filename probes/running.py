@@ -104,19 +104,25 @@ def run(
         told = _Told(some, number * len(layers), len(batches) * len(layers), progress, watcher)
         columns, lacking = Batch(source, some, protocol, others, device).fit(told.layer)
         for target, by_head in zip(some, columns, strict=True):
-            made = [
-                result(
-                    Judge(target).frame((*_remarks(column), *lacking, *drawn)),
-                    column.head.name,
-                    column.layers,
-                    [one.judged for one in column.fitted],
-                    seed=seed,
-                    resamples=resamples,
-                    ordered=ordered,
-                    data=data,
+            made: list[TaskResult] = []
+            single = None
+            for column in by_head:
+                made.append(
+                    result(
+                        Judge(target).frame((*_remarks(column), *lacking, *drawn)),
+                        column.head.name,
+                        column.layers,
+                        [one.judged for one in column.fitted],
+                        seed=seed,
+                        resamples=resamples,
+                        ordered=ordered,
+                        data=data,
+                        single=single,
+                    )
                 )
-                for column in by_head
-            ]
+                if single is None:
+                    chosen = column.layers.index(made[0].selected)
+                    single = column.fitted[chosen].judged.scores[target.task.metric]
             found[target.task.name] = made
             if watcher:
                 watcher.task(made[0], made[1:])

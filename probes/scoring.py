@@ -78,6 +78,7 @@ def result(
     resamples: int,
     ordered: bool,
     data: str = "",
+    single: Mapping[str, Scored] | None = None,
 ) -> TaskResult:
     """The result of a task.
 
@@ -85,6 +86,7 @@ def result(
     ----------
     ordered : whether the layers have a depth, so that there is a last one.
     data : name of the data set, by which published numbers are found.
+    single : split -> score of the layer that is selected with the main head, for another head.
     """
     task = frame.task
     scores: dict[str, dict[str, list[Score]]] = {}
@@ -142,8 +144,20 @@ def result(
             for i, (layer, one) in enumerate(zip(layers, judged, strict=True))
         ),
         gain_over_last={
-            split: gain(own[split], draws[split], best, frame.groups[split], bounds)
+            split: gain(
+                own[split][best], draws[split][best], own[split][-1], draws[split][-1],
+                frame.groups[split], bounds,
+            )
             for split in (tested if ordered and len(layers) > 1 else ())
+        },
+        gain_over_single={
+            split: gain(
+                own[split][best], draws[split][best], single[split],
+                single[split].resampled(inference.draw(single[split].groups, resamples, seed)),
+                frame.groups[split], bounds,
+            )
+            for split in (tested if single else ())
+            if split in single
         },
         also_chance={name: value for name, value in frame.chance.items() if name != task.metric},
         notes=frame.notes,
@@ -197,14 +211,15 @@ class _Bits:
 
 
 def gain(
-    scores: Sequence[Score],
-    draws: np.ndarray,
-    best: int,
+    score: Score | Scored,
+    drawn: np.ndarray,
+    other: Score | Scored,
+    other_drawn: np.ndarray,
     groups: int,
     bounds: tuple[float | None, float | None],
 ) -> Score:
-    """How much the selected layer is above the last; `draws` are [layers, resamples]."""
+    """How much one score is above another, from the same [resamples] of both."""
     reach = None if None in bounds else bounds[1] - bounds[0]
     ends = (None, None) if reach is None else (-reach, reach)
-    low, high = inference.interval(draws[best] - draws[-1], groups, bounds=ends)
-    return Score(scores[best].value - scores[-1].value, float(low), float(high))
+    low, high = inference.interval(drawn - other_drawn, groups, bounds=ends)
+    return Score(score.value - other.value, float(low), float(high))

@@ -60,6 +60,21 @@ def test_what_is_spread_over_layers_is_found_by_joining_them(result):
     assert joined.best.low > alone + 0.1 and joined.gain_over_last == {}
     mixed = other(result, "mood", "weighting").layers[0]
     assert set(mixed.facts["layers"]) == {"first", "second", "third"}
+    assert sum(mixed.facts["weights"]) == pytest.approx(1.0) and len(mixed.facts["weights"]) == 3
+    assert 0 < mixed.facts["entropy"] <= mixed.facts["entropy_of_equal_weights"] + 1e-9
+    assert 0 <= mixed.facts["agreement"] <= 1
+
+
+def test_other_heads_are_held_against_the_best_single_layer(result):
+    """On the same resamples: paired, and so surer than two scores apart."""
+    main, joined = result["mood"], other(result, "mood", "concatenation")
+    gain = joined.gain_over_single["test"]
+    assert gain.value == pytest.approx(joined.best.value - main.best.value)
+    assert gain.low > 0.05 and main.gain_over_single == {}
+    wide = (main.best.high - main.best.low) + (joined.best.high - joined.best.low)
+    assert gain.high - gain.low < wide
+    worse = other(result, "mood", "centroid").gain_over_single["test"]
+    assert worse.value < gain.value
 
 
 def test_neighbours_and_centroids_see_the_layer_that_has_it(result):
@@ -94,7 +109,7 @@ def test_finished_tasks_are_not_probed_again(planted, result):
 
 
 def test_a_head_that_lacks_memory_is_left_out_with_a_note(planted):
-    small = head("concatenation", bytes=1000)
+    small = head("concatenation", memory=1000)
     found = probes.run(*planted, [TASK], heads=[small], resamples=20)
     assert found.heads == ()
     assert any("head concatenation" in note for note in found["mood"].notes)

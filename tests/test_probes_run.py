@@ -125,7 +125,7 @@ def test_json_has_the_keys_of_the_study_format(result, tmp_path):
     wanted = (
         "task title family label kind head metric range chance also_chance tier classes unit rows "
         "subsets n groups headline selected layers gain_over_last notes comparisons "
-        "emergence pointwise published"
+        "emergence pointwise published gain_over_single"
     )
     assert set(task) == set(wanted.split())
     assert set(task["layers"][0]) == {

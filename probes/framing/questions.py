@@ -175,6 +175,7 @@ def make_question(task: FrameTask, rows: FrameRows, splits: np.ndarray) -> Quest
         raise NotProbed(
             f"task {task.name}: {frames} labelled frames in {TRAIN}; needs {MIN_TRAIN_ROWS}"
         )
+    reader.learn([rows.clips[place] for place in places[TRAIN]])
     for split in (s for s in EVALUATED if s in places):
         if count[split] < FEW_GROUPS:
             notes.append(f"{split}: the interval rests on {count[split]} groups")

@@ -27,12 +27,18 @@ class Answers:
     outputs : split -> natural logs of probabilities [choices, rows, classes] of a classification,
         numbers [choices, rows] of a regression, log-odds [choices, rows, tags] of tags.
     converged : [choices] whether training ended as it should.
-    facts : what else the head has to say (weights of layers ...), to be written as JSON.
+    facts : what else the head has to say, to be written as JSON.
+    of_choice : the same of each choice (weights of layers ...), or none of any.
     """
 
     outputs: Mapping[str, np.ndarray]
     converged: np.ndarray
     facts: Mapping[str, object] = field(default_factory=dict)
+    of_choice: Sequence[Mapping[str, object]] = ()
+
+    def facts_of(self, choice: int) -> dict[str, object]:
+        """All that the head has to say of one choice."""
+        return {**self.facts, **(self.of_choice[choice] if self.of_choice else {})}
 
     def loss(self, target: Target, split: str) -> np.ndarray:
         """[choices] mean over rows: squared error, or cross-entropy in nats a row (a known tag)."""

@@ -29,11 +29,11 @@ class Concatenation(JoiningHead):
     Parameters
     ----------
     penalties : of the squared weights, against the loss summed over training rows.
-    bytes : that the products may take; by the machine unless given.
+    memory : bytes that the products may take; by the machine unless given.
     """
 
     penalties: tuple[float, ...] = PENALTIES
-    bytes: int | None = None
+    memory: int | None = None
     name: str = "concatenation"
     title: str = "All layers concatenated"
     meaning: str = "it is linearly decodable from all layers together"
@@ -46,7 +46,7 @@ class Concatenation(JoiningHead):
     def fit(self, layers, targets):
         if not targets:
             return []
-        joint = JointLayers(layers, targets, self.bytes)
+        joint = JointLayers(layers, targets, self.memory)
         problems = [joint.problem(target, self.penalties) for target in targets]
         fits = solve(joint.design, problems)
         return [joint.answers(t, fit) for t, fit in zip(targets, fits, strict=True)]

@@ -16,7 +16,7 @@ from probes.errors import ProbeError
 from probes.heads.base import Answers, JoiningHead, asked
 from probes.heads.memory import limit
 from probes.heads.objective import Objective
-from probes.heads.perceptrons import side_by_side, start
+from probes.heads.perceptrons import side_by_side
 from probes.heads.training import Networks, Schedule, Trained, train
 from probes.splits import TRAIN, VALID
 from probes.targets import Target
@@ -37,8 +37,8 @@ class Weighting(JoiningHead):
     Layers of different widths cannot be summed: then each is reduced to its leading principal
     components, as many as the layer of least rank has and at most 256.
 
-    Facts, a list for each choice: `weights` of `layers`, their `entropy` in nats (of equal weights:
-    `entropy_of_equal_weights`), and `agreement`, the share of weight that two starts of the same
+    Facts: `layers` and the `entropy_of_equal_weights`; of each choice their `weights`, the
+    `entropy` of these in nats, and `agreement`, the share of weight that two starts of the same
     settings have in common, averaged over pairs of starts.
 
     Parameters
@@ -49,19 +49,20 @@ class Weighting(JoiningHead):
     speed : by how much the rate of the weights' logarithms is above that of the map. Adam moves
         every parameter by about its rate a step; at the rate of the map weights would hardly leave
         their start before the map has converged.
+    seed : of random starts and minibatches.
     normalise : standardise every column, or divide a layer by its root mean square about its mean.
-    bytes : that all layers may take; by the machine unless given.
+    memory : bytes that all layers may take; by the machine unless given.
     """
 
     rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3)
     l2: float = 0.0
     random_starts: int = 3
-    speed: float = 30.0
+    speed: float = 10.0
     normalise: Literal["standard", "rms"] = "standard"
     batch: int = 128
     schedule: Schedule = Schedule(patience=20, most=300)
     seed: int = 0
-    bytes: int | None = None
+    memory: int | None = None
     name: str = "weighting"
     title: str = "Learned weights of layers"
     meaning: str = "it is linearly decodable from a weighted sum of the layers"
@@ -109,36 +110,37 @@ class Weighting(JoiningHead):
         found = []
         for place, objective in enumerate(objectives):
             mine = slice(place, None, len(targets))
-            facts = {**self._facts(names, trained, mine), **({"note": note} if note else {})}
+            facts = {"layers": list(names), "entropy_of_equal_weights": math.log(len(names))}
+            facts |= {"note": note} if note else {}
             parameters = {k: v[mine] for k, v in trained.parameters.items()}
             outputs = {}
             for split in asked(objective.target):
                 raw = networks.outputs(parameters, {}, rows(objective.target, split))
                 outputs[split] = objective.outputs(raw[..., : objective.width])
-            found.append(Answers(outputs, trained.converged[mine].cpu().numpy(), facts))
+            converged = trained.converged[mine].cpu().numpy()
+            found.append(Answers(outputs, converged, facts, self._weights(trained, mine)))
         return found
 
     def _start(self, shape: torch.Size, outputs: int, number: int) -> dict[str, torch.Tensor]:
-        out = start(shape[2], 0, outputs, self.seed + number)
+        """The map starts at zero: what random ones say would move the weights at random."""
         generator = torch.Generator().manual_seed(self.seed + number)
         drawn = torch.randn(shape[0], generator=generator)
-        out["layers"] = drawn if number else torch.zeros(shape[0])
-        return out
+        return {
+            "outer": torch.zeros(shape[2], outputs),
+            "outer_bias": torch.zeros(1, outputs),
+            "layers": drawn if number else torch.zeros(shape[0]),
+        }
 
-    def _facts(self, names: Sequence[str], trained: Trained, mine: slice) -> dict[str, object]:
+    def _weights(self, trained: Trained, mine: slice) -> tuple[dict[str, object], ...]:
+        """Of each choice."""
         weights = trained.parameters["layers"][mine].double().softmax(dim=1).cpu()
         entropy = torch.special.entr(weights).sum(dim=1)
         agreement = []
         for group in weights.split(len(self.starts)):
             shared = [float(torch.minimum(a, b).sum()) for a, b in combinations(group, 2)]
             agreement += [float(np.mean(shared)) if shared else 1.0] * len(group)
-        return {
-            "layers": list(names),
-            "weights": weights.tolist(),
-            "entropy": entropy.tolist(),
-            "entropy_of_equal_weights": math.log(len(names)),
-            "agreement": agreement,
-        }
+        told = zip(weights.tolist(), entropy.tolist(), agreement, strict=True)
+        return tuple({"weights": w, "entropy": e, "agreement": a} for w, e, a in told)
 
     def _stack(self, layers: Iterable[tuple[str, torch.Tensor]], targets: Sequence[Target]):
         """All layers on the rows that are used, [layers, rows, width], and how to find rows."""
@@ -168,7 +170,7 @@ class Weighting(JoiningHead):
         return names, stack, rows, note
 
     def _check(self, size: int, device: torch.device) -> None:
-        most = limit(device) if self.bytes is None else self.bytes
+        most = limit(device) if self.memory is None else self.memory
         # twice: the layers, and their stack
         if 2 * size > most:
             raise ProbeError(
