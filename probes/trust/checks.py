@@ -176,7 +176,7 @@ class Checks:
             )
         if case.shuffles:
             drawn = asking.drawn(case.shuffles, fit["shuffled"])
-            found["shuffled"] = controls.chance(tested, drawn)
+            found["shuffled"] = controls.chance(tested, drawn, bounds)
         if case.nestings:
             steps = len(case.nestings[0].sizes) - 1
             orders = [

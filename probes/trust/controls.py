@@ -173,7 +173,9 @@ def selectivity(
     return Control(cells, number, score, gap)
 
 
-def chance(task: Mapping[str, Scored], drawn: Sequence[Mapping[str, Scored]]) -> Shuffled:
+def chance(
+    task: Mapping[str, Scored], drawn: Sequence[Mapping[str, Scored]], bounds: Bounds
+) -> Shuffled:
     """Holds the score on the task, by test split, against those with shuffled labels."""
     mean, level, p = {}, {}, {}
     for split, own in task.items():
@@ -184,6 +186,7 @@ def chance(task: Mapping[str, Scored], drawn: Sequence[Mapping[str, Scored]]) ->
             continue
         mean[split] = float(some.mean())
         reach = t.ppf(0.95, number - 1) * some.std(ddof=1) if number > 1 else np.nan
-        level[split] = float(mean[split] + reach * np.sqrt(1 + 1 / number))
+        most = np.inf if bounds[1] is None else bounds[1]
+        level[split] = float(np.minimum(mean[split] + reach * np.sqrt(1 + 1 / number), most))
         p[split] = float((1 + (some >= own.value - 1e-12).sum()) / (1 + number))
     return Shuffled(len(drawn), mean, level, p)
