@@ -41,7 +41,7 @@ def command(
     """
     from cli.layers import describe_layers
     from cli.owntask import wanted_tasks
-    from cli.probing import probe_models, resolve_tasks, task_kinds
+    from cli.probing import probe_models, resolve_probing, resolve_tasks, task_kinds
     from cli.record import begin_study, default_folder, study_folder, write_study
     from cli.screen import Screen
     from cli.similarity import compare_models, resolve_measures
@@ -99,8 +99,9 @@ def command(
     describe_layers(
         {role: found[kind] for role, found in activations.items()}, dataset, run, folder, screen
     )
+    probing = resolve_probing("linear", "", known_name(data), run.seed)
     probed = {role: found for role, found in activations.items() if role not in untrained}
-    probe_models(probed, chosen_tasks, known_name(data), run, folder, screen)
+    probe_models(probed, chosen_tasks, probing, run, folder, screen)
     titles = " and ".join(model.card.title for model in models.values())
     write_study(
         folder,

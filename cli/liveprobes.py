@@ -16,7 +16,7 @@ from cli import scores
 
 if TYPE_CHECKING:
     from cli.screen import Screen
-    from probes.results import TaskResult
+    from probes.results import ProbeResults, TaskResult
 
 BAR = 5  # lines that stay free: title, headings, the bar of progress, what is left out
 LONGEST = 18  # characters of a task's name
@@ -40,18 +40,20 @@ class LiveProbes:
         with self._lock:
             self._valid.setdefault(task, {})[layer] = valid
 
-    def task(self, found: TaskResult) -> None:
-        """A task was probed on all layers."""
+    def task(self, found: TaskResult, others: Sequence[TaskResult]) -> None:
+        """A task was probed on all layers, by the main head and by others."""
         self._finish(found)
         if self.screen.results and not self.screen.live:
             self.screen.say(f"{self.model} {said(found)}")
+            for other in others:
+                self.screen.say(f"{self.model} {said(other, f', {other.head}')}")
 
-    def kept(self, found: Sequence[TaskResult]) -> None:
+    def kept(self, known: ProbeResults) -> None:
         """Tasks that an earlier run probed."""
-        for one in found:
+        for one in known.tasks:
             self._finish(one)
-        if found:
-            self.screen.say(f"{self.model}: kept {', '.join(one.task for one in found)}")
+        if known.tasks:
+            self.screen.say(f"{self.model}: kept {', '.join(one.task for one in known.tasks)}")
 
     def _finish(self, found: TaskResult) -> None:
         with self._lock:
@@ -118,11 +120,12 @@ def _two_lines(name: str) -> str:
     return f"{parts[1][:2]}\n{parts[2]}" if parts else f"{name[:2]}\n"
 
 
-def said(found: TaskResult) -> str:
+def said(found: TaskResult, head: str = "") -> str:
     """A finished task in a line: the layer selected on validation, and its scores on test."""
     one = found.layer(found.selected)
+    valid, chance = scores.tight(one.valid.value), scores.tight(found.chance)
     tests = ", ".join(f"{split} {scores.spread(score)}" for split, score in one.splits.items())
     return (
-        f"{found.task}: {found.selected}, {found.metric} {scores.tight(one.valid.value)} on "
-        f"validation, {tests} (chance {scores.tight(found.chance)})"
+        f"{found.task}{head}: {found.selected}, {found.metric} {valid} on validation, {tests} "
+        f"(chance {chance})"
     )

@@ -81,6 +81,18 @@ tasks = click.option(
     "a column of a manifest as manifest.csv:column.",
 )
 
+probing = several(
+    click.option(
+        "--protocol", default="linear", show_default=True, metavar="NAME",
+        help="How probes are trained and chosen: linear (exact), marble, jukemir or tune.",
+    ),
+    click.option(
+        "--head", "heads", default="", metavar="LIST",
+        help="Further heads beside that of the protocol, separated by commas: mlp, weighting, "
+        "concatenation, knn, centroid ...",
+    ),
+)
+
 out = click.option(
     "--out", type=PATH, metavar="FOLDER",
     help="Study folder [default: study- and the names of the models].",

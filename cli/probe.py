@@ -19,6 +19,7 @@ ROLES = "abcdefgh"
               help="Own weights (with one --model).")
 @options.data
 @options.tasks
+@options.probing
 @options.layers
 @click.option("--twins", is_flag=True,
               help="Probe the untrained twin of each model too: what training made decodable.")
@@ -28,16 +29,22 @@ ROLES = "abcdefgh"
 @options.as_json
 @options.quiet
 def command(
-    names, weights, data, manifest, limit, tasks, layers, twins, out, no_report, as_json, quiet,
-    **running,
+    names, weights, data, manifest, limit, tasks, protocol, heads, layers, twins, out, no_report,
+    as_json, quiet, **running,
 ):  # fmt: skip
-    """Train linear probes on every layer of one or more models and write a report.
+    """Train probes on every layer of one or more models and write a report.
 
-    The penalty of each probe is chosen on validation; scores are on test, with intervals over
-    groups, beside chance and the references.
+    Settings of each probe and the layer are chosen on validation; scores are on test, with
+    intervals over groups, beside chance and the references. Finished tasks are kept.
     """
     from cli.owntask import wanted_tasks
-    from cli.probing import probe_models, resolve_tasks, show_probes, task_kinds
+    from cli.probing import (
+        probe_models,
+        resolve_probing,
+        resolve_tasks,
+        show_probes,
+        task_kinds,
+    )  # fmt: skip
     from cli.record import begin_study, default_folder, study_folder, write_study
     from cli.screen import Screen
     from cli.steps import (
@@ -67,6 +74,7 @@ def command(
     run = Run(**running)
     wanted = wanted_tasks(tasks, data, manifest)
     data, manifest = wanted.data, wanted.manifest
+    probing = resolve_probing(protocol, heads, known_name(data), run.seed)
     folder = study_folder(out, default_folder(*names))
     roles = dict(zip(ROLES, names, strict=False))
     untrained = load_twins({r: (name, layers) for r, name in roles.items()}, run) if twins else {}
@@ -88,7 +96,7 @@ def command(
     }
     failures = gather_failures(activations, screen)
     begin_study(folder)
-    results = probe_models(activations, chosen, known_name(data), run, folder, screen)
+    results = probe_models(activations, chosen, probing, run, folder, screen)
     titles = ", ".join(model.card.title for model in models.values())
     write_study(
         folder,
@@ -102,7 +110,7 @@ def command(
         rows={},
         failures=failures,
         settings={"models": list(names), "data": data, "limit": limit, "tasks": tasks,
-                  "twins": twins, **asdict(run)},
+                  "protocol": protocol, "heads": heads, "twins": twins, **asdict(run)},
         device=run.device,
         seed=run.seed,
         timings=screen.timings,

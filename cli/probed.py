@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +45,7 @@ class Probed:
         """Results of those of the tasks that are finished (and whose files can be read)."""
         from probes import ProbeError, ProbeResults
 
-        known = ProbeResults(self.source.name, tuple(self.source.layers), ())
+        known = self._results()
         for task in tasks:
             try:
                 known = known.merge(ProbeResults.read(self.path(task)))
@@ -53,14 +53,20 @@ class Probed:
                 continue
         return known
 
-    def keep(self, task: Task, found: TaskResult) -> None:
-        """Writes a result: the file is there whole or not at all."""
-        from probes import ProbeResults
-
-        whole = ProbeResults(self.source.name, tuple(self.source.layers), (found,))
+    def keep(self, task: Task, found: TaskResult, others: Sequence[TaskResult]) -> None:
+        """Writes what all heads found: the file is there whole or not at all."""
+        whole = self._results((found,), tuple(others))
         path = self.path(task)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps(whole.as_json(), allow_nan=False))
+
+    def _results(
+        self, tasks: tuple[TaskResult, ...] = (), heads: tuple[TaskResult, ...] = ()
+    ) -> ProbeResults:
+        from probes import ProbeResults
+
+        layers, protocol = tuple(self.source.layers), str(self.settings.get("protocol", "linear"))
+        return ProbeResults(self.source.name, layers, tasks, protocol=protocol, heads=heads)
 
 
 class Recorder:
@@ -93,11 +99,14 @@ class Recorder:
             self.fresh = False
         self.shown.layer(task, layer, valid)
 
-    def task(self, found: TaskResult) -> None:
-        self.kept.keep(self.tasks[found.task], found)
-        self.known = replace(self.known, tasks=(*self.known.tasks, found))
+    def task(self, found: TaskResult, others: Sequence[TaskResult]) -> None:
+        """A task is finished by all heads."""
+        self.kept.keep(self.tasks[found.task], found, others)
+        self.known = replace(
+            self.known, tasks=(*self.known.tasks, found), heads=(*self.known.heads, *others)
+        )
         self.fresh = True
-        self.shown.task(found)
+        self.shown.task(found, others)
 
 
 def _facts(task: Task) -> dict[str, object]:

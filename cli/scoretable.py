@@ -85,6 +85,11 @@ def summary(
             scores.tight(task.chance), *(_best(other, task) for other in beside.values()),
         ]  # fmt: skip
         table.add_row(*map(Text, row + [known[task.task]] * several))
+        for other in (one for one in found.heads if one.task == task.task):
+            one = other.layer(other.selected)
+            tested = (scores.spread(one.splits.get(s)) for s in splits)
+            valid = scores.tight(one.valid.value)
+            table.add_row(*map(Text, (f"- {other.head}", "", other.selected, valid, *tested)))
     table.caption = "scores with 95 % intervals over groups"
     if several:
         table.caption += (

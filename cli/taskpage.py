@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 
 from cli.tasktable import (
+    Definition,
     Entry,
     asked_of,
     definitions,
@@ -69,8 +71,16 @@ def _family(some: Sequence[Entry]) -> str:
 
 
 def _scores(found: Sequence[Entry]) -> str:
-    known = {name: said for entry in found for name, said in definitions(entry.task).items()}
-    rows = [(name, of.what, of.chance, of.source) for name, of in known.items()]
+    """A line a score; one that differs between tasks is named with its tasks."""
+    tasks: dict[tuple[str, Definition], list[str]] = {}
+    for entry in found:
+        for name, said in definitions(entry.task).items():
+            tasks.setdefault((name, said), []).append(f"`{entry.task.name}`")
+    names = Counter(name for name, _ in tasks)
+    rows = [
+        (f"{name} ({', '.join(some)})" if names[name] > 1 else name, of.what, of.chance, of.source)
+        for (name, of), some in tasks.items()
+    ]
     return _markdown(("score", "what it is", "by chance", "source"), rows)
 
 

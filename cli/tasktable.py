@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from probes.published import Published
     from probes.tasks import Task
 
+FRAMES = "frames"  # kind of a task that is asked of every moment of a clip
 WIDE = 140  # characters that one line a task needs
 
 
@@ -168,21 +169,28 @@ def asked_of(task: Task) -> str:
 
 def definitions(task: Task) -> dict[str, Definition]:
     """What each of a task's metrics is."""
-    from probes.metrics import METRICS, metric
+    from probes.metrics import metric
 
     found = {}
     for name in metrics_of(task):
-        if name in METRICS:
+        if task.kind == FRAMES:
+            from probes.framing.words import score_in_words
+
+            found[name] = Definition(*score_in_words(task.reader, name), task.reads().guess)
+        else:
             one = metric(name)
             chance = (inspect.getdoc(one.chance) or "").rstrip(".")
-            chance = chance[:1].lower() + chance[1:]
-            found[name] = Definition(one.definition, one.source, chance)
+            found[name] = Definition(one.definition, one.source, chance[:1].lower() + chance[1:])
     return found
 
 
 def decoding_of(task: Task) -> str:
     """How answers for frames become what is scored; "" where rows are scored themselves."""
-    return getattr(task, "decoding", "")
+    if task.kind != FRAMES:
+        return ""
+    from probes.framing.words import DECODINGS
+
+    return DECODINGS[task.reader]
 
 
 def published_on(task: Task) -> list[Published]:

@@ -20,7 +20,7 @@ from test_cli import ROOT
 import probes
 from cli.main import root
 from cli.probed import Probed, Recorder
-from cli.probing import probe_models
+from cli.probing import probe_models, resolve_probing
 from cli.screen import Screen
 from cli.steps import Run
 from extract.datasets.base import Clip
@@ -30,6 +30,7 @@ from probes import TASKS, Task
 RUN = Run("cpu", 0, 1, "float32", 0.5, False, False, None, None, "float32", False)
 ROWS = 60
 PLACE, HERTZ = Task.of_kind("place", "category"), Task.of_kind("hertz", "number")
+LINEAR = resolve_probing("linear", "", "", 0)
 # ends the process in the middle of the second batch: another training set begins a batch
 KILL = """
 import os, signal
@@ -78,9 +79,10 @@ def probed(tmp_path, monkeypatch):
 
     monkeypatch.setattr(probes, "run", run)
 
-    def go(source: Activations, tasks=(PLACE, HERTZ), run=RUN, role="a", folder="study"):
+    def go(source, tasks=(PLACE, HERTZ), run=RUN, role="a", folder="study", probing=LINEAR):
         asked.clear()
-        probe_models({role: {"clips": source}}, tasks, "", run, tmp_path / folder, Screen(True))
+        roles = {role: {"clips": source}}
+        probe_models(roles, tasks, probing, run, tmp_path / folder, Screen(True))
         (names,) = asked
         return names
 
@@ -114,6 +116,19 @@ def test_another_seed_model_labels_task_or_role_is_probed(probed):
     assert probed(source, [replace(PLACE, metric="accuracy", also=()), HERTZ]) == ["place"]
     assert probed(source, role="ref") == both  # references have no last layer
     assert probed(source) == []
+
+
+def test_another_protocol_or_head_is_probed_and_kept_with_its_heads(probed):
+    source, both = activations(probed.folder / "a"), ["place", "hertz"]
+    assert probed(source) == both
+    near = resolve_probing("linear", "knn", "", 0)
+    assert probed(source, probing=near, folder="first") == both
+    assert probed(source, probing=near, folder="again") == []
+    assert probed(source) == []
+    first, again = (probed.folder / name / "probes" / "a.json" for name in ("first", "again"))
+    assert again.read_bytes() == first.read_bytes()
+    found = probes.ProbeResults.read(again)
+    assert [(one.task, one.head) for one in found.heads] == [("place", "knn"), ("hertz", "knn")]
 
 
 def test_fewer_clips_are_another_question(probed):
@@ -151,7 +166,7 @@ def test_the_study_grows_with_every_batch(tmp_path):
         def layer(self, *said):
             shown.append(said)
 
-        def task(self, found):
+        def task(self, found, others):
             shown.append(found.task)
 
     kept = Probed(tmp_path / "kept", source, {})
@@ -159,12 +174,13 @@ def test_the_study_grows_with_every_batch(tmp_path):
     recorder = Recorder(Shown(), kept, [PLACE, HERTZ], known, written.append)
     recorder.layer("place", "x", 0.5)
     assert not written
-    recorder.task(result["place"])
+    recorder.task(result["place"], ())
     recorder.layer("hertz", "x", 0.1)
     recorder.layer("hertz", "y", 0.1)
     assert [task.task for task in written[0].tasks] == ["place"] and len(written) == 1
     assert shown == [("place", "x", 0.5), "place", ("hertz", "x", 0.1), ("hertz", "y", 0.1)]
-    assert kept.find([PLACE, HERTZ])["place"] == result["place"]
+    again = kept.find([PLACE, HERTZ]).as_json()["tasks"]
+    assert again == result.as_json()["tasks"][:1]
 
 
 def test_a_killed_command_loses_the_batch_in_hand_only(tmp_path):

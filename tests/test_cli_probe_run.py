@@ -131,6 +131,44 @@ def test_a_wrong_task_is_one_line(probe, music, tmp_path, task, hint):
     assert done.exit_code == 2 and hint in said and not probe.study.exists()
 
 
+@pytest.mark.parametrize(
+    "options, hint",
+    [
+        (("--protocol", "marbel"), "no such protocol; did you mean marble?"),
+        (("--head", "knn,wieghting"), "--head wieghting: there is no such head; did you mean weig"),
+    ],
+)
+def test_a_wrong_protocol_or_head_is_one_line(probe, music, options, hint):
+    done = probe("--data", music, *options)
+    (said,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert done.exit_code == 2 and hint in said and not probe.study.exists()
+
+
+def test_further_heads_stand_beside_the_linear_one(probe, music):
+    done = probe("--data", music, "--task", "place", "--head", "knn,concatenation")
+    assert done.exit_code == 0, done.stderr
+    found = results(probe.study)
+    assert [(one.head, len(one.layers)) for one in found.heads] == [
+        ("knn", 6),
+        ("concatenation", 1),
+    ]
+    for head in found.heads:
+        (line,) = [line for line in done.stdout.splitlines() if line.startswith(f"- {head.head}")]
+        assert head.selected in line and tight(head.best.value) in line
+        assert f"vgg-mtt place, {head.head}: " in done.stderr
+    assert "every layer, knn" in done.stdout and "every layer, concatenation" not in done.stdout
+
+
+@pytest.mark.slow
+def test_another_protocol_is_named_where_its_numbers_are(probe, music):
+    done = probe("--data", music, "--task", "place", "--protocol", "marble")
+    assert done.exit_code == 0, done.stderr
+    found = results(probe.study)
+    assert found.protocol == "marble" and found["place"].head == "mlp"
+    assert "vgg-mtt: protocol marble" in done.stdout
+    assert json.loads((probe.study / "study.json").read_text())["settings"]["protocol"] == "marble"
+
+
 def test_a_manifest_goes_with_a_folder_only(probe, music):
     done = probe("--data", "gtzan", "--task", f"{music / 'manifest.csv'}:place")
     assert done.exit_code == 2 and "--manifest goes with a folder" in done.stderr

@@ -49,7 +49,7 @@ def result(task, layers, values, chosen, splits=("test",), published=()) -> Task
     return TaskResult(
         task, task, "other", task, "classification", "linear", "accuracy", (0.0, 1.0), 0.25, "gold",
         4, "", "clips", (), {}, {}, "test", layers[chosen], rows, {}, {"balanced accuracy": 0.25},
-        (), tuple(published),
+        published=tuple(published),
     )  # fmt: skip
 
 
@@ -189,7 +189,7 @@ def test_the_live_view_fills_and_keeps_within_the_terminal(layers):
 def test_the_live_view_of_many_tasks_shows_those_in_hand():
     shown = LiveProbes(live(height=12), "net", ("a", "b"))
     for at in range(9):
-        shown.task(result(f"done{at}", ("a", "b"), (0.1, 0.2), 0))
+        shown.task(result(f"done{at}", ("a", "b"), (0.1, 0.2), 0), ())
     for at in range(3):
         shown.layer(f"new{at}", "a", 0.5)
     out = view(shown)
@@ -212,7 +212,7 @@ def test_the_live_view_of_many_tasks_shows_those_in_hand():
 def test_a_line_a_task_where_there_is_no_terminal(options, terminal, said):
     screen = live(terminal=terminal, **options)
     shown = LiveProbes(screen, "net", ("early", "late"))
-    shown.task(result("key", ("early", "late"), (0.5, 0.75), 1, ("test", "test_inst")))
+    shown.task(result("key", ("early", "late"), (0.5, 0.75), 1, ("test", "test_inst")), ())
     out = screen.console.file.getvalue().splitlines()
     assert out == said * [
         "net key: late, accuracy .75 on validation, test .75 [.10 .90], test_inst .65 [.10 .90] "
@@ -220,6 +220,7 @@ def test_a_line_a_task_where_there_is_no_terminal(options, terminal, said):
     ]
     if options:
         assert view(shown) == ""
-    shown.kept([result("mode", ("early", "late"), (0.5, 0.75), 1)])
+    mode = result("mode", ("early", "late"), (0.5, 0.75), 1)
+    shown.kept(ProbeResults("net", ("early", "late"), (mode,)))
     kept = screen.console.file.getvalue().splitlines()[said:]
     assert kept == ([] if options.get("quiet") else ["net: kept mode"])

@@ -132,6 +132,17 @@ def test_the_melody_is_the_first_part_and_rests_where_it_rests(subsets):
     assert rests > 0.5  # some voices do rest
 
 
+def test_the_melody_is_the_highest_of_what_the_first_part_strikes_together():
+    notes = [
+        Note(0.0, 2.0, 60, 0), Note(0.0, 1.5, 67, 0),  # a double stop, held into the next note
+        Note(1.0, 0.5, 64, 0), Note(2.0, 1.0, 65, 0),  # after a rest
+        Note(0.0, 4.0, 80, 1),  # another part
+    ]  # fmt: skip
+    assert timed.melody(notes, 8.0) == (
+        Segment(0.0, 1.0, 67.0), Segment(1.0, 1.5, 64.0), Segment(2.0, 3.0, 65.0)
+    )  # fmt: skip
+
+
 # --- notes --------------------------------------------------------------------------------------
 
 

@@ -109,7 +109,7 @@ def test_finished_tasks_are_not_probed_again(planted, result):
 
 
 def test_a_head_that_lacks_memory_is_left_out_with_a_note(planted):
-    small = head("concatenation", bytes=1000)
+    small = head("concatenation", memory=1000)
     found = probes.run(*planted, [TASK], heads=[small], resamples=20)
     assert found.heads == ()
     assert any("head concatenation" in note for note in found["mood"].notes)

@@ -37,7 +37,7 @@ def test_a_calibrated_probe_errs_as_much_as_chance_whatever_the_groups(together)
     assert error == pytest.approx(chance, rel=0.1) and error > (0.02 if together == 1 else 0.08)
     several = np.mean([(one.classwise.value, one.classwise.chance) for one in found], axis=0)
     assert several[0] == pytest.approx(several[1], rel=0.2)
-    assert np.mean([one.p <= 0.05 for one in found]) <= 0.21
+    assert np.mean([one.error.p <= 0.05 for one in found]) <= 0.21
     reliability = [one.brier.reliability for one in found]
     assert abs(np.mean(reliability)) < 2.5 * np.std(reliability) / np.sqrt(24)
 
@@ -45,7 +45,7 @@ def test_a_calibrated_probe_errs_as_much_as_chance_whatever_the_groups(together)
 @pytest.mark.parametrize("sharper", [0.5, 2.0])
 def test_a_probe_that_is_too_sure_or_not_sure_enough_is_told(sharper):
     found = classes(1, sharper)
-    assert found.error.value > 3 * found.error.chance and found.p < 0.01
+    assert found.error.value > 3 * found.error.chance and found.error.p < 0.01
     assert found.classwise.value > 2 * found.classwise.chance
     assert found.brier.reliability > 0.02
     stated, observed = (
@@ -107,7 +107,7 @@ def test_tags_with_unknowns():
     by_tag = [np.mean((p[k, t] - truth[k, t]) ** 2) for t, k in enumerate(known.T)]
     assert good.brier.value.value == pytest.approx(np.mean(by_tag))
     assert sum(one.rows for one in good.bins) == known.sum()
-    assert good.p > 0.01 > sharp.p and sharp.error.value > 3 * sharp.error.chance
+    assert good.error.p > 0.01 > sharp.error.p and sharp.error.value > 3 * sharp.error.chance
     parts = good.brier
     assert parts.reliability - parts.resolution + parts.uncertainty + parts.within == (
         pytest.approx(parts.value.value, abs=1e-12)
@@ -118,7 +118,7 @@ def test_probabilities_that_are_all_alike_are_one_bin():
     y = np.arange(90) % 3
     found = of_classes(np.full((90, 3), 1 / 3), y, np.arange(90), inference.draw(90, 50, 0), 0)
     assert len(found.bins) == 1 and found.error.value == pytest.approx(0.0, abs=1e-12)
-    assert found.p == 1.0
+    assert found.error.p == 1.0
 
 
 @pytest.mark.parametrize("factor, at_90", [(1.0, 0.90), (0.5, 0.589), (2.0, 0.999)])

@@ -13,9 +13,8 @@ from scipy.special import logsumexp
 from probes.design import Design
 from probes.solvers import Problem, solve
 
-# Of the grid of `probes.heads.linear` each other decade: neighbouring frames are nearly equal, so
-# that frames are many and the penalty matters less. The edges are noted where they are best.
-PENALTIES = (1e1, 1e3, 1e5)
+# Of the grid of `probes.heads.linear` the decades that were best for some layer and task of `mini`
+PENALTIES = (1e1, 1e2, 1e3, 1e4)
 # A layer is judged by decoded scores, which further steps of the solver do not move.
 TOLERANCE = 1e-4
 

@@ -16,8 +16,10 @@ from probes.framing.scores import TRIM, Ratio, TrackScores, table
 from probes.framing.table import FrameRows, edges_of, rate_of
 from probes.scored import Sums
 from probes.splits import EVALUATED, SPLITS, TRAIN, VALID
-from probes.targets import FEW_GROUPS, MIN_TEST_GROUPS, MIN_TRAIN_GROUPS, MIN_TRAIN_ROWS, NotProbed
+from probes.targets import MIN_TEST_GROUPS, MIN_TRAIN_GROUPS, MIN_TRAIN_ROWS, NotProbed
 from probes.tasks.frames import FrameTask
+from probes.trust.warnings import FEW_GROUPS
+
 
 class Clips:
     """The clips of a table of frames, and where their rows are.
@@ -174,6 +176,7 @@ def make_question(task: FrameTask, rows: FrameRows, splits: np.ndarray) -> Quest
         raise NotProbed(
             f"task {task.name}: {frames} labelled frames in {TRAIN}; needs {MIN_TRAIN_ROWS}"
         )
+    reader.learn([rows.clips[place] for place in places[TRAIN]])
     for split in (s for s in EVALUATED if s in places):
         if count[split] < FEW_GROUPS:
             notes.append(f"{split}: the interval rests on {count[split]} groups")

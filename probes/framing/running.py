@@ -178,17 +178,18 @@ class _Batch:
             tallies.append(Tally(one, losses, fitted.converged[number], fitted.settings))
         del ready, valid
 
-        def answer(splits: Sequence[str], take: Callable[[Tally, int, np.ndarray], None]) -> None:
+        def answer(splits: Sequence[str], take: Callable[..., None]) -> None:
             mine = [set(one.question.of(splits)) for one in self.asked]
             places = sorted(set().union(*mine))
             for run, values in stream(source, layer, places, edges, device):
                 ready = fitted.ready(values)
-                ends = np.cumsum([edges[p + 1] - edges[p] for p in run])
+                ends = np.cumsum([edges[place + 1] - edges[place] for place in run])
                 for number, tally in enumerate(tallies):
                     logits = _numpy(fitted.logits(ready, number, tally.choice))
-                    for place, some in zip(run, np.split(logits, ends[:-1]), strict=True):
-                        if place in mine[number]:
-                            take(tally, place, some)
+                    pairs = zip(run, np.split(logits, ends[:-1]), strict=True)
+                    pairs = [pair for pair in pairs if pair[0] in mine[number]]
+                    if pairs:
+                        take(tally, *zip(*pairs, strict=True))
 
         answer([VALID], Tally.hold)
         for tally in tallies:

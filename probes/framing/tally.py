@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import expit, logit, softmax
@@ -107,10 +107,10 @@ class Tally:
         self._tracks: dict[int, TrackScores] = {}
         self._bits: dict[int, tuple[float, float]] = {}
 
-    def hold(self, place: int, logits: np.ndarray) -> None:
-        """Scores a clip of validation with every setting of the decoder."""
-        said, truth = self.asked.probabilities(logits), self.question.truths[place]
-        self._choices[place] = self.reader.judge(truth, said, self.reader.settings)
+    def hold(self, places: Sequence[int], logits: Sequence[np.ndarray]) -> None:
+        """Scores clips of validation with every setting of the decoder."""
+        found = self._judge(places, logits, self.reader.settings)
+        self._choices.update(zip(places, found, strict=True))
 
     def settle(self) -> None:
         """Chooses the setting of the decoder that is best on the clips of validation."""
@@ -120,11 +120,19 @@ class Tally:
         self._tracks = {place: self._choices[place][best] for place in places}
         self._choices.clear()
 
-    def test(self, place: int, logits: np.ndarray) -> None:
-        """Scores a clip of a test split with the setting that was chosen."""
-        said, truth = self.asked.probabilities(logits), self.question.truths[place]
-        self._tracks[place] = self.reader.judge(truth, said, [self.decoder])[0]
-        self._bits[place] = self.asked.gained(place, logits)
+    def test(self, places: Sequence[int], logits: Sequence[np.ndarray]) -> None:
+        """Scores clips of a test split with the setting that was chosen."""
+        found = self._judge(places, logits, [self.decoder])
+        for place, some, (scores,) in zip(places, logits, found, strict=True):
+            self._tracks[place] = scores
+            self._bits[place] = self.asked.gained(place, some)
+
+    def _judge(
+        self, places: Sequence[int], logits: Sequence[np.ndarray], settings: Sequence[Setting]
+    ) -> list[list[TrackScores]]:
+        truths = [self.question.truths[place] for place in places]
+        said = [self.asked.probabilities(some) for some in logits]
+        return self.reader.judge_all(truths, said, settings)
 
     def scored(self, name: str, split: str) -> Sums:
         """A score of the layer on a split."""

@@ -14,7 +14,6 @@ from probes.heads.base import Answers, FrameHead, asked
 from probes.heads.frames import Frames
 from probes.heads.memory import budget
 from probes.heads.objective import Objective
-from probes.heads.perceptrons import side_by_side, start
 from probes.heads.training import Networks, Schedule, train
 from probes.splits import TRAIN, VALID
 from probes.targets import Target
@@ -24,16 +23,18 @@ from probes.targets import Target
 class Attentive(FrameHead):
     """Attention pooling: softmax over frames of their products with one learned query.
 
-    The query starts at zero, which is the mean over frames; what it gains over the mean is what
-    lies in few frames. Frames are standardised on those of the training clips.
+    Query and map start at zero, so that the first that is learned is the mean over frames; what
+    this gains over the mean is what lies in few of them. Frames are standardised on those of the
+    training clips.
 
     Parameters
     ----------
     rates : learning rates of Adam, the grid.
     l2 : weight decays of Adam, the other side of the grid.
     batch : clips a minibatch.
-    seed : of starting weights and minibatches.
-    bytes : that padded clips may take at a time outside training; by the device unless given.
+    seed : of minibatches.
+    memory : bytes that padded clips may take outside training; by the device unless given.
+        Changes no result.
     """
 
     rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3)
@@ -41,7 +42,7 @@ class Attentive(FrameHead):
     batch: int = 32
     schedule: Schedule = Schedule(patience=10, most=200)
     seed: int = 0
-    bytes: int | None = None
+    memory: int | None = None
     name: str = "attentive"
     title: str = "Attentive pooling"
     meaning: str = "it is linearly decodable from the frames that matter, wherever they are"
@@ -65,9 +66,9 @@ class Attentive(FrameHead):
         owner = [t for _ in grid for t in range(len(targets))]
         networks = Pooled(
             frames,
-            [start(frames.width, 0, objectives[t].width, self.seed) for t in owner],
+            len(owner),
             max(one.width for one in objectives),
-            budget(device, self.bytes),
+            budget(device, self.memory),
         )
         trained = train(
             networks,
@@ -113,16 +114,18 @@ class Pooled(Networks):
 
     Parameters
     ----------
-    starts : of each network, its linear map, as `probes.heads.perceptrons.start` makes it.
-    outputs : width of the widest.
+    count, outputs : how many, and the width of the widest.
     size : bytes of padded clips outside training.
     """
 
-    def __init__(self, frames: Frames, starts, outputs: int, size: int):
+    def __init__(self, frames: Frames, count: int, outputs: int, size: int):
         device = frames.rows.device
         self.frames, self.size = frames, size
-        self.parameters = side_by_side(starts, outputs, device)
-        self.parameters["query"] = torch.zeros(len(starts), frames.width, device=device)
+        self.parameters = {
+            "outer": torch.zeros(count, frames.width, outputs, device=device),
+            "outer_bias": torch.zeros(count, 1, outputs, device=device),
+            "query": torch.zeros(count, frames.width, device=device),
+        }
         self.fixed = {}
 
     def rows(self, index):

@@ -12,8 +12,9 @@ from probes.heads.base import Answers, LayerHead, asked
 from probes.splits import TRAIN, VALID
 from probes.targets import Target
 
-# of the inverse temperature, in units of one over the mean squared distance between centroids
-SHARPNESS = np.geomspace(1e-2, 1e3, 101)
+# of the inverse temperature, in units of one over the spread of distances: from hardly any
+# difference between classes to none but the nearest
+SHARPNESS = np.geomspace(1e-3, 1e2, 101)
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def _said(layer: torch.Tensor, target: Target, shrink: float) -> dict[str, np.nd
     if target.task.kind == "classification":
         means = centroids(train, torch.nn.functional.one_hot(truth, len(target.classes)), shrink)
         far = {split: _far(_rows(layer, target, split), means) for split in asked(target)}
-        sharp = _sharpness(far[VALID], _between(means), _class_loss(target))
+        sharp = _sharpness(far[VALID], _class_loss(target))
         return {split: _log_chances(one, sharp, target.prior) for split, one in far.items()}
     pairs = [torch.stack([has == 0, has == 1], dim=1) for has in truth.T]
     # lacks and has the first tag, lacks and has the second ...
@@ -109,7 +110,7 @@ def _said(layer: torch.Tensor, target: Target, shrink: float) -> dict[str, np.nd
         share = float(pair[:, 1].sum() / pair.sum())
         prior = np.array([1 - share, share])
         loss = _tag_loss(target, tag, prior)
-        sharp = _sharpness(far[VALID][:, mine], _between(means[mine]), loss)
+        sharp = _sharpness(far[VALID][:, mine], loss)
         for split, one in far.items():
             chances = _log_chances(one[:, mine], sharp, prior)
             said[split].append(chances[:, 1] - chances[:, 0])
@@ -126,20 +127,15 @@ def _far(rows: torch.Tensor, means: torch.Tensor) -> np.ndarray:
     return (means.square().sum(dim=1) - 2 * products).cpu().numpy()
 
 
-def _between(means: torch.Tensor) -> float:
-    """Mean squared distance of centroids from their middle; 1 where they are one."""
-    found = float((means - means.mean(dim=0)).square().sum(dim=1).mean())
-    return found if found > 0 else 1.0
-
-
 def _log_chances(far: np.ndarray, sharpness: float, prior: np.ndarray) -> np.ndarray:
     raw = np.log(prior) - sharpness * far
     return raw - np.logaddexp.reduce(raw, axis=1, keepdims=True)
 
 
-def _sharpness(far: np.ndarray, unit: float, loss) -> float:
-    """The sharpness with the least loss, which is convex in it."""
-    grid = SHARPNESS / unit
+def _sharpness(far: np.ndarray, loss) -> float:
+    """The sharpness with the least validation loss, which is convex in it."""
+    spread = float(np.std(far - far.mean(axis=1, keepdims=True)))
+    grid = SHARPNESS / (spread if spread > 0 else 1.0)
     return float(grid[np.argmin([loss(far, one) for one in grid])])
 
 

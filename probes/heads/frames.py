@@ -37,7 +37,7 @@ class Frames:
         ------
         ProbeError : frames of clips that are mixed or unknown.
         """
-        number = torch.as_tensor(clip, device=rows.device)
+        number = torch.as_tensor(clip, dtype=torch.int64, device=rows.device)
         if len(number) != len(rows):
             raise ProbeError(f"{len(rows)} frames and {len(number)} clips of them; give one each")
         if len(number) and (bool((number.diff() < 0).any()) or int(number[0]) < 0):

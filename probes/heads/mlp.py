@@ -63,13 +63,13 @@ class MLP(LayerHead):
     ----------
     grid : of settings; those with the same shape, scaling and minibatch are one batch of problems.
     seed : of starting weights, minibatches and dropout.
-    bytes : that a batch of problems may take; by the device unless given. Changes no result.
+    memory : bytes that a batch of problems may take; by the device unless given. Changes no result.
     """
 
     grid: tuple[Recipe, ...] = GRID
     schedule: Schedule = Schedule(patience=10, most=200)
     seed: int = 0
-    bytes: int | None = None
+    memory: int | None = None
     name: str = "mlp"
     title: str = "One hidden layer"
     meaning: str = "it can be read out by one layer of nonlinear units"
@@ -89,7 +89,7 @@ class MLP(LayerHead):
         if not targets:
             return out
         device = layers[0].device
-        size = budget(device, self.bytes)
+        size = budget(device, self.memory)
         rows = _Numbers(targets)
         objectives = [Objective(target, device) for target in targets]
         for some in _alike(layers, size, len(rows.used)):

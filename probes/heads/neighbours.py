@@ -32,12 +32,12 @@ class Neighbours(LayerHead):
     counts : of neighbours, at most all training rows.
     spaces : `cosine` of the rows as they are, `euclidean` after columns are standardised on
         training rows.
-    bytes : that distances may take at a time; by the device unless given. Changes no result.
+    memory : bytes that distances may take at a time; by the device unless given. Changes no result.
     """
 
     counts: tuple[int, ...] = (1, 5, 10, 20, 50)
     spaces: tuple[str, ...] = SPACES
-    bytes: int | None = None
+    memory: int | None = None
     name: str = "knn"
     title: str = "Nearest neighbours"
     meaning: str = "rows that are alike in it are close together, without any training"
@@ -54,7 +54,7 @@ class Neighbours(LayerHead):
         held = np.unique(np.concatenate([t.index[s] for t in targets for s in asked(t)]))
         rows = layer[torch.as_tensor(held, device=layer.device)]
         found = [
-            nearest(*_placed(layer[train], rows, space), max(self.counts), self.bytes)
+            nearest(*_placed(layer[train], rows, space), max(self.counts), self.memory)
             for space in self.spaces
         ]
         return [self._answers(target, held, found) for target in targets]

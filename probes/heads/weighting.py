@@ -16,7 +16,7 @@ from probes.errors import ProbeError
 from probes.heads.base import Answers, JoiningHead, asked
 from probes.heads.memory import limit
 from probes.heads.objective import Objective
-from probes.heads.perceptrons import side_by_side, start
+from probes.heads.perceptrons import side_by_side
 from probes.heads.training import Networks, Schedule, Trained, train
 from probes.splits import TRAIN, VALID
 from probes.targets import Target
@@ -49,19 +49,20 @@ class Weighting(JoiningHead):
     speed : by how much the rate of the weights' logarithms is above that of the map. Adam moves
         every parameter by about its rate a step; at the rate of the map weights would hardly leave
         their start before the map has converged.
+    seed : of random starts and minibatches.
     normalise : standardise every column, or divide a layer by its root mean square about its mean.
-    bytes : that all layers may take; by the machine unless given.
+    memory : bytes that all layers may take; by the machine unless given.
     """
 
     rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3)
     l2: float = 0.0
     random_starts: int = 3
-    speed: float = 30.0
+    speed: float = 10.0
     normalise: Literal["standard", "rms"] = "standard"
     batch: int = 128
     schedule: Schedule = Schedule(patience=20, most=300)
     seed: int = 0
-    bytes: int | None = None
+    memory: int | None = None
     name: str = "weighting"
     title: str = "Learned weights of layers"
     meaning: str = "it is linearly decodable from a weighted sum of the layers"
@@ -121,11 +122,14 @@ class Weighting(JoiningHead):
         return found
 
     def _start(self, shape: torch.Size, outputs: int, number: int) -> dict[str, torch.Tensor]:
-        out = start(shape[2], 0, outputs, self.seed + number)
+        """The map starts at zero: what random ones say would move the weights at random."""
         generator = torch.Generator().manual_seed(self.seed + number)
         drawn = torch.randn(shape[0], generator=generator)
-        out["layers"] = drawn if number else torch.zeros(shape[0])
-        return out
+        return {
+            "outer": torch.zeros(shape[2], outputs),
+            "outer_bias": torch.zeros(1, outputs),
+            "layers": drawn if number else torch.zeros(shape[0]),
+        }
 
     def _weights(self, trained: Trained, mine: slice) -> tuple[dict[str, object], ...]:
         """Of each choice."""
@@ -166,7 +170,7 @@ class Weighting(JoiningHead):
         return names, stack, rows, note
 
     def _check(self, size: int, device: torch.device) -> None:
-        most = limit(device) if self.bytes is None else self.bytes
+        most = limit(device) if self.memory is None else self.memory
         # twice: the layers, and their stack
         if 2 * size > most:
             raise ProbeError(

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 from scipy.stats import norm
 
 from probes.record import Record
 from probes.scored import Score, Sums
+from probes.targets import Target
 from probes.trust.intervals import mean_scores, sure
 
 BINS, BIN_ROWS = 15, 20
@@ -49,10 +51,13 @@ class Error(Record):
     chance : mean error of a calibrated probe that gives the same probabilities: the differences
         between truth and probability, summed over groups, change sign at random, whole groups at
         a time. A little low where few groups have a class: then differences lean to one side.
+    p : share of these that have as large an error; NaN for a mean over classes, of which they are
+        not exact enough.
     """
 
     value: float
     chance: float
+    p: float
 
 
 @dataclass(frozen=True)
@@ -87,13 +92,11 @@ class Calibration(Record):
     ----------
     bins : reliability diagram: of classes, of the most probable one; of tags, of all together.
     error : by these bins.
-    p : share of changes of sign that make as large an error.
     classwise : error by bins for each class or tag, averaged over them (Kull et al. 2019).
     """
 
     bins: tuple[Bin, ...]
     error: Error
-    p: float
     classwise: Error
     brier: Brier
 
@@ -112,6 +115,30 @@ class Coverage(Record):
     levels: tuple[float, ...]
     covered: tuple[Score, ...]
     spread: float
+
+
+def calibration(
+    target: Target,
+    split: str,
+    outputs: np.ndarray,
+    spread: float,
+    index: np.ndarray,
+    counts: np.ndarray,
+    seed: int,
+) -> Calibration | Coverage:
+    """Calibration of any head on a split.
+
+    Parameters
+    ----------
+    outputs : of one choice of the head, as in `probes.heads.base.Answers`.
+    spread : of a regression, the root mean squared error on validation. Others as below.
+    """
+    truth = target.of(split)
+    if target.regression:
+        return of_numbers(outputs, spread, truth, index, counts)
+    if target.task.kind == "tags":
+        return of_tags(expit(outputs), truth, index, counts, seed)
+    return of_classes(np.exp(outputs), truth, index, counts, seed)
 
 
 def of_classes(
@@ -275,9 +302,8 @@ def _calibration(
     parts = weight * np.sum([b.parts() for b in each], axis=0)
     return Calibration(
         tuple(diagram),
-        Error(value, float(flipped.mean())),
-        float(p),
-        Error(*map(float, several)),
+        Error(value, float(flipped.mean()), float(p)),
+        Error(*map(float, several), np.nan),
         Brier(score, *map(float, parts)),
     )
 

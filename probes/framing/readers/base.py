@@ -76,16 +76,25 @@ class Reader(ABC):
     def truth(self, clip: Clip, grid: Grid) -> Truth:
         """What answers about the clip are scored against."""
 
+    def learn(self, clips: Sequence[Clip]) -> None:
+        """Takes from the clips of training what the decoder must know of the music."""
+
     @abstractmethod
     def judge(
         self, truth: Truth, said: np.ndarray, settings: Sequence[Setting]
     ) -> list[TrackScores]:
-        """Scores of what a head says, one a setting of the decoder.
+        """Scores of what a head says of a clip, one a setting of the decoder.
 
         Parameters
         ----------
         said : [frames, outputs] probabilities.
         """
+
+    def judge_all(
+        self, truths: Sequence[Truth], said: Sequence[np.ndarray], settings: Sequence[Setting]
+    ) -> list[list[TrackScores]]:
+        """Scores of each clip; for readers that decode many clips in less time."""
+        return [self.judge(*pair, settings) for pair in zip(truths, said, strict=True)]
 
     def chance(
         self, valid: Sequence[Truth], test: Sequence[Truth], prior: np.ndarray, by: str
