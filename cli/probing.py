@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from probes.trust.checks import Settings
 
 FRAMES = "frames:"  # what the rows of tasks on frames begin with
-TYPES_FROM = "logmel"  # the reference by which clips are alike for the control task
+TYPES_FROM = "log-mel"  # the reference by which clips are alike for the control task
 
 
 def resolve_tasks(wanted: Wanted, dataset: Dataset) -> list[Task]:
@@ -163,8 +163,8 @@ def _probed(
 ) -> ProbeResults:
     """All tasks of one role; clips are alike for the control task by a layer of `ref`."""
     import probes
-    from cli.liveprobes import LiveProbes
     from cli.known import content
+    from cli.liveprobes import LiveProbes
     from cli.probed import Probed, Recorder
     from extract.weights import cache_dir
     from probes.framing.running import run_frames
