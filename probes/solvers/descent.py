@@ -88,10 +88,11 @@ def descend(
         # half of -slope is the gain that the quadratic model expects of a whole step; what is
         # left to gain is the sum over all steps to come, if they shrink as they did so far
         gain = -0.5 * slope
-        left = gain.clone()
+        left = gain
         if marks:
             since, before = marks[0]
-            left /= 1 - (gain / before).clamp_max(1).pow(1 / (step - since)).clamp_max(0.99)
+            rate = (gain / before).clamp_max(1).pow(1 / (step - since)).clamp_max(0.99)
+            left = torch.maximum(gain, rate * last) / (1 - rate)
         done |= ~(left > tolerance * loss) | (trials >= TRIALS)
         leaving = int(done.sum())
         if leaving == len(done) or step == max_steps:
@@ -107,6 +108,7 @@ def descend(
             loss, slope, gain, length, trials, scale, done = (
                 v[stay] for v in (loss, slope, gain, length, trials, scale, done)
             )
+        last = gain
         fresh = step & (step - 1) == 0  # 0, 1, 2, 4, 8 ...
         if fresh:
             marks.append((step, gain))
