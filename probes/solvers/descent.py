@@ -88,17 +88,18 @@ def descend(
         # half of -slope is the gain that the quadratic model expects of a whole step; what is
         # left to gain is the sum over all steps to come, if they shrink as they did so far
         gain = -0.5 * slope
-        left = gain.clone()
+        left = gain
         if marks:
             since, before = marks[0]
-            left /= 1 - (gain / before).clamp_max(1).pow(1 / (step - since)).clamp_max(0.99)
-        done |= ~(left > tolerance * loss) | (trials >= TRIALS)
+            rate = (gain / before).clamp_max(1).pow(1 / (step - since)).clamp_max(0.99)
+            left = torch.maximum(gain, rate * last) / (1 - rate)
+        done |= ~(left > tolerance * batch.strict * loss) | (trials >= TRIALS)
         leaving = int(done.sum())
         if leaving == len(done) or step == max_steps:
-            batch.write(loss, left <= SLACK * tolerance * loss, step)
+            batch.write(loss, left <= SLACK * tolerance * batch.strict * loss, step)
             break
         if leaving > LEAVING * len(done):
-            batch.write(loss, left <= SLACK * tolerance * loss, step, done)
+            batch.write(loss, left <= SLACK * tolerance * batch.strict * loss, step, done)
             stay, columns = batch.keep(~done)
             gradient, direction = gradient[columns], direction[columns]
             kept = [(s[columns], y[columns], rate[stay]) for s, y, rate in pairs]
@@ -107,6 +108,7 @@ def descend(
             loss, slope, gain, length, trials, scale, done = (
                 v[stay] for v in (loss, slope, gain, length, trials, scale, done)
             )
+        last = gain
         fresh = step & (step - 1) == 0  # 0, 1, 2, 4, 8 ...
         if fresh:
             marks.append((step, gain))
@@ -141,6 +143,7 @@ class _Batch:
     Attributes
     ----------
     theta : [columns, rank + 1] weights, the intercept last; a unit's columns stand together.
+    strict : [units] factor on the tolerance.
     """
 
     def __init__(self, rows: Rows, lanes: Sequence[Lane], block: int):
@@ -166,6 +169,8 @@ class _Batch:
             self.columns.append(slice(column, column + len(lane) * width))
             unit, column = unit + len(lane), column + len(lane) * width
             owners.append(torch.arange(*_ends(self.units[-1])).repeat_interleave(width))
+        strict = [torch.full((len(lane),), lane.loss.strict) for lane in self.lanes]
+        self.strict = torch.cat(strict).to(self.features.device)
         self.owner = torch.cat(owners).to(self.features.device)
         # [units, widest] the columns of each, and one past the last where it has no more
         widest, self.own = max(lane.loss.width for lane in self.lanes), None
