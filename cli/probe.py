@@ -29,8 +29,8 @@ ROLES = "abcdefgh"
 @options.as_json
 @options.quiet
 def command(
-    names, weights, data, manifest, limit, tasks, protocol, heads, max_frames, layers, twins, out,
-    no_report, as_json, quiet, **running,
+    names, weights, data, manifest, limit, tasks, protocol, heads, checks, max_frames, layers,
+    twins, out, no_report, as_json, quiet, **running,
 ):  # fmt: skip
     """Train probes on every layer of one or more models and write a report.
 
@@ -74,7 +74,7 @@ def command(
     run = Run(**running)
     wanted = wanted_tasks(tasks, data, manifest)
     data, manifest = wanted.data, wanted.manifest
-    probing = resolve_probing(protocol, heads, known_name(data), run.seed, max_frames)
+    probing = resolve_probing(protocol, heads, known_name(data), run.seed, max_frames, checks)
     folder = study_folder(out, default_folder(*names))
     roles = dict(zip(ROLES, names, strict=False))
     untrained = load_twins({r: (name, layers) for r, name in roles.items()}, run) if twins else {}
@@ -114,7 +114,7 @@ def command(
         rows={},
         failures=failures,
         settings={"models": list(names), "data": data, "limit": limit, "tasks": tasks,
-                  "protocol": protocol, "heads": heads, "max_frames": probing.max_frames,
+                  "protocol": protocol, "heads": heads, "checks": checks, "max_frames": probing.max_frames,
                   "twins": twins, **asdict(run)},
         device=run.device,
         seed=run.seed,

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from probes.heads.base import Head
     from probes.protocols import Protocol
     from probes.tasks import Task
+    from probes.trust.checks import Settings
 
 FRAMES = "frames:"  # what the rows of tasks on frames begin with
+TYPES_FROM = "log-mel"  # the reference by which clips are alike for the control task
 
 
 def resolve_tasks(wanted: Wanted, dataset: Dataset) -> list[Task]:
@@ -57,24 +59,34 @@ class Probing:
     heads : beside those of the protocol.
     data : name of the data set, for what was published on it.
     max_frames : that a task on frames is trained on.
+    checks : how much is done to see what scores are worth; None for nothing.
     """
 
     protocol: Protocol
     heads: tuple[Head, ...]
     data: str
     max_frames: int
+    checks: Settings | None = None
 
     def of(self, kind: str) -> dict[str, object]:
         """The options of a run over rows of a kind."""
         if kind.startswith(FRAMES):
             return {"max_frames": self.max_frames, "data": self.data}
-        return {"protocol": self.protocol, "heads": self.heads, "data": self.data}
+        return {
+            "protocol": self.protocol, "heads": self.heads, "data": self.data,
+            "checks": self.checks,
+        }  # fmt: skip
 
 
 def resolve_probing(
-    protocol: str, heads: str, data: str, seed: int, max_frames: int | None = None
+    protocol: str,
+    heads: str,
+    data: str,
+    seed: int,
+    max_frames: int | None = None,
+    checked: bool = False,
 ) -> Probing:
-    """From names as on the command line; heads are separated by commas.
+    """From names as on the command line; heads are separated by commas, `none` is no head.
 
     Parameters
     ----------
@@ -84,11 +96,13 @@ def resolve_probing(
     from probes.framing.running import MAX_FRAMES
     from probes.heads import HEADS, head
     from probes.protocols import PROTOCOLS
+    from probes.trust.checks import Settings
 
     if protocol not in PROTOCOLS:
         hint = suggestion(protocol, PROTOCOLS)
         raise click.UsageError(f"--protocol {protocol}: there is no such protocol{hint}")
     names = list(dict.fromkeys(filter(None, map(str.strip, heads.split(",")))))
+    names = [] if names == ["none"] else names
     found = []
     for name in names:
         if name not in HEADS:
@@ -99,7 +113,8 @@ def resolve_probing(
         found.append(_seeded(one, seed))
     known = PROTOCOLS[protocol]
     known = replace(known, heads=tuple(_seeded(one, seed) for one in known.heads))
-    return Probing(known, tuple(found), data, max_frames or MAX_FRAMES)
+    checks = Settings(seed=seed) if checked else None
+    return Probing(known, tuple(found), data, max_frames or MAX_FRAMES, checks)
 
 
 def _seeded(head: Head, seed: int) -> Head:
@@ -128,7 +143,8 @@ def probe_models(
     for role, found in activations.items():
         if not tasks:
             break
-        results[role] = _probed(role, found, tasks, probing, run, folder, screen)
+        ref = activations["ref"]
+        results[role] = _probed(role, found, ref, tasks, probing, run, folder, screen)
         if role == next(iter(activations)):
             for reason in results[role].skipped.values():
                 screen.warn(f"not probed: {reason}")
@@ -138,14 +154,16 @@ def probe_models(
 def _probed(
     role: str,
     found: dict[str, Activations],
+    ref: dict[str, Activations],
     tasks: Sequence[Task],
     probing: Probing,
     run: Run,
     folder: Path,
     screen: Screen,
 ) -> ProbeResults:
-    """All tasks of one role."""
+    """All tasks of one role; clips are alike for the control task by a layer of `ref`."""
     import probes
+    from cli.known import content
     from cli.liveprobes import LiveProbes
     from cli.probed import Probed, Recorder
     from extract.weights import cache_dir
@@ -169,9 +187,13 @@ def _probed(
                 "seed": run.seed, "device": run.solver_device, "ordered": role != "ref",
                 **probing.of(kind),
             }  # fmt: skip
-            kept = Probed(cache_dir("probes"), layers, settings)
+            alike = probing.checks is not None and not kind.startswith(FRAMES)
+            about = {**settings, "types": content(ref[kind]) if alike else None}
+            kept = Probed(cache_dir("probes"), layers, about)
             known = kept.find(some)
             live.kept(known)
+            if alike and len(known.tasks) < len(some):
+                settings["types_from"] = ref[kind].read(TYPES_FROM).numpy()
             work = run_frames if kind.startswith(FRAMES) else probes.run
             part = work(
                 layers, layers.rows, some, **settings, progress=progress, done=known,
