@@ -13,6 +13,7 @@ from probes import inference
 from probes.errors import ProbeError
 from probes.fitting import Batch, Column, Fitted
 from probes.heads.base import Head
+from probes.heads.frames import FrameSource
 from probes.judging import Judge
 from probes.protocols import PROTOCOLS, Protocol
 from probes.record import plain
@@ -45,6 +46,7 @@ def run(
     heads: Sequence[Head] = (),
     checks: Settings | None = None,
     types_from: np.ndarray | None = None,
+    frames: FrameSource | None = None,
     seed: int = 0,
     resamples: int = 1000,
     ordered: bool = True,
@@ -74,6 +76,7 @@ def run(
     heads : further ones.
     checks : how much is done to see what the scores of linear probes are worth; None for nothing.
     types_from : [rows, width] what rows are alike by (log-mel spectra), for the control task.
+    frames : of the same clips, for heads that pool them.
     seed : of the resamples, and of the splits where the data has none.
     resamples : of groups, for every interval.
     ordered : False when the layers have no depth (references): no gain over the last.
@@ -116,7 +119,9 @@ def run(
     for number, some in enumerate(batches):
         checked = Checks(some, checks, types_from) if checks else None
         told = _Told(some, number * len(layers), len(batches) * len(layers), progress, watcher)
-        columns, notes = Batch(source, some, protocol, others, device, checked).fit(told.layer)
+        columns, notes = Batch(source, some, protocol, others, device, checked, frames).fit(
+            told.layer
+        )
         for target, by_head in zip(some, columns, strict=True):
             made: list[TaskResult] = []
             single = None
