@@ -81,6 +81,7 @@ def descend(
     loss, gradient = batch.first()
     length, trials = torch.ones_like(loss), torch.zeros_like(loss)
     scale, done = torch.ones_like(loss), torch.zeros_like(loss, dtype=torch.bool)
+    last = loss
     marks: deque[tuple[int, torch.Tensor]] = deque(maxlen=2)
     for step in range(max_steps + 1):
         direction = batch.direction(gradient, pairs, scale)
