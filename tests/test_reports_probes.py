@@ -99,7 +99,7 @@ def test_what_bears_a_score_out_is_read(study):
 
 def test_further_metrics_heads_and_published_numbers_are_read(study):
     beat = study.probes["b"].tasks["beat"]
-    assert beat.further == ("F, peaks", "CMLt", "AMLt")
+    assert beat.further == ("F peaks", "CMLt", "AMLt")
     assert beat.best("CMLt").bounded and beat.best("CMLt", "test_inst").bounded
     assert beat.chance_of("AMLt") == 0.1 and math.isnan(beat.chance_of("R2"))
     assert not beat.best("no such metric").exists

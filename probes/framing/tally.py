@@ -37,12 +37,10 @@ class Asked:
         self.question = question
         self.target = question.targets(train)
         self.learnable = self.target.learnable
-        least = 2 if self.target.loss == "softmax" else 1
-        if len(self.learnable) < least:
-            raise NotProbed(
-                f"task {question.task.name}: {len(self.learnable)} of what it asks for is in "
-                f"train; needs {least}"
-            )
+        if not len(self.learnable):
+            raise NotProbed(f"task {question.task.name}: nothing of what it asks for is in train")
+        if len(self.learnable) < 2 and self.target.loss == "softmax":
+            raise NotProbed(f"task {question.task.name}: 1 class in train; needs 2")
         self.held = question.targets(valid).only(self.learnable)
         self.prior = self.target.prior
         rare = 0.5 / len(self.target.values)
