@@ -148,7 +148,7 @@ def probe_models(
     for role, found in activations.items():
         if not tasks:
             break
-        ref = activations["ref"]
+        ref = activations.get("ref")
         results[role] = _probed(role, found, ref, tasks, probing, run, folder, screen)
         if role == next(iter(activations)):
             for reason in results[role].skipped.values():
@@ -159,7 +159,7 @@ def probe_models(
 def _probed(
     role: str,
     found: dict[str, Activations],
-    ref: dict[str, Activations],
+    ref: dict[str, Activations] | None,
     tasks: Sequence[Task],
     probing: Probing,
     run: Run,
@@ -193,7 +193,7 @@ def _probed(
                 "seed": run.seed, "device": run.solver_device, "ordered": role != "ref",
                 **probing.of(kind),
             }  # fmt: skip
-            alike = probing.checks is not None and not kind.startswith(FRAMES)
+            alike = probing.checks and ref and not kind.startswith(FRAMES)
             about = {**settings, "types": content(ref[kind]) if alike else None}
             kept = Probed(cache_dir("probes"), layers, about)
             known = kept.find(some)
