@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import torch
 
 from probes.errors import ProbeError
-from probes.heads.base import Answers, Head, JoiningHead, LayerHead
+from probes.heads.base import Answers, Head, JoiningHead, LayerHead, PoolingHead
+from probes.heads.frames import FrameSource
+from probes.heads.linear import Linear, LinearLayer
 from probes.heads.memory import limit
 from probes.judging import Judge
 from probes.protocols import Protocol
 from probes.results import ALL_LAYERS
 from probes.scoring import Judged
 from probes.source import Source, read_layer
-from probes.splits import VALID
+from probes.splits import TRAIN, VALID
 from probes.targets import Target
 from probes.threads import one_a_core
+from probes.trust.checks import Checks
+from probes.trust.warnings import Columns, of_layers
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,14 @@ class Fitted:
     losses : [choices] on validation.
     choice : place in the head's grid.
     converged : whether training of the choice ended as it should.
+    columns : what the layer's dimensions are like, where the head looked.
     """
 
     judged: Judged
     losses: np.ndarray
     choice: int
     converged: bool
+    columns: Columns | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,8 @@ class Batch:
     Parameters
     ----------
     heads : beside the main one of the protocol.
+    checks : what is checked of linear probes; None for nothing.
+    frames : of the same clips, for heads that pool them.
     """
 
     source: Source
@@ -65,9 +73,11 @@ class Batch:
     protocol: Protocol
     heads: Sequence[Head]
     device: str
+    checks: Checks | None = None
+    frames: FrameSource | None = None
 
     def fit(self, tell: Tell) -> tuple[list[list[Column]], list[str]]:
-        """Trains everything; every layer is read once, and once for each head that joins them.
+        """Trains everything; every layer is read once, and once more for each head that joins them.
 
         Parameters
         ----------
@@ -75,30 +85,51 @@ class Batch:
 
         Returns
         -------
-        Columns of each target, the main head's first; and why a further head could not be trained.
+        Columns of each target, the main head's first; and what makes the numbers of this batch
+        uncertain, or why a further head could not be trained.
         """
         every = [self.protocol.head, *self.heads]
         layered = [head for head in every if isinstance(head, LayerHead)]
         columns: list[list[Column]] = [[] for _ in self.targets]
-        lacking: list[str] = []
         table = list(self._layers(layered, tell))
+        notes = self._of_layers([line[0][0] for line in table])
         for place, head in enumerate(layered):
             for number in range(len(self.targets)):
                 fitted = [line[place][number] for line in table]
                 if fitted[0] is not None:
                     names = tuple(self.source.layers)
                     columns[number].append(Column(head, names, tuple(fitted)))
-        for head in every:
-            if isinstance(head, JoiningHead):
-                try:
-                    found = self._judged(head, partial(head.fit, self._read()))
-                except ProbeError as reason:
-                    lacking.append(str(reason))
-                    continue
-                for number, one in enumerate(found):
-                    if one is not None:
-                        columns[number].append(Column(head, (ALL_LAYERS,), (one,)))
-        return columns, lacking
+        for head in self.heads:
+            if isinstance(head, LayerHead):
+                continue
+            try:
+                found = self._joined(head) if head.joins else self._pooled(head)
+            except ProbeError as reason:
+                notes.append(str(reason))
+                continue
+            for number, one in enumerate(found):
+                if one is not None:
+                    columns[number].append(one)
+        return columns, notes
+
+    def _joined(self, head: JoiningHead) -> list[Column | None]:
+        found = self._judged(head, partial(head.fit, self._read()))
+        return [one and Column(head, (ALL_LAYERS,), (one,)) for one in found]
+
+    def _pooled(self, head: PoolingHead) -> list[Column | None]:
+        if self.frames is None:
+            raise ProbeError(f"head {head.name} pools frames, and none were given: leave it out")
+        names = tuple(self.source.layers)
+
+        def fit(name: str) -> list[Fitted | None]:
+            return self._judged(head, partial(head.fit, self.frames.read(name, self.device)))
+
+        with one_a_core(self.device) as pool:
+            table = list(pool.map(fit, names))
+        return [
+            None if column[0] is None else Column(head, names, column)
+            for column in zip(*table, strict=True)
+        ]
 
     def _layers(
         self, heads: Sequence[LayerHead], tell: Tell
@@ -109,6 +140,9 @@ class Batch:
             values = [read_layer(self.source, name, self.device) for name in names]
             by_head = []
             for head in heads:
+                if head is self.protocol.head and isinstance(head, Linear):
+                    by_head.append([self._linear(head, layer) for layer in values])
+                    continue
                 asked = [target for target in self.targets if not head.refuses(target)]
                 found = iter(head.fit_layers(values, asked) if asked else [[]] * len(names))
                 by_head.append([self._judged(head, lambda _, one=one: one) for one in found])
@@ -120,6 +154,31 @@ class Batch:
                 for name, line in zip(names, found, strict=True):
                     tell(name, line[0])
                     yield line
+
+    def _linear(self, head: Linear, layer: torch.Tensor) -> list[Fitted]:
+        """The main head where it is linear: one decomposition serves it and all checks."""
+        ready = LinearLayer(layer, self.targets)
+        answers = head.answers(ready)
+        fitted = [self._one(head, *pair) for pair in zip(self.targets, answers, strict=True)]
+        if self.checks is not None:
+            choices = [one.choice for one in fitted]
+            penalties = [head.penalties[choice] for choice in choices]
+            trust = self.checks.layer(ready, answers, choices, penalties)
+            fitted = [
+                replace(one, judged=replace(one.judged, trust=found))
+                for one, found in zip(fitted, trust, strict=True)
+            ]
+        columns = Columns.of(ready.design)
+        return [replace(one, columns=columns) for one in fitted]
+
+    def _of_layers(self, fitted: Sequence[Fitted]) -> list[str]:
+        """Warnings on dimensions, of what the main head saw of each layer."""
+        seen = {
+            name: one.columns
+            for name, one in zip(self.source.layers, fitted, strict=True)
+            if one.columns is not None
+        }
+        return of_layers(seen, len(self.targets[0].index[TRAIN])) if seen else []
 
     def _groups(self) -> list[list[str]]:
         """Layers that are trained at once: one, or on a GPU as many as its memory holds."""

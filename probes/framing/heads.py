@@ -191,7 +191,7 @@ NEVER = -30.0  # log-odds of what training lacks
 
 
 def _spread(fit, kept: np.ndarray, outputs: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weights and intercepts of all outputs; what training lacks costs no time, and is not heard."""
+    """Weights and intercepts of all outputs; those that training lacks are never heard."""
     if len(kept) == outputs:
         return fit.weights, fit.intercepts
     choices, rank, _ = fit.weights.shape

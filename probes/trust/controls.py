@@ -83,7 +83,7 @@ def cells(
     if values.ndim != 2 or not np.isfinite(values).all():
         raise ProbeError(
             f"types of the control task need a finite matrix, not one of shape {values.shape}: "
-            "give the rows of a reference such as logmel"
+            "give the rows of a reference such as log-mel"
         )
     if number is None:
         number = int(np.clip(len(train) // ROWS_A_CELL, 2, MOST_CELLS))
