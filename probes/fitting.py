@@ -99,18 +99,23 @@ class Batch:
                 if fitted[0] is not None:
                     names = tuple(self.source.layers)
                     columns[number].append(Column(head, names, tuple(fitted)))
-        for head in self.heads:
-            if isinstance(head, LayerHead):
-                continue
-            try:
-                found = self._joined(head) if head.joins else self._pooled(head)
-            except ProbeError as reason:
-                notes.append(str(reason))
-                continue
-            for number, one in enumerate(found):
-                if one is not None:
-                    columns[number].append(one)
+        further = [head for head in self.heads if not isinstance(head, LayerHead)]
+        with one_a_core(self.device) as pool:
+            for found in pool.map(self._further, further):
+                if isinstance(found, ProbeError):
+                    notes.append(str(found))
+                    continue
+                for number, one in enumerate(found):
+                    if one is not None:
+                        columns[number].append(one)
         return columns, notes
+
+    def _further(self, head: JoiningHead | PoolingHead) -> list[Column | None] | ProbeError:
+        """A column a target, or why there are none."""
+        try:
+            return self._joined(head) if head.joins else self._pooled(head)
+        except ProbeError as reason:
+            return reason
 
     def _joined(self, head: JoiningHead) -> list[Column | None]:
         found = self._judged(head, partial(head.fit, self._read()))
@@ -120,12 +125,10 @@ class Batch:
         if self.frames is None:
             raise ProbeError(f"head {head.name} pools frames, and none were given: leave it out")
         names = tuple(self.source.layers)
-
-        def fit(name: str) -> list[Fitted | None]:
-            return self._judged(head, partial(head.fit, self.frames.read(name, self.device)))
-
-        with one_a_core(self.device) as pool:
-            table = list(pool.map(fit, names))
+        table = [
+            self._judged(head, partial(head.fit, self.frames.read(name, self.device)))
+            for name in names
+        ]
         return [
             None if column[0] is None else Column(head, names, column)
             for column in zip(*table, strict=True)
