@@ -14,6 +14,7 @@ from probes.record import Record, plain
 from probes.scored import Score
 from probes.trust.comparisons import Comparison
 from probes.trust.emergence import Emergence
+from probes.trust.layer import LayerTrust
 
 FORMAT = 2
 ALL_LAYERS = "all"  # the one layer of a head that takes all at once
@@ -34,6 +35,7 @@ class LayerScores(Record):
     information : test split -> bits that the probe finds (see `probes.information`); empty where
         the head gives no probabilities.
     facts : what else the head has to say.
+    trust : what was checked of a linear probe; None where it was not.
     """
 
     layer: str
@@ -44,6 +46,7 @@ class LayerScores(Record):
     also: Mapping[str, Mapping[str, Score]] = field(default_factory=dict)
     information: Mapping[str, Score] = field(default_factory=dict)
     facts: Mapping[str, object] = field(default_factory=dict)
+    trust: LayerTrust | None = None
 
 
 @dataclass(frozen=True)

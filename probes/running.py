@@ -7,18 +7,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol as Interface
 
+import numpy as np
+
 from probes import inference
 from probes.errors import ProbeError
 from probes.fitting import Batch, Column, Fitted
 from probes.heads.base import Head
 from probes.judging import Judge
 from probes.protocols import PROTOCOLS, Protocol
+from probes.record import plain
 from probes.results import ProbeResults, TaskResult
 from probes.scoring import result
-from probes.source import RowTable, Source
+from probes.source import RowTable, Source, read_layer
 from probes.splits import TRAIN, VALID, settle
 from probes.targets import NotProbed, Target, make_target
 from probes.tasks.base import Task
+from probes.trust.checks import Checks, Settings
+from probes.trust.warnings import copies, of_copies
 
 
 class Watcher(Interface):
@@ -38,6 +43,8 @@ def run(
     *,
     protocol: Protocol = PROTOCOLS["linear"],
     heads: Sequence[Head] = (),
+    checks: Settings | None = None,
+    types_from: np.ndarray | None = None,
     seed: int = 0,
     resamples: int = 1000,
     ordered: bool = True,
@@ -65,6 +72,8 @@ def run(
     tasks : those for another kind of rows are passed over (see `ProbeResults.merge`).
     protocol : the main head, whose results are `tasks`, and others that belong to it.
     heads : further ones.
+    checks : how much is done to see what the scores of linear probes are worth; None for nothing.
+    types_from : [rows, width] what rows are alike by (log-mel spectra), for the control task.
     seed : of the resamples, and of the splits where the data has none.
     resamples : of groups, for every interval.
     ordered : False when the layers have no depth (references): no gain over the last.
@@ -95,21 +104,26 @@ def run(
             except NotProbed as reason:
                 skipped[task.name] = str(reason)
     others = _others(protocol, heads)
+    shared = []
+    if checks and targets and rows.kind == "clips":
+        first = read_layer(source, layers[0], device)
+        shared = of_copies(copies(first, splits), rows.names)
     found: dict[str, list[TaskResult]] = {
         name: [task, *(one for one in done.heads if one.task == name)]
         for name, task in known.items()
     }
     batches = _batches(targets)
     for number, some in enumerate(batches):
+        checked = Checks(some, checks, types_from) if checks else None
         told = _Told(some, number * len(layers), len(batches) * len(layers), progress, watcher)
-        columns, lacking = Batch(source, some, protocol, others, device).fit(told.layer)
+        columns, notes = Batch(source, some, protocol, others, device, checked).fit(told.layer)
         for target, by_head in zip(some, columns, strict=True):
             made: list[TaskResult] = []
             single = None
             for column in by_head:
                 made.append(
                     result(
-                        Judge(target).frame((*_remarks(column), *lacking, *drawn)),
+                        Judge(target).frame((*_remarks(column), *notes, *drawn, *shared)),
                         column.head.name,
                         column.layers,
                         [one.judged for one in column.fitted],
@@ -134,6 +148,7 @@ def run(
         "interval": inference.LEVEL,
         "grid": [dict(choice) for choice in protocol.head.choices],
         "heads": [head.name for head in others],
+        "checks": plain(checks),
     }
     results = [found[task.name] for task in wanted if task.name in found]
     return ProbeResults(

@@ -20,6 +20,7 @@ from probes.tasks.base import Task
 from probes.trust.comparisons import against
 from probes.trust.emergence import Emergence, emergence
 from probes.trust.intervals import mean_scores
+from probes.trust.layer import LayerTrust
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Judged:
     scores : metric -> split -> score; the task's own metric among them, and validation.
     bits : test split -> [rows] bits that the probe finds; none where it gives no probabilities.
     right : test split -> [rows] whether the answer is right; none where that has no meaning.
-    facts : as in `LayerScores`.
+    facts, trust : as in `LayerScores`.
     """
 
     setting: Mapping[str, object]
@@ -40,6 +41,7 @@ class Judged:
     bits: Mapping[str, np.ndarray] = field(default_factory=dict)
     right: Mapping[str, np.ndarray] = field(default_factory=dict)
     facts: Mapping[str, object] = field(default_factory=dict)
+    trust: LayerTrust | None = None
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,7 @@ def result(
                 },
                 {split: table[i] for split, table in bits.means.items()},
                 one.facts,
+                one.trust,
             )
             for i, (layer, one) in enumerate(zip(layers, judged, strict=True))
         ),

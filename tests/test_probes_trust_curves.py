@@ -183,6 +183,16 @@ def test_all_pieces_for_all_kinds_of_task_written_and_read_and_the_same_again():
         assert one.codelength.saved.value > 0
 
 
+def test_a_training_set_that_cannot_be_cut_has_curves_of_one_point():
+    rng = np.random.default_rng(7)
+    splits = np.repeat(np.array(["train", "valid", "test"], object), [21, 12, 12])
+    groups = np.array([f"{s}{i // 7}" for i, s in enumerate(splits)])
+    target = target_of(rng.standard_normal(45), "number", splits, groups)
+    one = found(rng.standard_normal((45, 1)), [target], 1.0)[2][0]
+    assert one.learning.rows == (21.0,) and np.isnan(one.learning.rise["test"].value)
+    assert one.codelength.bits.value == one.codelength.uniform and one.dimensions.components == (1,)
+
+
 def test_pieces_can_be_left_out():
     rows, targets = all_kinds(6)
     nothing = Settings(controls=0, shuffles=0, orders=0, components=False, calibration=False)

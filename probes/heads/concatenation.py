@@ -10,8 +10,8 @@ import torch
 
 from probes.design import Design, eigh, standardisation, strong
 from probes.errors import ProbeError
-from probes.heads.base import JoiningHead, asked
-from probes.heads.linear import PENALTIES, LinearLayer
+from probes.heads.base import JoiningHead
+from probes.heads.linear import PENALTIES, LinearLayer, held
 from probes.heads.memory import limit
 from probes.solvers import solve
 from probes.splits import TRAIN
@@ -63,21 +63,22 @@ class JointLayers(LinearLayer):
     ):
         self.targets = tuple(targets)
         train = targets[0].index[TRAIN]
-        self._held = np.unique(np.concatenate([t.index[s] for t in targets for s in asked(t)]))
+        by_split = held(targets)
+        every = np.concatenate(list(by_split.values()))
         products = None
         for _, layer in layers:
             device = layer.device
             if products is None:
-                _check(len(train), len(self._held), size, device)
+                _check(len(train), len(every), size, device)
                 products = [
                     torch.zeros(count, len(train), dtype=torch.float64, device=device)
-                    for count in (len(train), len(self._held))
+                    for count in (len(train), len(every))
                 ]
             some = layer[torch.as_tensor(train, device=device)]
             mean, scale = standardisation(some)
             some = (some.double() - mean) * scale
             products[0].addmm_(some, some.T)
-            rest = layer[torch.as_tensor(self._held, device=device)]
+            rest = layer[torch.as_tensor(every, device=device)]
             products[1].addmm_((rest.double() - mean) * scale, some.T)
         gram, cross = products
         n = len(gram)
@@ -91,7 +92,11 @@ class JointLayers(LinearLayer):
             torch.ones_like(gram[0]),
             axes.float(),
         )
-        self._rows = (cross @ axes).float()
+        ends = np.cumsum([len(rows) for rows in by_split.values()])[:-1]
+        parts = (cross @ axes).float().tensor_split(ends.tolist())
+        self._held = {
+            split: (rows, part) for (split, rows), part in zip(by_split.items(), parts, strict=True)
+        }
 
 
 def _check(train: int, held: int, size: int | None, device: torch.device) -> None:

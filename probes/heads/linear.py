@@ -33,15 +33,11 @@ class LinearLayer:
     def __init__(self, layer: torch.Tensor, targets: Sequence[Target]):
         self.targets = tuple(targets)
         self.design = Design.of(layer[_index(targets[0].index[TRAIN], layer)])
-        held: dict[str, list[np.ndarray]] = {}
-        for target in targets:
-            for split in asked(target):
-                held.setdefault(split, []).append(target.index[split])
-        # split -> the rows that any target has in it, and how they look in the axes of the design
-        self._held = {}
-        for split, several in held.items():
-            some = np.unique(np.concatenate(several))
-            self._held[split] = some, self.design.rotate(layer[_index(some, layer)])
+        # split -> rows and how they look in the axes of the design
+        self._held = {
+            split: (rows, self.design.rotate(layer[_index(rows, layer)]))
+            for split, rows in held(targets).items()
+        }
 
     def rows(self, target: Target, split: str) -> torch.Tensor:
         """[rows of the split, rank] in the axes of the design; also of training."""
@@ -65,7 +61,11 @@ class LinearLayer:
 
     def outputs(self, target: Target, split: str, fit: Fit) -> np.ndarray:
         """What fitted weights say about the rows of a split, as in `Answers.outputs`."""
-        said = self.rows(target, split) @ fit.weights + fit.intercepts[:, None]
+        return self.read(target, self.rows(target, split), fit)
+
+    def read(self, target: Target, rows: torch.Tensor, fit: Fit) -> np.ndarray:
+        """What fitted weights say about rows in the axes of the design, [rows, rank]."""
+        said = rows @ fit.weights + fit.intercepts[:, None]
         if target.regression:
             mean, spread = standard(target)
             return said[..., 0].double().cpu().numpy() * spread + mean
@@ -92,9 +92,7 @@ def linear(
     layer : [all rows, width] float32.
     penalties : of the squared weights, against the loss summed over training rows.
     """
-    ready = LinearLayer(layer, targets)
-    fits = solve(ready.design, [ready.problem(target, penalties) for target in targets])
-    return [ready.answers(target, fit) for target, fit in zip(targets, fits, strict=True)]
+    return Linear(tuple(penalties)).answers(LinearLayer(layer, targets))
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,23 @@ class Linear(LayerHead):
         return tuple({"penalty": penalty} for penalty in self.penalties)
 
     def fit(self, layer, targets):
-        return linear(layer, targets, self.penalties) if targets else []
+        return self.answers(LinearLayer(layer, targets)) if targets else []
+
+    def answers(self, ready: LinearLayer) -> list[Answers]:
+        """The answers to the targets that a layer was made ready for."""
+        problems = [ready.problem(target, self.penalties) for target in ready.targets]
+        fits = solve(ready.design, problems)
+        pairs = zip(ready.targets, fits, strict=True)
+        return [ready.answers(target, fit) for target, fit in pairs]
+
+
+def held(targets: Sequence[Target]) -> dict[str, np.ndarray]:
+    """Split but training -> numbers of the rows that any of the targets has in it, rising."""
+    found: dict[str, list[np.ndarray]] = {}
+    for target in targets:
+        for split in asked(target):
+            found.setdefault(split, []).append(target.index[split])
+    return {split: np.unique(np.concatenate(several)) for split, several in found.items()}
 
 
 def standard(target: Target) -> tuple[float, float]:

@@ -18,7 +18,7 @@ from reports.probing import Task
 from reports.study import Study
 from reports.words import abridged
 
-_LEFT, _GAP, _HEAD, _FEET = 1.08, 0.09, 0.42, 0.56  # inches
+_LEFT, _RIGHT, _GAP, _HEAD, _FEET = 1.08, 0.05, 0.09, 0.42, 0.56  # inches
 _MOST = 8.6
 _UNKNOWN = "#DDDAD4"  # what is not known
 
@@ -130,7 +130,7 @@ def _height(tasks: int) -> float:
 def _page(study: Study, tables: dict[str, list[Task]], maps: list[_Map], name: str) -> Drawing:
     height = sum(_height(len(tasks)) for tasks in tables.values())
     figure = Figure(figsize=(style.WIDTH, height))
-    wide = (style.WIDTH - _LEFT - _GAP * (len(maps) - 1)) / len(maps)
+    wide = (style.WIDTH - _LEFT - _RIGHT - _GAP * (len(maps) - 1)) / len(maps)
     scales = [_scale(m, [t for tasks in tables.values() for t in tasks]) for m in maps]
     top = 0.0
     for role, tasks in tables.items():

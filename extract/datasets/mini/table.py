@@ -10,7 +10,6 @@ import os
 import tempfile
 import zlib
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 from extract.datasets.base import Clip, Segment
@@ -79,7 +78,10 @@ def encode(rows: Rows) -> list[dict]:
 
 
 def _plain(clip: Clip) -> dict:
-    segments = {name: [asdict(s) for s in values] for name, values in clip.segments.items()}
+    segments = {
+        name: [{"start": s.start, "end": s.end, "value": s.value} for s in values]
+        for name, values in clip.segments.items()
+    }
     return {**vars(clip), "segments": segments}
 
 

@@ -20,7 +20,7 @@ from probes.framing.table import Clip
 # than a tolerance of 70 ms would be wrong
 WIDTHS = (1.0, 0.5)
 THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
-PICKED = "F, peaks"
+PICKED = "F peaks"
 PER_BAR = (3, 4)  # Böck et al. 2016, where training does not say
 RARE, MOST = 0.05, 8  # share of bars, and beats in one
 # seconds between the moments of a grid; the fastest is as dense as the tolerance is wide
