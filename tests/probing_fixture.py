@@ -33,8 +33,8 @@ TASKS = {**CLIP_TASKS, **FRAME_TASKS}
 ALSO = {
     "balanced accuracy": {"accuracy": (0.03, None)},
     "weighted key score": {"accuracy": (-0.08, None)},
-    "beat": {"F, peaks": (-0.05, 0.2), "CMLt": (-0.15, 0.05), "AMLt": (0.05, 0.1)},
-    "downbeat": {"F, peaks": (-0.05, 0.1)},
+    "beat": {"F peaks": (-0.05, 0.2), "CMLt": (-0.15, 0.05), "AMLt": (0.05, 0.1)},
+    "downbeat": {"F peaks": (-0.05, 0.1)},
     "melody": {"RPA": (0.02, 0.05), "RCA": (0.08, 0.1), "VR": (0.2, 0.5), "VFA": (-0.3, 0.1)},
     "multipitch": {"P": (0.06, 0.15), "R": (-0.04, 0.1), "F 1": (0.15, 0.12), "F 2": (0.02, 0.14),
                    "F 3": (-0.1, 0.15), "F 4": (-0.22, 0.16)},

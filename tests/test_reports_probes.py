@@ -99,7 +99,7 @@ def test_what_bears_a_score_out_is_read(study):
 
 def test_further_metrics_heads_and_published_numbers_are_read(study):
     beat = study.probes["b"].tasks["beat"]
-    assert beat.further == ("F, peaks", "CMLt", "AMLt")
+    assert beat.further == ("F peaks", "CMLt", "AMLt")
     assert beat.best("CMLt").bounded and beat.best("CMLt", "test_inst").bounded
     assert beat.chance_of("AMLt") == 0.1 and math.isnan(beat.chance_of("R2"))
     assert not beat.best("no such metric").exists
@@ -447,7 +447,7 @@ def test_published_numbers_stand_beside_ones_own_with_source_and_protocol(study,
 
 def test_heads_with_their_gains(study, plain):
     first, second = tables_probes.heads(study)
-    assert first.title and not second.title
+    assert first.intro and not second.intro
     assert list(first.head)[1:3] == ["linear, best single layer", "weighted sum of layers"]
     group = next(g for g in first.groups if g[0][0] == "Tempo")
     gains = {name: cell for name, cell in zip(first.head, group[1], strict=True)}
