@@ -114,34 +114,37 @@ class Eraser:
 
     @classmethod
     def at_random(
-        cls, design: Design, like: Eraser, rng: np.random.Generator, equal_variance: bool = True
-    ) -> Eraser:
-        """Removes a random subspace of as many dimensions as another eraser.
+        cls,
+        design: Design,
+        like: Eraser,
+        rng: np.random.Generator,
+        draws: int,
+        equal_variance: bool = False,
+    ) -> list[Eraser]:
+        """Draws of random subspaces of as many dimensions as another eraser removes.
 
         Uniform in the whitened layer, as is what a concept that has nothing to do with the layer
-        would remove. With `equal_variance` drawn with a leaning to strong axes, or weak ones, so
-        that it takes away as much variance, as far as so many dimensions can.
+        would remove. With `equal_variance` they lean to strong axes, or to weak ones, so that on
+        average they take as much variance away, as far as so many dimensions can.
         """
-        white = _white(design, like.whitening)
-        noise = rng.standard_normal((len(white), like.left.shape[1]))
+        white, size = _white(design, like.whitening), like.removed
         strength = np.log(design.eigenvalues.double().cpu().numpy().clip(1e-300))
         strength -= strength.max()
+        noises = rng.standard_normal((draws, len(white), size))
 
-        def leaning(power: float) -> Eraser:
+        def leaning(noise: np.ndarray, power: float) -> Eraser:
             tilt = power * strength
             axes, _ = np.linalg.qr(np.exp(tilt - tilt.max()).clip(1e-100)[:, None] * noise)
             return cls._along(design, axes, white, like.whitening)
 
-        if not equal_variance or like.left.shape[1] in (0, len(white)):
-            return leaning(0.0)
-        low, high = -1.0, 3.0
-        for _ in range(14):
-            middle = (low + high) / 2
-            found = leaning(middle)
-            if abs(found.variance - like.variance) < 1e-3 * like.variance:
-                break
-            low, high = (middle, high) if found.variance < like.variance else (low, middle)
-        return found
+        power = 0.0
+        if equal_variance and 0 < size < len(white):
+            low, high = -1.0, 3.0
+            for _ in range(12):
+                power = (low + high) / 2
+                found = np.mean([leaning(noise, power).variance for noise in noises[:3]])
+                low, high = (power, high) if found < like.variance else (low, power)
+        return [leaning(noise, power) for noise in noises]
 
     @classmethod
     def _along(cls, design: Design, axes: np.ndarray, white: np.ndarray, ridge: float) -> Eraser:

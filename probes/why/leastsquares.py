@@ -2,8 +2,8 @@
 
 A ridge regression of indicators (classes, tags) or numbers on the rows x - left right' x: its Gram
 matrix differs from the diagonal one of the design by a matrix of twice the removed rank, so that an
-erasure costs a small system of equations (Woodbury) for all targets and penalties. This is what
-makes hundreds of controls possible; and least squares is what the erasure itself is about.
+erasure costs a small system of equations (Woodbury) for all targets. This is what makes hundreds of
+controls possible; and least squares is what the erasure itself is about.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ import numpy as np
 import torch
 
 from probes.heads.linear import PENALTIES, LinearLayer, standard
-from probes.metrics import metric
-from probes.scored import Scored
 from probes.splits import TRAIN, VALID
 from probes.targets import Target
 from probes.why.erasure import Eraser
+from probes.why.headline import Headline, Probed
 
 LEAST = 1e-6  # a share that is predicted below counts as this
 
@@ -34,8 +33,13 @@ class LeastSquares:
     layer : made ready for the same targets.
     """
 
-    def __init__(self, layer: LinearLayer, penalties: Sequence[float] = PENALTIES):
-        self.layer, self.penalties = layer, tuple(penalties)
+    def __init__(
+        self,
+        layer: LinearLayer,
+        headlines: Sequence[Headline],
+        penalties: Sequence[float] = PENALTIES,
+    ):
+        self.headlines, self.penalties = tuple(headlines), tuple(penalties)
         design = layer.design
         columns = [_columns(target) for target in layer.targets]
         edges = np.cumsum([0, *(truth.shape[1] for truth, _ in columns)])
@@ -47,42 +51,49 @@ class LeastSquares:
         self._moment = rows.T @ (whole - self._mean)
         self._valid = [layer.rows(target, VALID) for target in layer.targets]
         self._test = [layer.rows(target, target.headline) for target in layer.targets]
+        # what is left of the truth on validation when the training means are taken off
         self._truth = [
-            at(target.of(VALID)) for target, (_, at) in zip(layer.targets, columns, strict=True)
+            at(target.of(VALID)) - self._mean[place]
+            for target, (_, at), place in zip(layer.targets, columns, self._places, strict=True)
         ]
+        self._known = [np.isfinite(truth) for truth in self._truth]
 
-    def probe(self, eraser: Eraser | None) -> list[Scored]:
-        """The score of each target on its headline split; the penalty is chosen on validation."""
-        weights = [self._solve(eraser, penalty) for penalty in self.penalties]
-        stacked = np.concatenate(weights, axis=1).astype(np.float32)
-        many, columns = len(weights), self._moment.shape[1]
+    def probe(self, eraser: Eraser | None) -> list[Probed]:
+        """Each target; the penalty with the least squared error on validation is taken."""
+        moment, columns = self._moment, self._moment.shape[1]
+        if eraser is not None:
+            moment = moment - eraser.left @ (eraser.right.T @ moment)
+        many = len(self.penalties)
+        stacked = np.empty((len(moment), many, columns), dtype=np.float32)
+        for number, penalty in enumerate(self.penalties):
+            stacked[:, number] = self.solve(eraser, moment, penalty)
         found = []
-        for number, target in enumerate(self.layer.targets):
-            at = self._places[number]
-            some = stacked.reshape(len(stacked), many, columns)[:, :, at]
+        for number, place in enumerate(self._places):
+            some = stacked[:, :, place]
             said = _say(self._valid[number], some.reshape(len(some), -1))
-            said = said.reshape(len(said), many, -1) + self._mean[at]
-            off = said - self._truth[number][:, None]
-            best = int(np.argmin(np.nanmean(np.square(off), axis=(0, 2))))
-            answers = _say(self._test[number], some[:, best]) + self._mean[at]
-            found.append(_scored(target, answers))
+            off = said.reshape(len(said), many, -1) - self._truth[number][:, None]
+            known = self._known[number][:, None]
+            errors = np.square(off, out=off).sum(axis=(0, 2), where=known) / known.sum()
+            best = int(np.argmin(errors))
+            answers = _say(self._test[number], some[:, best]) + self._mean[place]
+            headline = self.headlines[number]
+            outputs = _outputs(headline.target, answers)
+            found.append(Probed(headline.scored(outputs), float(errors[best])))
         return found
 
-    def _solve(self, eraser: Eraser | None, penalty: float) -> np.ndarray:
-        """[rank, columns] weights on rows that are not erased yet."""
+    def solve(self, eraser: Eraser | None, moment: np.ndarray, penalty: float) -> np.ndarray:
+        """[rank, columns] weights, on rows that are not erased, from moments of erased ones."""
         inverse = 1.0 / (self._power + penalty)[:, None]
+        first = inverse * moment
         if eraser is None or eraser.removed == 0:
-            return inverse * self._moment
-        left, right = eraser.left, eraser.right
-        moment = self._moment - left @ (right.T @ self._moment)
+            return first
+        left, right, size = eraser.left, eraser.right, eraser.removed
         weighed = self._power[:, None] * right
         low = np.concatenate([left, weighed], axis=1)
-        size = eraser.removed
         core = low.T @ (inverse * low)
         core[:size, size:] -= np.eye(size)
         core[size:, :size] -= np.eye(size)
         core[size:, size:] -= right.T @ weighed
-        first = inverse * moment
         found = first - inverse * (low @ np.linalg.solve(core, low.T @ first))
         return found - right @ (left.T @ found)
 
@@ -105,14 +116,9 @@ def _columns(target: Target):
     return classes[truth], lambda other: classes[other]
 
 
-def _scored(target: Target, said: np.ndarray) -> Scored:
-    """Of what least squares says on the headline split, [rows, columns]."""
-    task = target.task
+def _outputs(target: Target, said: np.ndarray) -> np.ndarray:
+    """What least squares says, [rows, columns], as the outputs of a head."""
     if target.regression:
         mean, spread = standard(target)
-        said = said[:, 0] * spread + mean
-    elif task.kind == "classification":
-        said = np.log(np.maximum(said, LEAST))
-    prior = target.prior if task.kind == "classification" else None
-    one = metric(task.metric, target.classes, prior)
-    return one.scored(target.of(target.headline), said, target.group_index(target.headline))
+        return said[:, 0] * spread + mean
+    return np.log(np.maximum(said, LEAST)) if target.task.kind == "classification" else said

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from probes.heads.linear import PENALTIES, LinearLayer
-from probes.metrics import metric
-from probes.scored import Scored
 from probes.solvers import solve
 from probes.splits import VALID
 from probes.why.erasure import Eraser
+from probes.why.headline import Headline, Probed
 
 
 class Reprobing:
@@ -25,23 +24,28 @@ class Reprobing:
     layer : made ready for the same targets.
     """
 
-    def __init__(self, layer: LinearLayer, penalties: Sequence[float] = PENALTIES):
-        self.layer, self.penalties = layer, tuple(penalties)
+    def __init__(
+        self,
+        layer: LinearLayer,
+        headlines: Sequence[Headline],
+        penalties: Sequence[float] = PENALTIES,
+    ):
+        self.layer, self.headlines = layer, tuple(headlines)
+        self.penalties = tuple(penalties)
 
-    def probe(self, eraser: Eraser | None) -> list[Scored]:
-        """The score of each target on its headline split, all of them in one batch."""
+    def probe(self, eraser: Eraser | None) -> list[Probed]:
+        """Each target, all of them in one batch."""
         layer = self.layer if eraser is None else _Erased(self.layer, eraser)
         problems = [layer.problem(target, self.penalties) for target in layer.targets]
         found = []
-        for target, fit in zip(layer.targets, solve(layer.design, problems), strict=True):
+        fits = solve(layer.design, problems)
+        for headline, fit in zip(self.headlines, fits, strict=True):
+            target = headline.target
             answers = layer.answers(target, fit)
             losses = np.nan_to_num(answers.loss(target, VALID), nan=np.inf)
-            outputs = answers.outputs[target.headline][int(np.argmin(losses))]
-            prior = target.prior if target.task.kind == "classification" else None
-            one = metric(target.task.metric, target.classes, prior)
-            found.append(
-                one.scored(target.of(target.headline), outputs, target.group_index(target.headline))
-            )
+            best = int(np.argmin(losses))
+            outputs = answers.outputs[target.headline][best]
+            found.append(Probed(headline.scored(outputs), float(losses[best])))
         return found
 
 

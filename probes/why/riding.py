@@ -2,12 +2,14 @@
 
 A task rides on a reference where erasing that costs more than
 
-- a random subspace of as many dimensions and as much variance of the same layer costs, and
-- the same reference of other groups costs: training groups are few, so that any reference goes with
-  the labels of some of them by chance, and erasing it takes from the task what it then predicts.
+- erasing a random subspace of as many dimensions of the same layer, and
+- erasing the same reference of other groups. Training groups are few: any reference goes with the
+  labels of some of them by chance, and erasing it takes from the task what it then predicts.
 
-What it costs is held against the spread of these controls and of groups together. All layers and
-references of a task are one family of tests.
+A third control, random subspaces that take as much variance away, tells whether the reference is
+special among what is strong in the layer; where the layer is made of the reference (chroma in a
+chord network) they take it away as well. What erasing costs is held against the spread of a control
+and of groups together.
 """
 
 from __future__ import annotations
@@ -15,29 +17,24 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-import torch
 
-from probes import inference
 from probes.errors import ProbeError
-from probes.heads.linear import PENALTIES, LinearLayer
-from probes.metrics import metric
-from probes.scored import Score, Scored
+from probes.heads.linear import PENALTIES
+from probes.scored import Score
 from probes.source import Source, read_layer
-from probes.splits import TRAIN, VALID
+from probes.splits import TRAIN
 from probes.targets import Target
 from probes.threads import one_a_core
 from probes.trust.intervals import around
 from probes.trust.record import Record
-from probes.why.erasure import DIRECTIONS, Concept, Eraser, carried
-from probes.why.leastsquares import LeastSquares
-from probes.why.reprobing import Reprobing
+from probes.why.erasure import DIRECTIONS
+from probes.why.headline import Headline
+from probes.why.tally import CONTROLS, DEALT, EQUAL, RANDOM, Batch, Drawn, Head, Settings, Tally
 from probes.why.tested import Tested, tested
 
-DRAWS = 20
-Head = Literal["least squares", "linear"]
+DRAWS = 10
 
 
 @dataclass(frozen=True)
@@ -49,31 +46,46 @@ class Erased(Record):
     carried : R2 of the reference from the layer by ridge regression on validation rows: near 0,
         there was nothing to erase.
     removed, variance : dimensions that the layer lost, and the share of its variance in them.
-    controlled : mean share of the variance that the random subspaces took.
+    taken : control -> mean share of the variance that went with it.
     score : what is left on the headline split.
     drop : what that is less than before.
-    random, dealt : what the controls cost: random subspaces; the reference of other groups.
-    over_random, over_dealt : drop minus theirs; all layers and references are one family each.
-    over : other reference -> drop minus what erasing that one costs; one family.
+    controls : `random`, `equal variance`, `dealt` -> what erasing these costs.
+    above : control -> drop minus the control's; a family are all layers and references.
+    over : other reference -> drop minus what erasing that one costs; a family are all layers and
+        pairs.
     """
 
-    layer: str
     carried: float
     removed: int
     variance: float
-    controlled: float
+    taken: Mapping[str, float]
     score: Score
     drop: Score
-    random: Score
-    dealt: Score
-    over_random: Tested
-    over_dealt: Tested
+    controls: Mapping[str, Score]
+    above: Mapping[str, Tested]
+    over: Mapping[str, Tested]
+
+
+@dataclass(frozen=True)
+class Selected(Record):
+    """One reference at the selected layer, tested with the other references there alone.
+
+    Few tests find more than many; which layer is meant must be settled before the test rows are
+    seen. Fields as in `Erased`.
+    """
+
+    above: Mapping[str, Tested]
     over: Mapping[str, Tested]
 
     @property
     def rides(self) -> bool:
-        """Erasing costs more than both controls."""
-        return self.over_random.above and self.over_dealt.above
+        """Erasing costs more than random subspaces and than the reference of other groups."""
+        return self.above[RANDOM].above and self.above[DEALT].above
+
+    @property
+    def special(self) -> bool:
+        """And more than random subspaces with as much variance."""
+        return self.rides and self.above[EQUAL].above
 
 
 @dataclass(frozen=True)
@@ -91,6 +103,7 @@ class Reference(Record):
     directions: int
     share: float
     layers: tuple[Erased, ...]
+    selected: Selected
 
 
 @dataclass(frozen=True)
@@ -100,8 +113,9 @@ class Riding(Record):
     Attributes
     ----------
     head : `least squares`, or `linear` for that of the protocol.
-    before : score of each layer with nothing erased, by the same head.
     draws : of each control.
+    selected : a layer that was chosen on other rows.
+    before : score of each layer with nothing erased, by the same head.
     notes : sentences for the reader.
     """
 
@@ -112,21 +126,32 @@ class Riding(Record):
     chance: float
     groups: int
     draws: int
+    selected: str
     layers: tuple[str, ...]
     before: tuple[Score, ...]
     references: tuple[Reference, ...]
     notes: tuple[str, ...] = ()
 
-    def at(self, layer: str) -> dict[str, Erased]:
-        """Reference -> what erasing it from a layer does."""
+    def __getitem__(self, name: str) -> Reference:
+        for one in self.references:
+            if one.name == name:
+                return one
+        known = ", ".join(one.name for one in self.references)
+        raise ProbeError(f"task {self.task}: {name} was not erased, only {known}")
+
+    def erased(self, name: str, layer: str) -> Erased:
+        """What erasing a reference from a layer does."""
         if layer not in self.layers:
             raise ProbeError(f"task {self.task} has no layer {layer}: {', '.join(self.layers)}")
-        place = self.layers.index(layer)
-        return {one.name: one.layers[place] for one in self.references}
+        return self[name].layers[self.layers.index(layer)]
 
-    def on(self, layer: str) -> tuple[str, ...]:
-        """References that the task rides on at a layer: more than on any other, or as much."""
-        here = {name: one for name, one in self.at(layer).items() if one.rides}
+    @property
+    def on(self) -> tuple[str, ...]:
+        """References that the task rides on at the selected layer.
+
+        One is left out when erasing another that it rides on is shown to cost more.
+        """
+        here = {one.name: one.selected for one in self.references if one.selected.rides}
         return tuple(
             name
             for name, one in here.items()
@@ -139,6 +164,7 @@ def riding(
     references: Source,
     targets: Sequence[Target],
     *,
+    selected: Mapping[str, str] | None = None,
     head: Head = "least squares",
     directions: int = DIRECTIONS,
     draws: int = DRAWS,
@@ -157,8 +183,10 @@ def riding(
     Parameters
     ----------
     source, references : layers over the same rows as the targets.
+    selected : task -> the layer that validation chose; where it is not named, the one with the
+        least validation loss of these probes.
     head : `least squares` probes in closed form; `linear`, those of the protocol, through
-        `probes.solvers.solve`, takes some hundred times as long: ask for few draws and layers.
+        `probes.solvers.solve`, take a hundred times as long: for few layers and draws.
     directions : principal components of a reference that are erased at most.
     draws : of random subspaces, and of dealings of a reference to other groups.
     layers : those to look at; all when None.
@@ -177,227 +205,137 @@ def riding(
     if draws < 2:
         raise ProbeError(f"draws {draws}: at least 2 are needed for a spread")
     layers = tuple(source.layers if layers is None else layers)
-    names = tuple(references.layers)
-    tables = {name: read_layer(references, name, device).double().cpu().numpy() for name in names}
-    batches = defaultdict(list)
-    for number, target in enumerate(targets):
-        batches[target.index[TRAIN].tobytes()].append(number)
-    plan = _Plan(head, directions, draws, tuple(penalties), resamples, seed, device)
+    for task, layer in (selected or {}).items():
+        if layer not in layers:
+            raise ProbeError(f"task {task}: no layer {layer} to look at; there are {layers}")
+    tables = {
+        name: read_layer(references, name, device).double().cpu().numpy()
+        for name in references.layers
+    }
+    together = defaultdict(list)
+    for target in targets:
+        together[target.index[TRAIN].tobytes()].append(target)
+    settings = Settings(head, directions, draws, tuple(penalties), resamples, seed)
     found: dict[int, Riding] = {}
-    done = 0
-    for numbers in batches.values():
-        batch = _Batch([targets[i] for i in numbers], tables, plan)
-        tallies = []
+    for number, some in enumerate(together.values()):
+        batch, tallies = Batch(some, tables, settings), []
+
+        def one(at: int, batch: Batch = batch) -> list[Tally]:
+            return batch.layer(read_layer(source, layers[at], device), at)
+
         with one_a_core(device) as pool:
-            one_layer = pool.map(
-                lambda at, batch=batch: batch.layer(read_layer(source, layers[at], device), at),
-                range(len(layers)),
-            )
-            for some in one_layer:
-                tallies.append(some)
-                done += 1
+            for tally in pool.map(one, range(len(layers))):
+                tallies.append(tally)
                 if progress:
-                    progress(done, len(batches) * len(layers))
-        for at, number in enumerate(numbers):
-            table = [tally[at] for tally in tallies]
-            found[number] = batch.result(batch.targets[at], layers, table)
-    return [found[number] for number in range(len(targets))]
+                    progress(number * len(layers) + len(tallies), len(together) * len(layers))
+        for headline, column in zip(batch.headlines, zip(*tallies, strict=True), strict=True):
+            chosen = (selected or {}).get(headline.target.task.name)
+            found[id(headline.target)] = _result(batch, headline, layers, column, chosen)
+    return [found[id(target)] for target in targets]
 
 
-@dataclass(frozen=True)
-class _Plan:
-    head: str
-    directions: int
-    draws: int
-    penalties: tuple[float, ...]
-    resamples: int
-    seed: int
-    device: str
-
-
-@dataclass(frozen=True)
-class _Tally:
-    """One task on one layer; of references in order, scores and resampled scores.
-
-    Attributes
-    ----------
-    before : value and [resamples].
-    after, random, dealt : [references] and [references, resamples]; of controls the mean over
-        draws, and in each resample of groups one of the draws.
-    facts : of each reference: R2, dimensions, variance, variance of the controls.
-    """
-
-    before: tuple[float, np.ndarray]
-    after: tuple[np.ndarray, np.ndarray]
-    random: tuple[np.ndarray, np.ndarray]
-    dealt: tuple[np.ndarray, np.ndarray]
-    facts: list[tuple[float, int, float, float]]
-
-
-class _Batch:
-    """Targets that share their training rows."""
-
-    def __init__(self, targets: list[Target], tables: Mapping[str, np.ndarray], plan: _Plan):
-        self.targets, self.plan = targets, plan
-        train = targets[0].index[TRAIN]
-        self._valid = np.unique(np.concatenate([t.index[VALID] for t in targets]))
-        self.concepts = {
-            name: Concept.of(name, table[train], plan.directions) for name, table in tables.items()
-        }
-        self._train = {n: c.values(tables[n][train]) for n, c in self.concepts.items()}
-        self._told = {n: c.values(tables[n][self._valid]) for n, c in self.concepts.items()}
-        rng = np.random.default_rng([plan.seed, 11])
-        groups = targets[0].groups[train]
-        self._dealt = [deal(groups, rng) for _ in range(plan.draws)]
-        self.training_groups = len(set(groups))
-        self._counts = [
-            inference.draw(t.count_groups(t.headline), plan.resamples, plan.seed) for t in targets
-        ]
-
-    def layer(self, values: torch.Tensor, place: int) -> list[_Tally]:
-        """All targets on one layer."""
-        plan = self.plan
-        ready = LinearLayer(values, self.targets)
-        probes = (LeastSquares if plan.head == "least squares" else Reprobing)(
-            ready, plan.penalties
-        )
-        held = ready.design.rotate(values[torch.as_tensor(self._valid, device=values.device)])
-        held = held.double().cpu().numpy()
-        before = self._drawn([probes.probe(None)])
-        after, random, dealt, facts = [], [], [], []
-        for number, (name, concept) in enumerate(self.concepts.items()):
-            train = self._train[name]
-            told = carried(ready.design, concept, train, held, self._told[name])
-            eraser = Eraser.of(ready.design, train, told.whitening)
-            rng = np.random.default_rng([plan.seed, 12, place, number])
-            spaces = [Eraser.at_random(ready.design, eraser, rng) for _ in range(plan.draws)]
-            others = [Eraser.of(ready.design, train[o], told.whitening) for o in self._dealt]
-            after.append(self._drawn([probes.probe(eraser)]))
-            random.append(self._drawn([probes.probe(one) for one in spaces]))
-            dealt.append(self._drawn([probes.probe(one) for one in others]))
-            taken = float(np.mean([one.variance for one in spaces]))
-            facts.append((told.r2, eraser.removed, eraser.variance, taken))
-        return [
-            _Tally(before[i], *(_stacked(some, i) for some in (after, random, dealt)), facts)
-            for i in range(len(self.targets))
-        ]
-
-    def _drawn(self, draws: Sequence[Sequence[Scored]]) -> list[tuple[float, np.ndarray]]:
-        """Mean over draws of each target's score, and resamples that take one draw each."""
-        found = []
-        for target, counts in enumerate(self._counts):
-            drawn = np.empty(len(counts))
-            for number, draw in enumerate(draws):
-                some = slice(number, None, len(draws))
-                drawn[some] = draw[target].resampled(counts[some])
-            values = [draw[target].value for draw in draws]
-            found.append((float(np.mean(values)), drawn))
-        return found
-
-    def result(self, target: Target, layers: tuple[str, ...], table: list[_Tally]) -> Riding:
-        """Tests over all layers and references of one target."""
-        names, task = tuple(self.concepts), target.task
-        prior = target.prior if task.kind == "classification" else None
-        one = metric(task.metric, target.classes, prior)
-        groups = target.count_groups(target.headline)
-        after, random, dealt = (
-            (
-                np.stack([getattr(tally, name)[0] for tally in table]),
-                np.stack([getattr(tally, name)[1] for tally in table]),
-            )
-            for name in ("after", "random", "dealt")
-        )
-        over_random = tested(random[0] - after[0], random[1] - after[1], groups)
-        over_dealt = tested(dealt[0] - after[0], dealt[1] - after[1], groups)
-        pairs = [(i, j) for i in range(len(names)) for j in range(len(names)) if i < j]
-        first, second = (np.array([pair[k] for pair in pairs], dtype=int) for k in (0, 1))
-        over = tested(
-            after[0][:, second] - after[0][:, first],
-            after[1][:, second] - after[1][:, first],
-            groups,
-        )
-        reach = None if None in one.range else one.range[1] - one.range[0]
-        ends = (None, None) if reach is None else (-reach, reach)
-
-        def less(place: int, some: tuple[np.ndarray, np.ndarray], number: int) -> Score:
-            value, drawn = table[place].before
-            return around(
-                value - some[0][place, number], drawn - some[1][place, number], groups, ends
-            )
-
-        def other(place: int, number: int) -> dict[str, Tested]:
-            others = {}
-            for at, (i, j) in enumerate(pairs):
-                if i == number:
-                    others[names[j]] = over[place, at]
-                elif j == number:
-                    others[names[i]] = _negative(over[place, at])
-            return others
-
-        found = []
-        for number, (name, concept) in enumerate(self.concepts.items()):
-            erased = []
-            for place, layer in enumerate(layers):
-                told, removed, variance, taken = table[place].facts[number]
-                erased.append(
-                    Erased(
-                        layer,
-                        told,
-                        removed,
-                        variance,
-                        taken,
-                        around(after[0][place, number], after[1][place, number], groups, one.range),
-                        less(place, after, number),
-                        less(place, random, number),
-                        less(place, dealt, number),
-                        over_random[place, number],
-                        over_dealt[place, number],
-                        other(place, number),
-                    )
+def _result(
+    batch: Batch,
+    headline: Headline,
+    layers: tuple[str, ...],
+    table: Sequence[Tally],
+    chosen: str | None,
+) -> Riding:
+    """Tests over all layers and references of one target, and over those of its layer."""
+    names, task = tuple(batch.concepts), headline.target.task
+    if chosen is None:
+        chosen = layers[int(np.argmin([tally.loss for tally in table]))]
+    place = layers.index(chosen)
+    pairs = [(f, g) for i, f in enumerate(names) for g in names[i + 1 :]]
+    each = [_less(table, f, (f, control), headline) for control in CONTROLS for f in names]
+    above = _families(each, names, CONTROLS, headline.groups, place)
+    over = _pairs([_less(table, f, g, headline) for f, g in pairs], pairs, headline.groups, place)
+    found = []
+    for name, concept in batch.concepts.items():
+        lines = []
+        for at, tally in enumerate(table):
+            facts = tally.facts[name]
+            lines.append(
+                Erased(
+                    facts.carried,
+                    facts.removed,
+                    facts.variance,
+                    dict(facts.taken),
+                    _score(tally.after[name], headline),
+                    _drop(tally, name, headline),
+                    {c: _drop(tally, (name, c), headline) for c in CONTROLS},
+                    {c: above[name, c][0][at] for c in CONTROLS},
+                    {g: over[name, g][0][at] for g in names if g != name},
                 )
-            found.append(Reference(name, concept.axes.shape[1], concept.share, tuple(erased)))
-        notes = []
-        if self.training_groups < 10:
-            notes.append(
-                f"{self.training_groups} training groups: a reference can be dealt to others in "
-                "few ways only"
             )
-        return Riding(
-            task.name,
-            self.plan.head,
-            task.metric,
-            target.headline,
-            one.chance(target.of(TRAIN), target.of(target.headline)),
-            groups,
-            self.plan.draws,
-            layers,
-            tuple(around(*tally.before, groups, one.range) for tally in table),
-            tuple(found),
-            tuple(notes),
+        here = Selected(
+            {c: above[name, c][1] for c in CONTROLS},
+            {g: over[name, g][1] for g in names if g != name},
         )
+        kept = concept.axes.shape[1]
+        found.append(Reference(name, kept, concept.share, tuple(lines), here))
+    notes = ()
+    if batch.training_groups < 10:
+        notes = (
+            f"{batch.training_groups} training groups: references can be dealt to others in few "
+            "ways only",
+        )
+    return Riding(
+        task.name,
+        batch.settings.head,
+        task.metric,
+        headline.target.headline,
+        headline.chance,
+        headline.groups,
+        batch.settings.draws,
+        chosen,
+        layers,
+        tuple(_score(tally.before, headline) for tally in table),
+        tuple(found),
+        notes,
+    )
 
 
-def deal(groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """[rows] the row that comes to each place when whole groups change places.
+def _score(drawn: Drawn, headline: Headline) -> Score:
+    return around(drawn.value, drawn.resampled, headline.groups, headline.metric.range)
 
-    Where two groups differ in size, the nearest rows of the one that moves in are taken, so that
-    rows stay together and in their order.
-    """
-    owner = np.unique(groups.astype(str), return_inverse=True)[1]
-    order = np.argsort(owner, kind="stable")
-    sizes = np.bincount(owner)
-    starts = np.cumsum(sizes) - sizes
-    comes = rng.permutation(len(sizes))
-    place = np.arange(len(owner)) - np.repeat(starts, sizes)
-    nearest = (2 * place + 1) * np.repeat(sizes[comes], sizes) // (2 * np.repeat(sizes, sizes))
-    found = np.empty(len(owner), dtype=int)
-    found[order] = order[np.repeat(starts[comes], sizes) + nearest]
+
+def _drop(tally: Tally, key, headline: Headline) -> Score:
+    before, after = tally.before, tally.after[key]
+    resampled = before.resampled - after.resampled
+    return around(before.value - after.value, resampled, headline.groups, headline.reach)
+
+
+def _less(table: Sequence[Tally], key, other, headline: Headline) -> tuple[np.ndarray, np.ndarray]:
+    """[layers] and [layers, resamples] by how much the score is lower than with another erased."""
+    both = [(tally.after[other], tally.after[key]) for tally in table]
+    return (
+        np.array([a.value - b.value for a, b in both]),
+        np.stack([a.resampled - b.resampled for a, b in both]),
+    )
+
+
+def _families(each, names, controls, groups: int, place: int):
+    """(reference, control) -> tests by layer, and that of the selected layer."""
+    found = {}
+    for number, control in enumerate(controls):
+        some = each[number * len(names) : (number + 1) * len(names)]
+        values, drawn = (np.stack([one[k] for one in some]) for k in (0, 1))
+        wide = tested(values, drawn, groups)
+        here = tested(values[:, place], drawn[:, place], groups)
+        found |= {(name, control): (wide[i], here[i]) for i, name in enumerate(names)}
     return found
 
 
-def _stacked(some: list[list[tuple[float, np.ndarray]]], target: int):
-    return np.array([one[target][0] for one in some]), np.stack([one[target][1] for one in some])
-
-
-def _negative(one: Tested) -> Tested:
-    return Tested(-one.value, -one.high, -one.low, one.p)
+def _pairs(each, pairs, groups: int, place: int):
+    """(reference, other) -> tests by layer, and that of the selected layer, both ways round."""
+    if not pairs:
+        return {}
+    values, drawn = (np.stack([one[k] for one in each]) for k in (0, 1))
+    wide = tested(values, drawn, groups)
+    here = tested(values[:, place], drawn[:, place], groups)
+    found = {}
+    for i, (f, g) in enumerate(pairs):
+        found[f, g] = (wide[i], here[i])
+        found[g, f] = (tuple(-one for one in wide[i]), -here[i])
+    return found

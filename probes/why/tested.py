@@ -27,6 +27,9 @@ class Tested(Record):
     high: float
     p: float
 
+    def __neg__(self) -> Tested:
+        return Tested(-self.value, -self.high, -self.low, self.p)
+
     @property
     def above(self) -> bool:
         """Shown to be larger than zero."""
