@@ -3,8 +3,9 @@
 A task rides on a reference where erasing that costs more than
 
 - erasing a random subspace of as many dimensions of the same layer, and
-- erasing the same reference of other groups. Training groups are few: any reference goes with the
-  labels of some of them by chance, and erasing it takes from the task what it then predicts.
+- erasing made-up references that the layer carries as well, with the rest of the reference dealt to
+  other groups. Training groups are few: any reference goes with the labels of some of them by
+  chance, and erasing what a layer does not carry takes from the task what that predicts.
 
 A third control, random subspaces that take as much variance away, tells whether the reference is
 special among what is strong in the layer; where the layer is made of the reference (chroma in a
@@ -31,7 +32,7 @@ from probes.trust.intervals import around
 from probes.trust.record import Record
 from probes.why.erasure import DIRECTIONS
 from probes.why.headline import Headline
-from probes.why.tally import CONTROLS, DEALT, EQUAL, RANDOM, Batch, Drawn, Head, Settings, Tally
+from probes.why.tally import CONTROLS, EQUAL, MADE, RANDOM, Batch, Drawn, Head, Settings, Tally
 from probes.why.tested import Tested, tested
 
 DRAWS = 10
@@ -49,7 +50,7 @@ class Erased(Record):
     taken : control -> mean share of the variance that went with it.
     score : what is left on the headline split.
     drop : what that is less than before.
-    controls : `random`, `equal variance`, `dealt` -> what erasing these costs.
+    controls : `random`, `equal variance`, `made up` -> what erasing these costs.
     above : control -> drop minus the control's; a family are all layers and references.
     over : other reference -> drop minus what erasing that one costs; a family are all layers and
         pairs.
@@ -79,8 +80,8 @@ class Selected(Record):
 
     @property
     def rides(self) -> bool:
-        """Erasing costs more than random subspaces and than the reference of other groups."""
-        return self.above[RANDOM].above and self.above[DEALT].above
+        """Erasing costs more than random subspaces and than made-up references."""
+        return self.above[RANDOM].above and self.above[MADE].above
 
     @property
     def special(self) -> bool:
@@ -188,7 +189,7 @@ def riding(
     head : `least squares` probes in closed form; `linear`, those of the protocol, through
         `probes.solvers.solve`, take a hundred times as long: for few layers and draws.
     directions : principal components of a reference that are erased at most.
-    draws : of random subspaces, and of dealings of a reference to other groups.
+    draws : of random subspaces, and of made-up references.
     layers : those to look at; all when None.
 
     Raises

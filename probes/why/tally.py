@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from probes import inference
+from probes.design import Design
 from probes.heads.linear import LinearLayer
 from probes.splits import TRAIN, VALID
 from probes.targets import Target
@@ -18,8 +19,8 @@ from probes.why.headline import Headline, Probed
 from probes.why.leastsquares import LeastSquares
 from probes.why.reprobing import Reprobing
 
-RANDOM, EQUAL, DEALT = "random", "equal variance", "dealt"
-CONTROLS = (RANDOM, EQUAL, DEALT)
+RANDOM, EQUAL, MADE = "random", "equal variance", "made up"
+CONTROLS = (RANDOM, EQUAL, MADE)
 Head = Literal["least squares", "linear"]
 
 
@@ -120,7 +121,10 @@ class Batch:
             controls = {
                 RANDOM: Eraser.at_random(ready.design, eraser, rng, settings.draws),
                 EQUAL: Eraser.at_random(ready.design, eraser, rng, settings.draws, True),
-                DEALT: [Eraser.of(ready.design, train[o], told.whitening) for o in self._orders],
+                MADE: [
+                    Eraser.of(ready.design, values, told.whitening)
+                    for values in _made_up(ready.design, train, told.r2, self._orders, rng)
+                ],
             }
             for key, erasers in ((name, [eraser]), *(((name, c), e) for c, e in controls.items())):
                 drawn = self._drawn([probes.probe(one) for one in erasers])
@@ -144,6 +148,27 @@ class Batch:
                 resampled[turn] = one.resampled(counts[turn])
             found.append(Drawn(float(np.mean([one.value for one in some])), resampled))
         return found
+
+
+def _made_up(
+    design: Design,
+    values: np.ndarray,
+    r2: float,
+    orders: Sequence[np.ndarray],
+    rng: np.random.Generator,
+) -> Iterator[np.ndarray]:
+    """References [train, k] of no meaning that a layer carries as well as one with this R2.
+
+    That part of their variance lies along random axes of the whitened layer; the rest is that of
+    the reference dealt to other groups.
+    """
+    power = design.eigenvalues.double().cpu().numpy()
+    white = design.rows.double().cpu().numpy() / np.sqrt(power)
+    part = float(np.clip(np.nan_to_num(r2), 0.0, 1.0))
+    for order in orders:
+        axes = np.linalg.qr(rng.standard_normal((len(power), values.shape[1])))[0]
+        dealt = values[order][:, : axes.shape[1]]
+        yield np.sqrt(part) * (white @ axes) + np.sqrt(1 - part) * dealt
 
 
 def deal(groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -68,7 +68,7 @@ def training(task: str, trained: Curve, twin: Curve, references: Curve | None = 
 
     Raises
     ------
-    ProbeError : layers of the twin that are not those of the network, or curves that are not paired.
+    ProbeError : a twin with other layers than the network, or curves that are not paired.
     """
     if twin.layers != trained.layers:
         raise ProbeError(f"task {task}: the twin has other layers than the network: probe again")

@@ -4,7 +4,7 @@ Two smooth curves over thirteen layers correlate strongly by chance: their layer
 independent ones. The null is that of Gaussian processes with the smoothness that a profile itself
 shows, over all smoothnesses that are likely for it (three covariances, their length scales and
 their noise, by restricted likelihood; a short profile does not fix them). It is asked twice, of the
-profiles as they are and of what is left of both when a parabola over depth is taken off: two curves
+profiles as they are and of what is left of both when a cubic over depth is taken off: two curves
 that rise and level off agree by that alone. And with either profile made up anew. An association is
 claimed where all four answers are beyond chance.
 """
@@ -21,8 +21,8 @@ import numpy as np
 
 from rsa.errors import RsaError
 
-FEWEST = 7  # layers; with fewer a parabola leaves too little
-DEGREES = (0, 2)  # of the polynomial over depth that is taken off
+FEWEST = 8  # layers; with fewer a cubic leaves too little
+DEGREES = (0, 3)  # of the polynomial over depth that is taken off
 SURROGATES = 2000
 SCALES, NOISES = 10, (0.001, 0.01, 0.05, 0.2, 0.5)
 MOST = 10_000  # arrangements of families
@@ -36,7 +36,7 @@ class Association:
     Attributes
     ----------
     correlation : Pearson's, over layers.
-    beyond : the same when a parabola over depth is taken off both.
+    beyond : the same when a cubic over depth is taken off both.
     effective : independent layers whose correlation would spread as much by chance, 1 + 1 / var.
     p : the largest of four; NaN where a profile is constant or too short.
     corrected : p for all pairs that were asked of together (Holm 1979).
@@ -53,7 +53,7 @@ class Association:
 
     @property
     def claimed(self) -> bool:
-        """Beyond chance, and of one sign with and without the parabola."""
+        """Beyond chance, and of one sign with and without the cubic."""
         return self.corrected <= 0.05 and self.correlation * self.beyond > 0
 
     def as_json(self) -> dict:
@@ -219,7 +219,7 @@ class _Profile:
 
 
 def _pair(x: _Profile, y: _Profile) -> tuple[float, float, float, float]:
-    """Correlation, that beyond the parabola, effective layers, p."""
+    """Correlation, that beyond the cubic, effective layers, p."""
     if not (x.usable and y.usable):
         return (math.nan,) * 4
     found, p, spread = [], [], []
