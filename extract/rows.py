@@ -103,5 +103,6 @@ class Rows:
         else:
             values = [self.clips[i].labels.get(name) for i in self.clip]
         out = np.empty(len(values), dtype=object)
-        out[:] = values
+        for row, value in enumerate(values):  # a slice would take tags of equal number for a matrix
+            out[row] = value
         return out

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from probes import inference
 from probes.heads.base import Answers
-from probes.scored import Score
 from probes.splits import TRAIN, VALID
 from probes.targets import Target
 
@@ -36,17 +34,6 @@ def pointwise(target: Target, split: str, answers: Answers, choice: int) -> np.n
         without = -np.log2(np.where(truth > 0, share, 1 - share))
         return np.where(np.isnan(truth), 0.0, without).sum(axis=1) - with_layer
     return -np.log2(target.prior)[truth] - with_layer
-
-
-def information(target: Target, split: str, row: np.ndarray, resamples: int, seed: int) -> Score:
-    """The mean of bits a row [rows], with its interval over groups, on the fixed answers."""
-    index = target.group_index(split)
-    groups = int(index.max()) + 1
-    gained = np.bincount(index, weights=row, minlength=groups)
-    rows = np.bincount(index, minlength=groups)
-    draws = inference.draw(groups, resamples, seed)
-    low, high = inference.interval((draws @ gained) / (draws @ rows), groups)
-    return Score(float(row.mean()), float(low), float(high))
 
 
 def _normal(deviation: np.ndarray, variance: float) -> np.ndarray:

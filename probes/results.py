@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from probes.errors import ProbeError
+from probes.published import Published
+from probes.record import Record, plain
 from probes.scored import Score
+from probes.trust.comparisons import Comparison
+from probes.trust.emergence import Emergence
+from probes.trust.layer import LayerTrust
 
 FORMAT = 2
+ALL_LAYERS = "all"  # the one layer of a head that takes all at once
 
 
 @dataclass(frozen=True)
-class LayerScores:
+class LayerScores(Record):
     """One layer on one task.
 
     Attributes
@@ -30,6 +35,7 @@ class LayerScores:
     information : test split -> bits that the probe finds (see `probes.information`); empty where
         the head gives no probabilities.
     facts : what else the head has to say.
+    trust : what was checked of a linear probe; None where it was not.
     """
 
     layer: str
@@ -40,11 +46,37 @@ class LayerScores:
     also: Mapping[str, Mapping[str, Score]] = field(default_factory=dict)
     information: Mapping[str, Score] = field(default_factory=dict)
     facts: Mapping[str, object] = field(default_factory=dict)
+    trust: LayerTrust | None = None
 
 
 @dataclass(frozen=True)
-class TaskResult:
-    """One task on all layers; the fields are those of `probes/X.json` in docs/study.md."""
+class Pointwise(Record):
+    """Bits that the probes find, row by row.
+
+    Attributes
+    ----------
+    rows, groups : name and group of each row.
+    bits : [layers, rows], see `probes.information.pointwise`; rounded to thousandths.
+    """
+
+    rows: tuple[str, ...]
+    groups: tuple[str, ...]
+    bits: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class TaskResult(Record):
+    """One task on all layers; the fields are those of `probes/X.json` in docs/study.md.
+
+    Attributes
+    ----------
+    comparisons : test split -> every layer against the selected one.
+    emergence : test split -> where in depth rows become decodable.
+    pointwise : test split -> bits row by row.
+    published : what others report on the same data set by one of the same metrics.
+    gain_over_single : of a head beside the main one, test split -> how much it is above the layer
+        that is selected with the main head, paired; a layer of its own selection or all at once.
+    """
 
     task: str
     title: str
@@ -68,6 +100,11 @@ class TaskResult:
     gain_over_last: Mapping[str, Score]
     also_chance: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    comparisons: Mapping[str, Comparison] = field(default_factory=dict)
+    emergence: Mapping[str, Emergence] = field(default_factory=dict)
+    pointwise: Mapping[str, Pointwise] = field(default_factory=dict)
+    published: tuple[Published, ...] = ()
+    gain_over_single: Mapping[str, Score] = field(default_factory=dict)
 
     def layer(self, name: str) -> LayerScores:
         """The scores of a layer."""
@@ -80,29 +117,6 @@ class TaskResult:
     def best(self) -> Score:
         """Score of the selected layer on the headline split."""
         return self.layer(self.selected).splits[self.headline]
-
-    @classmethod
-    def from_json(cls, entry: Mapping) -> TaskResult:
-        layers = tuple(
-            LayerScores(
-                one["layer"],
-                one["setting"],
-                _score(one["valid"]),
-                _scores(one["splits"]),
-                {split: _number(share) for split, share in one["wins"].items()},
-                {name: _scores(splits) for name, splits in one["also"].items()},
-                _scores(one["information"]),
-                one["facts"],
-            )
-            for one in entry["layers"]
-        )
-        changed = {
-            "layers": layers, "gain_over_last": _scores(entry["gain_over_last"]),
-            "range": tuple(entry["range"]), "chance": _number(entry["chance"]),
-            "subsets": tuple(entry["subsets"]), "notes": tuple(entry["notes"]),
-            "also_chance": {name: _number(x) for name, x in entry["also_chance"].items()},
-        }  # fmt: skip
-        return cls(**{**entry, **changed})
 
 
 @dataclass(frozen=True)
@@ -157,7 +171,7 @@ class ProbeResults:
 
     def as_json(self, role: str | None = None) -> dict:
         """As in docs/study.md; numbers that do not exist are None."""
-        return _plain(
+        return plain(
             {
                 "format": FORMAT,
                 "role": self.role if role is None else role,
@@ -165,8 +179,8 @@ class ProbeResults:
                 "protocol": self.protocol,
                 "settings": dict(self.settings),
                 "layers": list(self.layers),
-                "tasks": [asdict(task) for task in self.tasks],
-                "heads": [asdict(task) for task in self.heads],
+                "tasks": self.tasks,
+                "heads": self.heads,
                 "skipped": [{"task": t, "why": why} for t, why in self.skipped.items()],
             }
         )
@@ -184,7 +198,7 @@ class ProbeResults:
                  "selected", "setting", "value", "low", "high", "chance")
             )  # fmt: skip
             for line in self._lines(role):
-                writer.writerow("" if v is None else v for v in _plain(line))
+                writer.writerow("" if v is None else v for v in plain(line))
         return path
 
     def _lines(self, role: str):
@@ -206,9 +220,13 @@ class ProbeResults:
                 for split, bits in one.information.items():
                     numbers = (*asdict(bits).values(), 0.0)
                     yield [*head, "bits", "information", split, *place, *numbers]
-            for split, gain in task.gain_over_last.items():
-                place = (task.metric, "gain_over_last", split, task.selected, 1, None)
-                yield [*head, *place, *asdict(gain).values(), 0.0]
+            gains = {
+                "gain_over_last": task.gain_over_last, "gain_over_single": task.gain_over_single,
+            }  # fmt: skip
+            for quantity, of in gains.items():
+                for split, gain in of.items():
+                    place = (task.metric, quantity, split, task.selected, 1, None)
+                    yield [*head, *place, *asdict(gain).values(), 0.0]
 
     @classmethod
     def read(cls, path: Path) -> ProbeResults:
@@ -229,29 +247,6 @@ class ProbeResults:
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ProbeError(f"{path}: not a result of probing ({error}); probe again") from None
-
-
-def _plain(value):
-    """Tuples as lists, NaN as None, numpy scalars as Python's."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-def _scores(entries: Mapping) -> dict[str, Score]:
-    return {name: _score(entry) for name, entry in entries.items()}
-
-
-def _score(entry: Mapping) -> Score:
-    return Score(*(_number(entry[k]) for k in ("value", "low", "high")))
 
 
 def _names(layers: tuple[LayerScores, ...]) -> str:

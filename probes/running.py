@@ -5,33 +5,35 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Protocol
+from typing import Protocol as Interface
 
 import numpy as np
 
 from probes import inference
 from probes.errors import ProbeError
-from probes.heads.base import Answers
-from probes.heads.linear import NAME, PENALTIES, linear
+from probes.fitting import Batch, Column, Fitted
+from probes.heads.base import Head
 from probes.judging import Judge
+from probes.protocols import PROTOCOLS, Protocol
+from probes.record import plain
 from probes.results import ProbeResults, TaskResult
-from probes.scoring import Judged, result
+from probes.scoring import result
 from probes.source import RowTable, Source, read_layer
 from probes.splits import TRAIN, VALID, settle
 from probes.targets import NotProbed, Target, make_target
 from probes.tasks.base import Task
-from probes.threads import one_a_core
+from probes.trust.checks import Checks, Settings
+from probes.trust.warnings import copies, of_copies
 
 
-class Watcher(Protocol):
+class Watcher(Interface):
     """Who is told what has been found while a run goes on; from one thread."""
 
     def layer(self, task: str, layer: str, valid: float) -> None:
-        """A layer was probed: its score on validation."""
+        """A layer was probed by the main head: its score on validation."""
 
-    def task(self, found: TaskResult) -> None:
-        """A task was probed on all layers."""
+    def task(self, found: TaskResult, others: Sequence[TaskResult]) -> None:
+        """A task was probed on all layers, by the main head and by others."""
 
 
 def run(
@@ -39,21 +41,26 @@ def run(
     rows: RowTable,
     tasks: Sequence[Task],
     *,
-    penalties: Sequence[float] = PENALTIES,
+    protocol: Protocol = PROTOCOLS["linear"],
+    heads: Sequence[Head] = (),
+    checks: Settings | None = None,
+    types_from: np.ndarray | None = None,
     seed: int = 0,
     resamples: int = 1000,
     ordered: bool = True,
     device: str = "cpu",
+    data: str = "",
     progress: Callable[[int, int], None] | None = None,
     watcher: Watcher | None = None,
     done: ProbeResults | None = None,
 ) -> ProbeResults:
-    """Trains linear probes for the tasks that are asked of this kind of rows, on every layer.
+    """Trains probes for the tasks that are asked of this kind of rows, on every layer.
 
-    For each layer and task the penalty with the lowest validation loss is kept, and the layer with
-    the best validation score is selected (of equals, the first). Probes are trained on `train`
-    alone, also after that choice. Intervals are over groups, on the fixed answers: how sure the
-    score is, not how much another training set would change it.
+    For each layer and task one entry of the head's grid is chosen on validation (of linear probes:
+    the penalty with the lowest loss), and the layer with the best validation score is selected (of
+    equals, the first). Probes are trained on `train` alone, also after that choice. Intervals are
+    over groups, on the fixed answers: how sure the score is, not how much another training set
+    would change it.
 
     Tasks that share their training rows are one batch: a layer is read and decomposed once for all
     of them.
@@ -63,11 +70,14 @@ def run(
     source : layers over the rows.
     rows : what each row is.
     tasks : those for another kind of rows are passed over (see `ProbeResults.merge`).
-    penalties : of the squared weights on standardised columns, against the loss summed over
-        training rows (`alpha` of scikit-learn's Ridge, 1 / C of its LogisticRegression).
+    protocol : the main head, whose results are `tasks`, and others that belong to it.
+    heads : further ones.
+    checks : how much is done to see what the scores of linear probes are worth; None for nothing.
+    types_from : [rows, width] what rows are alike by (log-mel spectra), for the control task.
     seed : of the resamples, and of the splits where the data has none.
     resamples : of groups, for every interval.
     ordered : False when the layers have no depth (references): no gain over the last.
+    data : name of the data set, by which published numbers are found.
     progress : called with (layers done, layers), of all batches.
     watcher : is told of every layer and task.
     done : earlier results of the same source; tasks in them are not probed again.
@@ -82,9 +92,6 @@ def run(
             f"{source.name} has {len(source)} rows and the labels have {len(rows)}: "
             f"extract again over the same clips, rows {rows.kind}"
         )
-    if len(penalties) == 0 or min(penalties) <= 0:
-        raise ProbeError(f"penalties {list(penalties)} must be positive numbers")
-    penalties = sorted(float(p) for p in penalties)
     layers = tuple(source.layers)
     known = {} if done is None else {t.task: t for t in done.tasks if _layers(t) == layers}
     wanted = [task for task in tasks if task.rows == rows.kind]
@@ -96,75 +103,99 @@ def run(
                 targets.append(make_target(task, rows, splits))
             except NotProbed as reason:
                 skipped[task.name] = str(reason)
+    others = _others(protocol, heads)
+    shared = []
+    if checks and targets and rows.kind == "clips":
+        first = read_layer(source, layers[0], device)
+        shared = of_copies(copies(first, splits), rows.names)
+    found: dict[str, list[TaskResult]] = {
+        name: [task, *(one for one in done.heads if one.task == name)]
+        for name, task in known.items()
+    }
     batches = _batches(targets)
-    plan = _Plan(penalties, seed, resamples, device)
-    found: dict[str, TaskResult] = {}
-    for number, batch in enumerate(batches):
-        judges = [Judge(target, resamples, seed) for target in batch]
-        fit = partial(_fit, source, judges, plan)
-        fitted = []
-        with one_a_core(device) as pool:
-            for layer, one in zip(layers, pool.map(fit, layers), strict=True):
-                fitted.append(one)
-                if progress:
-                    progress(number * len(layers) + len(fitted), len(batches) * len(layers))
-                if watcher:
-                    for judge, said in zip(judges, one, strict=True):
-                        task = judge.target.task
-                        watcher.layer(
-                            task.name, layer, said.judged.scores[task.metric][VALID].value
-                        )
-        for judge, column in zip(judges, zip(*fitted, strict=True), strict=True):
-            name = judge.target.task.name
-            found[name] = result(
-                judge.frame((*_remarks(layers, column, penalties), *drawn)),
-                NAME,
-                layers,
-                [one.judged for one in column],
-                seed=seed,
-                resamples=resamples,
-                ordered=ordered,
-            )
+    for number, some in enumerate(batches):
+        checked = Checks(some, checks, types_from) if checks else None
+        told = _Told(some, number * len(layers), len(batches) * len(layers), progress, watcher)
+        columns, notes = Batch(source, some, protocol, others, device, checked).fit(told.layer)
+        for target, by_head in zip(some, columns, strict=True):
+            made: list[TaskResult] = []
+            single = None
+            for column in by_head:
+                made.append(
+                    result(
+                        Judge(target).frame((*_remarks(column), *notes, *drawn, *shared)),
+                        column.head.name,
+                        column.layers,
+                        [one.judged for one in column.fitted],
+                        seed=seed,
+                        resamples=resamples,
+                        ordered=ordered,
+                        data=data,
+                        single=single,
+                    )
+                )
+                if single is None:
+                    chosen = column.layers.index(made[0].selected)
+                    single = column.fitted[chosen].judged.scores[target.task.metric]
+            found[target.task.name] = made
             if watcher:
-                watcher.task(found[name])
+                watcher.task(made[0], made[1:])
     if progress and not batches:
         progress(len(layers), len(layers))
     settings = {
-        "penalties": penalties, "seed": seed, "resamples": resamples, "interval": inference.LEVEL,
-    }  # fmt: skip
-    results = [{**known, **found}.get(task.name) for task in wanted]
+        "seed": seed,
+        "resamples": resamples,
+        "interval": inference.LEVEL,
+        "grid": [dict(choice) for choice in protocol.head.choices],
+        "heads": [head.name for head in others],
+        "checks": plain(checks),
+    }
+    results = [found[task.name] for task in wanted if task.name in found]
     return ProbeResults(
-        source.name, layers, tuple(r for r in results if r is not None), skipped, settings
+        source.name,
+        layers,
+        tuple(one[0] for one in results),
+        skipped,
+        settings,
+        protocol.name,
+        heads=tuple(other for one in results for other in one[1:]),
     )
 
 
-@dataclass(frozen=True)
-class _Plan:
-    penalties: Sequence[float]
-    seed: int
-    resamples: int
-    device: str
-
-
-@dataclass(frozen=True)
-class _Fitted:
-    """One layer on one task.
+@dataclass
+class _Told:
+    """Passes on what happens in a batch.
 
     Attributes
     ----------
-    losses : [penalties] on validation.
-    choice : place of the penalty.
-    converged : whether the fit with it did.
+    before, of : layers done before this batch, and in all.
     """
 
-    judged: Judged
-    losses: np.ndarray
-    choice: int
-    converged: bool
+    targets: Sequence[Target]
+    before: int
+    of: int
+    progress: Callable[[int, int], None] | None
+    watcher: Watcher | None
+    done: int = 0
+
+    def layer(self, name: str, fitted: Sequence[Fitted]) -> None:
+        self.done += 1
+        if self.progress:
+            self.progress(self.before + self.done, self.of)
+        if self.watcher:
+            for target, one in zip(self.targets, fitted, strict=True):
+                score = one.judged.scores[target.task.metric][VALID].value
+                self.watcher.layer(target.task.name, name, score)
 
 
 def _layers(result: TaskResult) -> tuple[str, ...]:
     return tuple(one.layer for one in result.layers)
+
+
+def _others(protocol: Protocol, heads: Sequence[Head]) -> list[Head]:
+    """Heads beside the main one, each name once."""
+    names = {head.name: head for head in (*heads, *protocol.heads[1:])}
+    return [head for name, head in names.items() if name != protocol.head.name]
 
 
 def _batches(targets: Sequence[Target]) -> list[list[Target]]:
@@ -175,37 +206,23 @@ def _batches(targets: Sequence[Target]) -> list[list[Target]]:
     return list(together.values())
 
 
-def _fit(source: Source, judges: Sequence[Judge], plan: _Plan, layer: str) -> list[_Fitted]:
-    """One layer, for targets that share their training rows."""
-    values = read_layer(source, layer, plan.device)
-    answers = linear(values, [judge.target for judge in judges], plan.penalties)
-    return [_judged(judge, one, plan) for judge, one in zip(judges, answers, strict=True)]
-
-
-def _judged(judge: Judge, answers: Answers, plan: _Plan) -> _Fitted:
-    losses = answers.loss(judge.target, VALID)
-    choice = judge.choose(answers)
-    judged = judge.judge(answers, choice, {"penalty": plan.penalties[choice]})
-    return _Fitted(judged, losses, choice, bool(answers.converged[choice]))
-
-
-def _remarks(
-    layers: Sequence[str], fitted: Sequence[_Fitted], penalties: Sequence[float]
-) -> list[str]:
+def _remarks(column: Column) -> list[str]:
     """Notes on penalties at the edge of the grid and on fits that did not converge."""
     notes = []
-    last = len(penalties) - 1
+    grid = column.head.choices
+    last = len(grid) - 1
     for edge, inner, word in ((0, 1, "weakest"), (last, last - 1, "strongest")):
-        there = any(
+        there = "penalty" in grid[edge] and any(
             last > 0 and one.choice == edge and one.losses[edge] < 0.999 * one.losses[inner]
-            for one in fitted
+            for one in column.fitted
         )
         if there:
             notes.append(
-                f"the {word} penalty ({penalties[edge]:g}) was best for some layers: "
+                f"the {word} penalty ({grid[edge]['penalty']:g}) was best for some layers: "
                 "a wider grid might do better"
             )
-    early = [layer for layer, one in zip(layers, fitted, strict=True) if not one.converged]
+    pairs = zip(column.layers, column.fitted, strict=True)
+    early = [layer for layer, one in pairs if not one.converged]
     if early:
-        notes.append(f"the optimiser stopped early for {', '.join(early)}")
+        notes.append(f"training stopped early for {', '.join(early)}")
     return notes

@@ -12,11 +12,11 @@ import numpy as np
 from probes.source import RowTable
 from probes.splits import EVALUATED, SPLITS, TRAIN, VALID
 from probes.tasks.base import Task
+from probes.trust.warnings import listed, of_labels
 
 MIN_TRAIN_ROWS, MIN_TRAIN_GROUPS = 20, 3
 MIN_VALID_ROWS, MIN_TEST_ROWS, MIN_TEST_GROUPS = 5, 5, 2
 MIN_CLASS_ROWS = 2
-FEW_ROWS, FEW_GROUPS = 30, 10
 
 
 class NotProbed(Exception):
@@ -32,7 +32,7 @@ class Target:
     values : [all rows] class index (int64) or number (float64); [all rows, tags] of 0, 1 and NaN
         where it is not known whether the row has the tag; meaningless outside `index`.
     index : split -> rows of that split that take part, rising; splits without rows are absent.
-    groups : [all rows] group names.
+    names, groups : [all rows] name and group of each row.
     classes : names of classes or tags in the order of their indices; empty for a regression.
     headline : the split that a report quotes; one of `index`.
     notes : sentences for the reader.
@@ -41,6 +41,7 @@ class Target:
     task: Task
     values: np.ndarray
     index: dict[str, np.ndarray]
+    names: np.ndarray
     groups: np.ndarray
     classes: tuple[str, ...]
     headline: str
@@ -104,16 +105,10 @@ def make_target(task: Task, rows: RowTable, splits: np.ndarray) -> Target:
     index = {split: rows_of for split, rows_of in index.items() if len(rows_of)}
     headline = _headline(task, index, groups, notes)
     _check(task, index, groups, values, classes, headline)
-    for split, rows_of in index.items():
-        _remark(task, split, rows_of, values, classes, groups, notes)
-    for split in EVALUATED:
-        shared = set(groups[index.get(TRAIN, [])]) & set(groups[index.get(split, [])])
-        if shared:
-            notes.append(
-                f"{split}: {len(shared)} groups have rows in training too, "
-                "of these it asks for new rows only"
-            )
-    return Target(task, values, index, groups, classes, headline, tuple(notes))
+    notes += of_labels(task, index, values, classes, groups)
+    return Target(
+        task, values, index, np.asarray(rows.names), groups, classes, headline, tuple(notes)
+    )
 
 
 def _classes(
@@ -126,7 +121,7 @@ def _classes(
     if left.any():
         gone = sorted(set(found[left]), key=_natural)
         notes.append(
-            f"left out for fewer than {MIN_CLASS_ROWS} training rows: {_some(gone)} "
+            f"left out for fewer than {MIN_CLASS_ROWS} training rows: {listed(gone)} "
             f"({left.sum()} rows)"
         )
     return tuple(sorted(kept, key=_natural)), here & ~left
@@ -152,7 +147,7 @@ def _tags(
         gone = [name for name, keep in zip(names, kept, strict=True) if not keep]
         notes.append(
             f"tags left out that fewer than {MIN_CLASS_ROWS} training rows have, or lack: "
-            f"{_some(gone)}"
+            f"{listed(gone)}"
         )
     return tuple(n for n, keep in zip(names, kept, strict=True) if keep), values[:, kept]
 
@@ -205,41 +200,6 @@ def _check(
         raise NotProbed(f"task {task.name}: {task.label} has one value in train; needs several")
 
 
-def _remark(
-    task: Task,
-    split: str,
-    rows_of: np.ndarray,
-    values: np.ndarray,
-    classes: tuple[str, ...],
-    groups: np.ndarray,
-    notes: list[str],
-) -> None:
-    """Notes on what makes the numbers of one split uncertain."""
-    if split != TRAIN and len(rows_of) < FEW_ROWS:
-        notes.append(f"{split}: only {len(rows_of)} rows")
-    n_groups = len(set(groups[rows_of]))
-    if split in EVALUATED and n_groups < FEW_GROUPS:
-        notes.append(f"{split}: the interval rests on {n_groups} groups")
-    if task.kind == "tags":
-        have, lack = (values[rows_of] == 1).any(axis=0), (values[rows_of] == 0).any(axis=0)
-        absent = [c for c, one in zip(classes, have & lack, strict=True) if not one]
-        if absent:
-            notes.append(f"{split}: all rows or none have {_some(absent)}, not scored")
-    elif classes:
-        absent = [c for i, c in enumerate(classes) if i not in set(values[rows_of])]
-        if absent:
-            notes.append(f"{split}: no rows of {_some(absent)}")
-    elif split != TRAIN:
-        here, train = np.var(values[rows_of]), np.nanvar(values)
-        if here < 0.05 * train:
-            notes.append(f"{split}: {task.label} hardly varies, so R2 is unstable")
-
-
 def _natural(name: str) -> list:
     """Sort key under which 9 stands before 10."""
     return [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in re.split(r"(\d+)", name)]
-
-
-def _some(names: list[str], most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 import probes
+from probes.heads.linear import Linear
+from probes.protocols import PROTOCOLS, Protocol
 from probes.results import ProbeResults
 from probes.source import Matrices, Table
 from probes.tasks import TASKS
+
+
+def only(penalty: float) -> Protocol:
+    """Linear probes with one penalty."""
+    return dataclasses.replace(PROTOCOLS["linear"], heads=(Linear(penalties=(penalty,)),))
 
 
 def planted(seed: int, noise: float, tracks: int = 300, clips: int = 3):
@@ -48,7 +57,7 @@ def test_the_value_is_the_difference_of_two_cross_entropies():
     from sklearn.linear_model import LogisticRegression
 
     source, table = planted(2, 0.5)
-    found = probes.run(source, table, [TASKS["tonic"]], penalties=[10.0], resamples=50)["tonic"]
+    found = probes.run(source, table, [TASKS["tonic"]], protocol=only(10.0), resamples=50)["tonic"]
     split, label = np.asarray(table.splits), table.label("tonic").astype(str)
     x = source.read("clear").astype(float)
     train, test = split == "train", split == "test"

@@ -12,6 +12,8 @@ import pytest
 
 import probes
 from probes import splits
+from probes.heads.linear import Linear
+from probes.protocols import PROTOCOLS
 from probes.source import Matrices, Table, read_layer
 from probes.targets import NotProbed, make_target
 from probes.tasks import TASKS, Task, resolve
@@ -122,7 +124,8 @@ def test_json_has_the_keys_of_the_study_format(result, tmp_path):
     task = entry["tasks"][0]
     wanted = (
         "task title family label kind head metric range chance also_chance tier classes unit rows "
-        "subsets n groups headline selected layers gain_over_last notes"
+        "subsets n groups headline selected layers gain_over_last notes comparisons "
+        "emergence pointwise published gain_over_single"
     )
     assert set(task) == set(wanted.split())
     assert set(task["layers"][0]) == {
@@ -146,6 +149,21 @@ def test_results_read_back_as_written(result, tmp_path):
     assert len(own) == 2 * 3 and {r["metric"] for r in chosen} >= {"accuracy", "Acc1", "Acc2"}
     best = next(r for r in own if r["task"] == "tonic" and r["selected"] == "1")
     assert float(best["value"]) == result["tonic"].best.value
+
+
+def test_published_numbers_are_of_the_same_data_and_metric(tmp_path):
+    source, table = planted()
+    renamed = dataclasses.replace(table, labels={"genre": table.labels["tonic"]})
+    genre = TASKS["genre"]
+    found = probes.run(source, renamed, [genre], resamples=20, data="gtzan")
+    rows = found["genre"].published
+    assert {row.metric for row in rows} == {"accuracy"} <= set(genre.also)
+    assert {row.dataset for row in rows} == {"gtzan"}
+    assert any(row.model == "mert-95m" and row.value == 0.748 for row in rows)
+    assert probes.ProbeResults.read(found.write(tmp_path, "a"))["genre"].published == rows
+    other = dataclasses.replace(genre, also=())
+    assert probes.run(source, renamed, [other], resamples=20, data="gtzan")["genre"].published == ()
+    assert probes.run(source, renamed, [genre], resamples=20)["genre"].published == ()
 
 
 def test_a_damaged_file_is_named(tmp_path):
@@ -222,7 +240,8 @@ def test_mismatched_and_broken_activations_are_refused():
     with pytest.raises(probes.ProbeError, match="layer early of broken .* not finite"):
         read_layer(Matrices("broken", {"early": bad}), "early", "cpu")
     with pytest.raises(probes.ProbeError, match="positive"):
-        probes.run(source, table, [TASKS["tonic"]], penalties=(0.0,))
+        one = dataclasses.replace(PROTOCOLS["linear"], heads=(Linear(penalties=(0.0,)),))
+        probes.run(source, table, [TASKS["tonic"]], protocol=one)
 
 
 def test_splits_are_drawn_by_group_and_stay():

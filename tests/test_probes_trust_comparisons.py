@@ -10,7 +10,7 @@ from scipy.stats import norm, t
 
 from probes import inference
 from probes.errors import ProbeError
-from probes.trust.comparisons import Comparison, against, one_error, pairs, simultaneous
+from probes.trust.comparisons import DRAWS, Comparison, against, one_error, pairs, simultaneous
 
 NAMES = ("a", "b", "c", "d")
 
@@ -34,10 +34,10 @@ def test_one_layer_against_another_is_the_paired_t_test():
     low, high, p = simultaneous(difference.mean()[None], (counts @ difference / 40)[None], 40)
     error = difference.std(ddof=1) / np.sqrt(40)
     reach = t.ppf(0.975, 39) * error
-    assert low[0] == pytest.approx(difference.mean() - reach, abs=0.03 * error)
-    assert high[0] == pytest.approx(difference.mean() + reach, abs=0.03 * error)
+    assert low[0] == pytest.approx(difference.mean() - reach, abs=0.06 * error)
+    assert high[0] == pytest.approx(difference.mean() + reach, abs=0.06 * error)
     classic = 2 * t.sf(difference.mean() / error, 39)
-    assert p[0] == pytest.approx(classic, rel=0.15)
+    assert p[0] == pytest.approx(classic, abs=4 * np.sqrt(classic / DRAWS))
 
 
 def test_the_price_of_many_layers_is_that_of_their_number_and_likeness():
@@ -52,14 +52,14 @@ def test_the_price_of_many_layers_is_that_of_their_number_and_likeness():
     alone = p_of_first([])
     copies = p_of_first([one + 1e-9 * rng.standard_normal(60) for _ in range(20)])
     apart = p_of_first(list(rng.standard_normal((20, 60))))
-    assert copies == pytest.approx(alone, rel=0.1)
+    assert copies == pytest.approx(alone, abs=4 * np.sqrt(alone / DRAWS))
     assert apart == pytest.approx(1 - (1 - alone) ** 21, rel=0.25)
 
 
 @pytest.mark.parametrize("groups", [6, 40])
 def test_equal_layers_are_found_to_differ_in_one_study_of_twenty(groups):
     rng = np.random.default_rng(groups)
-    studies = 300
+    studies = 200
     found = 0
     for _ in range(studies):
         values, drawn = study(rng, groups, np.full(8, 0.3))
@@ -72,7 +72,7 @@ def test_equal_layers_are_found_to_differ_in_one_study_of_twenty(groups):
 @pytest.mark.parametrize("groups", [5, 12, 60])
 @pytest.mark.parametrize("every", [False, True])
 def test_the_level_holds(groups, every):
-    rng = np.random.default_rng(groups)
+    rng = np.random.default_rng((groups, every))
     studies, layers = 1000, 6
     names = [str(i) for i in range(layers)]
     found = 0
@@ -90,7 +90,7 @@ def test_intervals_cover_all_true_differences_at_once_and_the_set_the_best_layer
     rng = np.random.default_rng(3)
     latent = np.array([-0.6, 0.0, 0.3, 0.25])
     truth = dict(zip(NAMES, norm.cdf(latent) - norm.cdf(latent[1]), strict=True))
-    studies, covered, kept, kept_pairs = 200, 0, 0, 0
+    studies, covered, kept, kept_pairs = 120, 0, 0, 0
     for _ in range(studies):
         values, drawn = study(rng, 60, latent, rows=1)
         result = against(NAMES, values, drawn, 60, "b")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from probes.design import Design
-from probes.heads.base import Answers, asked
+from probes.heads.base import Answers, LayerHead, asked
 from probes.solvers import Fit, Problem, solve
 from probes.splits import TRAIN
 from probes.targets import Target
@@ -32,15 +33,21 @@ class LinearLayer:
     def __init__(self, layer: torch.Tensor, targets: Sequence[Target]):
         self.targets = tuple(targets)
         self.design = Design.of(layer[_index(targets[0].index[TRAIN], layer)])
-        held = [target.index[split] for target in targets for split in asked(target)]
-        self._held = np.unique(np.concatenate(held))
-        self._rows = self.design.rotate(layer[_index(self._held, layer)])
+        # split -> rows and how they look in the axes of the design
+        self._held = {
+            split: (rows, self.design.rotate(layer[_index(rows, layer)]))
+            for split, rows in held(targets).items()
+        }
 
     def rows(self, target: Target, split: str) -> torch.Tensor:
         """[rows of the split, rank] in the axes of the design; also of training."""
         if split == TRAIN:
             return self.design.rows
-        return self._rows[_index(np.searchsorted(self._held, target.index[split]), self._rows)]
+        numbers, rows = self._held[split]
+        own = target.index[split]
+        return (
+            rows if len(own) == len(numbers) else rows[_index(np.searchsorted(numbers, own), rows)]
+        )
 
     def problem(self, target: Target, penalties: Sequence[float], **changes) -> Problem:
         """What the solver is asked; `changes` are further attributes of `Problem`."""
@@ -54,7 +61,11 @@ class LinearLayer:
 
     def outputs(self, target: Target, split: str, fit: Fit) -> np.ndarray:
         """What fitted weights say about the rows of a split, as in `Answers.outputs`."""
-        said = self.rows(target, split) @ fit.weights + fit.intercepts[:, None]
+        return self.read(target, self.rows(target, split), fit)
+
+    def read(self, target: Target, rows: torch.Tensor, fit: Fit) -> np.ndarray:
+        """What fitted weights say about rows in the axes of the design, [rows, rank]."""
+        said = rows @ fit.weights + fit.intercepts[:, None]
         if target.regression:
             mean, spread = standard(target)
             return said[..., 0].double().cpu().numpy() * spread + mean
@@ -81,9 +92,46 @@ def linear(
     layer : [all rows, width] float32.
     penalties : of the squared weights, against the loss summed over training rows.
     """
-    ready = LinearLayer(layer, targets)
-    fits = solve(ready.design, [ready.problem(target, penalties) for target in targets])
-    return [ready.answers(target, fit) for target, fit in zip(targets, fits, strict=True)]
+    return Linear(tuple(penalties)).answers(LinearLayer(layer, targets))
+
+
+@dataclass(frozen=True)
+class Linear(LayerHead):
+    """Exact linear probes; see `linear`.
+
+    Parameters
+    ----------
+    penalties : of the squared weights, against the loss summed over training rows.
+    """
+
+    penalties: tuple[float, ...] = PENALTIES
+    name: str = NAME
+    title: str = "Linear"
+    meaning: str = "it is linearly decodable"
+    source: str = "Alain and Bengio 2017, arXiv:1610.01644"
+
+    @property
+    def choices(self):
+        return tuple({"penalty": penalty} for penalty in self.penalties)
+
+    def fit(self, layer, targets):
+        return self.answers(LinearLayer(layer, targets)) if targets else []
+
+    def answers(self, ready: LinearLayer) -> list[Answers]:
+        """The answers to the targets that a layer was made ready for."""
+        problems = [ready.problem(target, self.penalties) for target in ready.targets]
+        fits = solve(ready.design, problems)
+        pairs = zip(ready.targets, fits, strict=True)
+        return [ready.answers(target, fit) for target, fit in pairs]
+
+
+def held(targets: Sequence[Target]) -> dict[str, np.ndarray]:
+    """Split but training -> numbers of the rows that any of the targets has in it, rising."""
+    found: dict[str, list[np.ndarray]] = {}
+    for target in targets:
+        for split in asked(target):
+            found.setdefault(split, []).append(target.index[split])
+    return {split: np.unique(np.concatenate(several)) for split, several in found.items()}
 
 
 def standard(target: Target) -> tuple[float, float]:

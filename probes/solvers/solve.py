@@ -1,4 +1,4 @@
-"""All problems on one design, each by the solver of its loss."""
+"""All problems on one design, each by the cheapest exact way."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections.abc import Sequence
 
 from probes.design import Design
 from probes.errors import ProbeError
-from probes.solvers.logistic import logistic
+from probes.solvers.batches import batches
+from probes.solvers.descent import descend
+from probes.solvers.jobs import Job, job_of
 from probes.solvers.problem import Fit, Problem, check
-from probes.solvers.squared import squared
+from probes.solvers.squared import by_cost, closed, dense
 
-TOLERANCE = 1e-6  # of the expected gap to the optimum, relative to the objective
+TOLERANCE = 2e-5  # of the gap to the optimum, relative to the objective
 MAX_STEPS = 500
+MEMORY = 2**30  # bytes that a batch may take beside the rows
 
 
 def solve(
@@ -20,13 +23,19 @@ def solve(
     *,
     tolerance: float = TOLERANCE,
     max_steps: int = MAX_STEPS,
+    memory: int = MEMORY,
 ) -> list[Fit]:
     """The optimum of every problem, in their order.
 
+    Ridge without weights is a closed form in the axes of the design; with weights it is solved
+    directly where many columns share them. All else goes through `descend`.
+
     Parameters
     ----------
-    tolerance : of the gap to the optimum, relative to the objective.
+    tolerance : of the gap to the optimum, relative to the objective. The gap is estimated, to
+        within a factor of three or so.
     max_steps : of the iterative solver; what it has not finished by then is not `converged`.
+    memory : bytes for what is solved at once, beside the rows and the answers.
 
     Raises
     ------
@@ -36,10 +45,20 @@ def solve(
         raise ProbeError("training rows of a design are not finite: extract this layer again")
     for number, problem in enumerate(problems):
         check(design, number, problem)
-    closed = [i for i, problem in enumerate(problems) if problem.loss == "squared"]
-    others = [i for i, problem in enumerate(problems) if problem.loss != "squared"]
-    fits = {i: squared(design, problems[i]) for i in closed}
-    if others:
-        some = logistic(design, [problems[i] for i in others], tolerance, max_steps)
-        fits.update(zip(others, some, strict=True))
-    return [fits[i] for i in range(len(problems))]
+    fits: dict[int, Fit] = {}
+    plain, direct, left = by_cost(design, problems)
+    fits.update((number, closed(design, problems[number])) for number in plain)
+    for numbers in direct:
+        found = dense(design, [problems[number] for number in numbers])
+        fits.update(zip(numbers, found, strict=True))
+    jobs: list[Job] = [job_of(design, problems[number]) for number in left]
+    for batch in batches(design, jobs, memory):
+        answers = descend(
+            batch.rows, batch.lanes,
+            tolerance=tolerance, max_steps=max_steps, block=batch.block,
+        )  # fmt: skip
+        batch.hand_out(answers)
+    fits.update(
+        (number, job.fit(design.rows.shape[1])) for number, job in zip(left, jobs, strict=True)
+    )
+    return [fits[number] for number in range(len(problems))]

@@ -1,48 +1,115 @@
-"""Ridge regression: closed forms."""
+"""Ridge regression: closed forms, and when they pay."""
 
 from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
 
 import torch
 
 from probes.design import Design
 from probes.solvers.problem import Fit, Problem
 
+STEPS = 20  # that the iterative solver takes for a ridge regression, about
+NARROW = 40  # columns that a matrix product of any width costs, about
+SINGLE, DOUBLE = 1e11, 4e10  # operations a second in float32 and float64, about
 
-def squared(design: Design, problem: Problem) -> Fit:
-    """Ridge regression for every penalty and output of a problem.
 
-    Without weights the axes do not mix, and every penalty shrinks each of them alone. With weights
-    the weighted rows have axes of their own.
-    """
-    rows, target = design.rows.double(), problem.target.to(design.rows.device).double()
-    grid = torch.as_tensor(problem.penalties, dtype=torch.float64, device=rows.device)
-    kept = rows.shape[1] if problem.axes is None else problem.axes
-    if problem.weights is None:
-        weight = rows.new_ones(len(rows))
-        middle, mean = rows.new_zeros(kept), target.mean(dim=0)
-        moment = rows[:, :kept].T @ (target - mean)
-        shrunk = moment / (len(rows) * design.eigenvalues[:kept] + grid[:, None])[..., None]
-    else:
-        weight = problem.weights.to(rows.device).double()
-        used = weight > 0
-        rows, target, weight = rows[used], target[used], weight[used]
-        middle = weight @ rows[:, :kept] / weight.sum()
-        mean = weight @ target / weight.sum()
-        root = weight.sqrt()[:, None]
-        centred, aimed = (rows[:, :kept] - middle) * root, (target - mean) * root
-        left, sizes, axes = torch.linalg.svd(centred, full_matrices=False)
-        inner = sizes[:, None] * (left.T @ aimed)
-        shrunk = axes.T @ (inner / (sizes.square() + grid[:, None])[..., None])
-    intercepts = mean - middle @ shrunk
-    off = target - rows[:, :kept] @ shrunk - intercepts[:, None]
-    objective = 0.5 * (weight[:, None] * off.square()).sum(dim=(1, 2))
-    objective += 0.5 * grid * shrunk.square().sum(dim=(1, 2))
-    weights = shrunk.new_zeros(len(grid), rows.shape[1], target.shape[1], dtype=torch.float32)
-    weights[:, :kept] = shrunk.float()
+def by_cost(
+    design: Design, problems: Sequence[Problem]
+) -> tuple[list[int], list[list[int]], list[int]]:
+    """Numbers of the problems to solve in closed form, directly (those that share their weights
+    and axes together), and by iteration: few columns of each of many weights."""
+    plain, left, alike = [], [], defaultdict(list)
+    for number, problem in enumerate(problems):
+        if problem.loss != "squared":
+            left.append(number)
+        elif problem.weights is None:
+            plain.append(number)
+        else:
+            alike[problem.axes, problem.weights.cpu().numpy().tobytes()].append(number)
+    direct, slow, spent, together = [], [], 0.0, 0.0
+    for (axes, _), numbers in alike.items():
+        width = design.rows.shape[1] if axes is None else axes
+        rows = int((problems[numbers[0]].weights > 0).sum())
+        grid = {p for number in numbers for p in problems[number].penalties}
+        columns = sum(len(problems[n].penalties) * problems[n].outputs for n in numbers)
+        small, step = min(rows, width), STEPS * 4 * rows * width / SINGLE
+        once = (2 * rows * width * small + len(grid) * small**3 / 3) / DOUBLE
+        if once < step * columns:
+            direct.append(numbers)
+        else:
+            slow.append(numbers)
+            spent, together = spent + once, together + step * columns
+            narrow = step * NARROW
+    if slow and spent < together + narrow:
+        return plain, direct + slow, left
+    return plain, direct, sorted(left + [number for numbers in slow for number in numbers])
+
+
+def closed(design: Design, problem: Problem) -> Fit:
+    """Without weights: the axes of the design do not mix, and every penalty shrinks each alone."""
+    kept = design.rows.shape[1] if problem.axes is None else problem.axes
+    target = problem.target.to(design.rows.device).double()
+    mean = target.mean(dim=0)
+    # float32 products are exact enough for the moment: the centred target is of its own size
+    size = (target - mean).abs().amax(dim=0).clamp_min(torch.finfo(torch.float64).tiny)
+    centred = ((target - mean) / size).float()
+    moment = (design.rows[:, :kept].T @ centred).double() * size
+    grid = torch.as_tensor(problem.penalties, dtype=torch.float64, device=target.device)
+    sizes = len(target) * design.eigenvalues[:kept]
+    weights = moment / (sizes + grid[:, None])[..., None]
+    # of |y - Xw|^2 + penalty |w|^2 at the optimum only |y|^2 - moment'w is left
+    objective = 0.5 * ((target - mean).square().sum() - (weights * moment).sum(dim=(1, 2)))
+    return _fit(design, weights, mean.expand(len(grid), -1), objective / len(target))
+
+
+def dense(design: Design, problems: Sequence[Problem]) -> list[Fit]:
+    """With weights that all problems share: a Cholesky factor for every penalty."""
+    device = design.rows.device
+    kept = design.rows.shape[1] if problems[0].axes is None else problems[0].axes
+    weight = problems[0].weights.to(device).double()
+    used = weight > 0
+    weight = weight[used]
+    rows = design.rows[used, :kept].double()
+    middle = weight @ rows / weight.sum()
+    root = weight.sqrt()[:, None]
+    rows = (rows - middle) * root
+    targets = [problem.target.to(device)[used].double() for problem in problems]
+    means = [weight @ target / weight.sum() for target in targets]
+    aims = [(t - mean) * root for t, mean in zip(targets, means, strict=True)]
+    aim = torch.cat(aims, dim=1)
+    wide = len(rows) < kept
+    gram = rows @ rows.T if wide else rows.T @ rows
+    moment = rows.T @ aim
+    found = {}
+    for penalty in {p for problem in problems for p in problem.penalties}:
+        ridge = gram.clone()
+        ridge.diagonal().add_(penalty)
+        factor = torch.linalg.cholesky(ridge)
+        found[penalty] = (
+            rows.T @ torch.cholesky_solve(aim, factor)
+            if wide
+            else torch.cholesky_solve(moment, factor)
+        )
+    fits, start = [], 0
+    for problem, one, mean in zip(problems, aims, means, strict=True):
+        own = slice(start, start := start + one.shape[1])
+        weights = torch.stack([found[p][:, own] for p in problem.penalties])
+        objective = 0.5 * (one.square().sum() - (weights * moment[:, own]).sum(dim=(1, 2)))
+        fits.append(_fit(design, weights, mean - middle @ weights, objective / weight.sum()))
+    return fits
+
+
+def _fit(
+    design: Design, weights: torch.Tensor, intercepts: torch.Tensor, objective: torch.Tensor
+) -> Fit:
+    rank, kept = design.rows.shape[1], weights.shape[1]
+    steps = torch.zeros(len(weights), dtype=torch.int64, device=weights.device)
     return Fit(
-        weights,
+        torch.nn.functional.pad(weights.float(), (0, 0, 0, rank - kept)),
         intercepts.float(),
-        objective / weight.sum(),
-        torch.zeros(len(grid), dtype=torch.int64, device=rows.device),
-        torch.ones(len(grid), dtype=torch.bool, device=rows.device),
+        objective,
+        steps,
+        steps == 0,
     )

@@ -51,7 +51,7 @@ class Task:
     title: str
     family: str
     label: str
-    kind: Literal["classification", "regression", "tags"]
+    kind: Literal["classification", "regression", "tags", "frames"]
     metric: str
     description: str
     rows: str = "clips"

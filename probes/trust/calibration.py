@@ -11,16 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 from scipy.stats import norm
 
-from probes.scored import Score
-from probes.scored import Sums
+from probes.record import Record
+from probes.scored import Score, Sums
+from probes.targets import Target
 from probes.trust.intervals import mean_scores, sure
-from probes.trust.record import Record
 
 BINS, BIN_ROWS = 15, 20
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-FLIPS = 400
+FLIPS = 200
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,9 @@ class Error(Record):
     ----------
     chance : mean error of a calibrated probe that gives the same probabilities: the differences
         between truth and probability, summed over groups, change sign at random, whole groups at
-        a time.
-    p : share of these that have as large an error.
+        a time. A little low where few groups have a class: then differences lean to one side.
+    p : share of these that have as large an error; NaN for a mean over classes, of which they are
+        not exact enough.
     """
 
     value: float
@@ -63,8 +65,8 @@ class Brier(Record):
     """Mean squared difference between truth and probability, summed over classes; and its parts.
 
     value = reliability - resolution + uncertainty + within (Murphy 1973; Stephenson et al. 2008
-    for `within`). The first three are corrected for what the noise of few rows adds, as by Ferro and
-    Fricker 2012, with a variance over groups in the place of that over rows.
+    for `within`). The first three are corrected for what the noise of few rows adds, as by Ferro
+    and Fricker 2012, with a variance over groups in the place of that over rows.
 
     Attributes
     ----------
@@ -113,6 +115,30 @@ class Coverage(Record):
     levels: tuple[float, ...]
     covered: tuple[Score, ...]
     spread: float
+
+
+def calibration(
+    target: Target,
+    split: str,
+    outputs: np.ndarray,
+    spread: float,
+    index: np.ndarray,
+    counts: np.ndarray,
+    seed: int,
+) -> Calibration | Coverage:
+    """Calibration of any head on a split.
+
+    Parameters
+    ----------
+    outputs : of one choice of the head, as in `probes.heads.base.Answers`.
+    spread : of a regression, the root mean squared error on validation. Others as below.
+    """
+    truth = target.of(split)
+    if target.regression:
+        return of_numbers(outputs, spread, truth, index, counts)
+    if target.task.kind == "tags":
+        return of_tags(expit(outputs), truth, index, counts, seed)
+    return of_classes(np.exp(outputs), truth, index, counts, seed)
 
 
 def of_classes(
@@ -267,19 +293,19 @@ def _calibration(
     for at in range(one.rows.shape[1]):
         sums = Sums(np.stack([one.happened[:, at], one.rows[:, at]], axis=1), _share)
         rows = int(one.rows[:, at].sum())
-        diagram.append(Bin(one.stated[:, at].sum() / rows, sure(sums, counts, (0.0, 1.0)), rows))
-    whole = _error(one.error(), one.flipped(signs))
-    several = _error(
-        float(np.mean([b.error() for b in each])),
-        np.mean([b.flipped(signs) for b in each], axis=0),
-    )
+        diagram.append(
+            Bin(float(one.stated[:, at].sum()) / rows, sure(sums, counts, (0.0, 1.0)), rows)
+        )
+    value, flipped = one.error(), one.flipped(signs)
+    p = (1 + (flipped >= value - 1e-12).sum()) / (1 + FLIPS)
+    several = (np.mean([b.error() for b in each]), np.mean([b.flipped(signs) for b in each]))
     parts = weight * np.sum([b.parts() for b in each], axis=0)
-    return Calibration(tuple(diagram), whole, several, Brier(score, *map(float, parts)))
-
-
-def _error(value: float, flipped: np.ndarray) -> Error:
-    p = (1 + (flipped >= value - 1e-12).sum()) / (1 + len(flipped))
-    return Error(value, float(flipped.mean()), float(p))
+    return Calibration(
+        tuple(diagram),
+        Error(value, float(flipped.mean()), float(p)),
+        Error(*map(float, several), np.nan),
+        Brier(score, *map(float, parts)),
+    )
 
 
 def _share(sums: np.ndarray) -> np.ndarray:

@@ -18,10 +18,10 @@ from scipy.stats import norm, t
 
 from probes.errors import ProbeError
 from probes.inference import LEVEL
-from probes.trust.record import Record
+from probes.record import Record
 
 TIE = 1e-12  # differences and spreads below are those of equal answers
-DRAWS = 5000  # of the null distribution
+DRAWS = 10_000  # of the null distribution
 
 
 @dataclass(frozen=True)

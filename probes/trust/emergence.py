@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from probes.record import Record
 from probes.scored import Score
 from probes.trust.comparisons import one_error
 from probes.trust.intervals import around, mean_scores, means
-from probes.trust.record import Record
 
 
 @dataclass(frozen=True)

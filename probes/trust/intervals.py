@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from probes import inference
-from probes.scored import Score
-from probes.scored import Scored, group_sums
+from probes.scored import Score, Scored, group_sums
 
 Bounds = tuple[float | None, float | None]
 

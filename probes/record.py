@@ -10,7 +10,7 @@ from typing import Self, Union, get_args, get_origin, get_type_hints
 
 
 class Record:
-    """Base of the dataclasses of this room: floats, text, scores, and tuples and mappings of them.
+    """Base of dataclasses that are written: floats, text, scores, and tuples and mappings of them.
 
     A field that a file lacks takes its default; `TypeError` where it has none.
     """

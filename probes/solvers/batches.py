@@ -1,0 +1,171 @@
+"""Which problems are solved side by side."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from probes.design import Design
+from probes.solvers.descent import PAIRS, Lane, Optimum
+from probes.solvers.jobs import Job
+from probes.solvers.losses import Loss
+from probes.solvers.rows import Rows
+
+# bytes of logits at once: on a CPU they should stay in its cache
+BLOCK = {"cpu": 2**23, "cuda": 2**29}
+# columns that a matrix product of any width costs, and seconds of a step without columns: what
+# few columns lose, and what makes it worth while to multiply rows that some of them do not use
+NARROW = {"cpu": 40, "cuda": 500}
+STEP = {"cpu": 1e-3, "cuda": 3e-3}
+RATE = {"cpu": 1e11, "cuda": 2e13}  # operations a second
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Lanes on the same rows.
+
+    Attributes
+    ----------
+    parts : for each lane, (job, its first and last penalty) in the order of the lane's units.
+    block : columns of logits at once.
+    """
+
+    rows: Rows
+    lanes: list[Lane]
+    parts: list[list[tuple[Job, int, int]]]
+    block: int
+
+    def hand_out(self, optima: Sequence[Optimum]) -> None:
+        """Gives each job its answers."""
+        for optimum, parts in zip(optima, self.parts, strict=True):
+            theta, start = self.rows.back(optimum.theta), 0
+            for job, first, last in parts:
+                stop = start + (last - first) * len(job.targets)
+                for out, values in (
+                    (job.answers, theta),
+                    (job.losses, optimum.loss),
+                    (job.steps, optimum.steps),
+                    (job.converged, optimum.converged),
+                ):
+                    some = out[first:last]
+                    some.copy_(values[start:stop].view(some.shape))
+                start = stop
+
+
+def batches(design: Design, jobs: Sequence[Job], memory: int) -> Iterator[Batch]:
+    """Problems with the same axes whose rows are much the same, cut to fit the memory."""
+    kind = design.rows.device.type
+    alike: dict[tuple, list[Job]] = defaultdict(list)
+    for job in jobs:
+        used = None if job.weights is None else (job.weights > 0).any(dim=0).cpu().numpy()
+        alike[job.axes, None if used is None or used.all() else used.tobytes()].append(job)
+    for group in _merged(alike, design, kind):
+        axes = group[0].axes
+        rows = Rows.of(design, _mean_weights(design, group), axes)
+        count, width = rows.features.shape
+        room = 4 * width * (2 * PAIRS + 9)  # bytes a column takes, logits aside
+        block = max(1, min(BLOCK.get(kind, BLOCK["cpu"]), memory // 4) // (4 * count))
+        for parts in _cut(group, max(1, 3 * memory // 4 // room)):
+            yield _batch(rows, parts, block)
+
+
+def _merged(alike: dict[tuple, list[Job]], design: Design, kind: str) -> Iterator[list[Job]]:
+    """Joins groups where the rows multiplied in vain cost less than a batch of its own."""
+
+    def cost(rows: int, columns: int, axes: int) -> float:
+        ahead = 4 * rows * axes * (columns + NARROW.get(kind, NARROW["cpu"]))
+        return STEP.get(kind, STEP["cpu"]) + ahead / RATE.get(kind, RATE["cpu"])
+
+    found = []
+    for (axes, mask), group in alike.items():
+        used = torch.ones(len(design.rows), dtype=torch.bool)
+        if mask is not None:
+            used = torch.frombuffer(bytearray(mask), dtype=torch.bool)
+        columns = sum(len(j.problem.penalties) * len(j.targets) * j.width for j in group)
+        found.append((axes, int(used.sum()), columns, used, group))
+    found.sort(key=lambda one: one[:2])
+    while found:
+        axes, rows, columns, used, group = found.pop(0)
+        while found and found[0][0] == axes:
+            _, more_rows, more_columns, more, others = found[0]
+            both = used | more
+            together = cost(int(both.sum()), columns + more_columns, axes)
+            if together > cost(rows, columns, axes) + cost(more_rows, more_columns, axes):
+                break
+            used, rows, columns = both, int(both.sum()), columns + more_columns
+            group = group + others
+            found.pop(0)
+        yield group
+
+
+def _mean_weights(design: Design, group: Sequence[Job]) -> torch.Tensor | None:
+    if all(job.weights is None for job in group):
+        return None
+    total = design.rows.new_zeros(len(design.rows))
+    for job in group:
+        total += 1.0 / len(total) if job.weights is None else job.weights.mean(dim=0)
+    return total
+
+
+def _cut(group: Sequence[Job], most: int) -> Iterator[list[tuple[Job, int, int]]]:
+    """Jobs, and the penalties of each, of so many columns at most (one penalty at least)."""
+    parts, columns = [], 0
+    for job in group:
+        each, first, many = len(job.targets) * job.width, 0, len(job.problem.penalties)
+        while first < many:
+            fitting = (most - columns) // each
+            if fitting < 1 and parts:
+                yield parts
+                parts, columns = [], 0
+                continue
+            last = min(many, first + max(1, fitting))
+            parts.append((job, first, last))
+            columns, first = columns + (last - first) * each, last
+    if parts:
+        yield parts
+
+
+def _batch(rows: Rows, parts: Sequence[tuple[Job, int, int]], block: int) -> Batch:
+    together = defaultdict(list)
+    for part in parts:
+        together[part[0].loss.__name__, part[0].width].append(part)
+    lanes = [_lane(rows, some) for some in together.values()]
+    return Batch(rows, lanes, list(together.values()), block)
+
+
+def _lane(rows: Rows, parts: Sequence[tuple[Job, int, int]]) -> Lane:
+    jobs, sets, penalties, known = [], [], [], 0
+    firsts: dict[int, int] = {}
+    for job, first, last in parts:
+        if id(job) not in firsts:
+            firsts[id(job)] = known
+            jobs.append(job)
+            known += len(job.targets)
+        own = firsts[id(job)] + torch.arange(len(job.targets), device=rows.mean.device)
+        sets.append(own.repeat(last - first))
+        penalties.append(job.penalties[first:last].flatten())
+    sets = torch.cat(sets)
+    number = torch.arange(len(sets), device=sets.device)
+    return Lane(_loss(rows, jobs), sets, torch.cat(penalties).float(), number)
+
+
+def _loss(rows: Rows, jobs: Sequence[Job]) -> Loss:
+    n = jobs[0].targets.shape[1]
+    used = slice(None) if rows.used is None else rows.used
+    targets = torch.cat([job.targets[:, used] for job in jobs])
+    kinds = {id(job.problem.weights): job.weights for job in jobs}
+    if len(kinds) == 1 and all(w is None or len(w) == 1 for w in kinds.values()):
+        weights = jobs[0].weights
+        weights = rows.mean.new_full((1, n), 1.0 / n) if weights is None else weights
+    else:
+        weights = torch.cat(
+            [
+                rows.mean.new_full((len(job.targets), n), 1.0 / n) if job.weights is None
+                else job.weights.expand(len(job.targets), -1)
+                for job in jobs
+            ]
+        )  # fmt: skip
+    return jobs[0].loss(targets, weights[:, used], jobs[0].width)

@@ -1,0 +1,130 @@
+"""Losses of many units on the same rows: value, residual, and curvature among classes.
+
+A unit is what converges alone: one set of targets with one penalty. Its logits are [width, rows],
+`width` being the classes of a softmax and 1 otherwise. A loss holds the targets of every set, each
+with rows' weights that sum to one; several units (penalties) share a set.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+
+TINY = 1e-37  # the smallest probability whose logarithm float32 can hold
+
+
+class Loss(ABC):
+    """Targets of some sets.
+
+    Attributes
+    ----------
+    targets : [sets, rows].
+    weights : [sets, rows], or [1, rows] where all sets share them; each sums to one.
+    width : columns that a unit has.
+    strict : factor on the tolerance.
+    """
+
+    strict = 1.0
+
+    def __init__(self, targets: torch.Tensor, weights: torch.Tensor, width: int = 1):
+        self.targets, self.weights, self.width = targets, weights, width
+
+    @abstractmethod
+    def start(self) -> torch.Tensor:
+        """[sets, width] the intercepts that are best without any other weight."""
+
+    @abstractmethod
+    def residual(
+        self, logits: torch.Tensor, sets: torch.Tensor, bend: bool
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Puts the gradient with respect to the logits in their place.
+
+        Parameters
+        ----------
+        logits : [units, width, rows], overwritten.
+        sets : [units] which set each unit has.
+        bend : whether the curvature is asked for.
+
+        Returns
+        -------
+        loss [units], and the mean second derivative [units, width, width] or None.
+        """
+
+    def _weights(self, sets: torch.Tensor) -> torch.Tensor:
+        return self.weights if len(self.weights) == 1 else self.weights[sets]
+
+
+class Softmax(Loss):
+    """Cross-entropy of class indices [sets, rows] int64."""
+
+    def __init__(self, targets: torch.Tensor, weights: torch.Tensor, width: int):
+        super().__init__(targets, weights, width)
+        rows = targets.shape[1]
+        # where the right class of each row lies in [width * rows]
+        self.place = targets * rows + torch.arange(rows, device=targets.device)
+
+    def start(self) -> torch.Tensor:
+        share = torch.stack(
+            [(self.weights * (self.targets == c)).sum(dim=1) for c in range(self.width)], dim=1
+        )
+        # a class without rows has its optimum at minus infinity: as good as there
+        logits = share.clamp_min(1e-3 / self.targets.shape[1]).log()
+        return logits - logits.mean(dim=1, keepdim=True)
+
+    def residual(self, logits, sets, bend):
+        place, weights = self.place[sets], self._weights(sets)
+        logits -= logits.amax(dim=1, keepdim=True)
+        chance = logits.exp_()
+        chance /= chance.sum(dim=1, keepdim=True)
+        flat = chance.flatten(1)
+        right = flat.gather(1, place).clamp_min_(TINY).log_()
+        loss = -(right * weights).sum(dim=1)
+        curvature = None
+        if bend:
+            weighted = chance * weights[:, None]
+            curvature = torch.diag_embed(weighted.sum(dim=2))
+            curvature -= torch.bmm(weighted, chance.transpose(1, 2))
+        flat.scatter_add_(1, place, flat.new_full((1, 1), -1.0).expand(place.shape))
+        chance *= weights[:, None]
+        return loss, curvature
+
+
+class Sigmoid(Loss):
+    """Binary cross-entropy of targets [sets, rows] in 0 .. 1."""
+
+    def start(self) -> torch.Tensor:
+        share = (self.weights * self.targets).sum(dim=1, keepdim=True)
+        least = 1e-3 / self.targets.shape[1]
+        return share.clamp(least, 1 - least).logit()
+
+    def residual(self, logits, sets, bend):
+        flat, target, weights = logits[:, 0], self.targets[sets], self._weights(sets)
+        loss = ((torch.relu(flat) - flat * target) * weights).sum(dim=1)
+        chance = flat.sigmoid_()
+        # log(1 + exp(-|z|)) is minus the logarithm of the larger of the two chances
+        larger = (chance - 0.5).abs_().add_(0.5)
+        loss -= (larger.log_() * weights).sum(dim=1)
+        curvature = None
+        if bend:
+            curvature = ((chance - chance.square()) * weights).sum(dim=1)[:, None, None]
+        flat -= target
+        flat *= weights
+        return loss, curvature
+
+
+class Squared(Loss):
+    """Half the squared distance to targets [sets, rows]."""
+
+    strict = 1e-4  # predictions are off by the root of the gap; a parabola is soon at its bottom
+
+    def start(self) -> torch.Tensor:
+        return (self.weights * self.targets).sum(dim=1, keepdim=True)
+
+    def residual(self, logits, sets, bend):
+        flat = logits[:, 0]
+        flat -= self.targets[sets]
+        weighted = flat * self._weights(sets)
+        loss = 0.5 * (flat * weighted).sum(dim=1)
+        flat.copy_(weighted)
+        return loss, torch.ones_like(loss)[:, None, None] if bend else None
