@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from probes.errors import ProbeError
+from probes.record import Record
 from probes.scored import Score
-from probes.trust.record import Record
 from probes.why.tested import Curve, Tested, tested
 
 TENTH = 0.1

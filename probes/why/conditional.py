@@ -20,13 +20,13 @@ from probes.errors import ProbeError
 from probes.heads.base import Answers
 from probes.heads.linear import PENALTIES, linear
 from probes.information import pointwise
+from probes.record import Record
 from probes.scored import Score, Sums, group_sums
 from probes.source import Source, read_layer
 from probes.splits import TRAIN, VALID
 from probes.targets import Target
 from probes.threads import one_a_core
 from probes.trust.intervals import sure
-from probes.trust.record import Record
 from probes.why.course import Course, course
 from probes.why.tally import deal
 from probes.why.tested import Curve, Tested, tested

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from probes.errors import ProbeError
-from probes.trust.record import Record
+from probes.record import Record
 from probes.why.tested import Curve, Tested, tested
 
 

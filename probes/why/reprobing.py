@@ -55,5 +55,7 @@ class _Erased(LinearLayer):
     def __init__(self, layer: LinearLayer, eraser: Eraser):
         self.targets = layer.targets
         self.design, turn = eraser.design(layer.design)
-        self._held = layer._held
-        self._rows = (layer._rows.double() @ turn).float()
+        self._held = {
+            split: (numbers, (rows.double() @ turn).float())
+            for split, (numbers, rows) in layer._held.items()
+        }

@@ -23,13 +23,13 @@ import numpy as np
 
 from probes.errors import ProbeError
 from probes.heads.linear import PENALTIES
+from probes.record import Record
 from probes.scored import Score
 from probes.source import Source, read_layer
 from probes.splits import TRAIN
 from probes.targets import Target
 from probes.threads import one_a_core
 from probes.trust.intervals import around
-from probes.trust.record import Record
 from probes.why.erasure import DIRECTIONS
 from probes.why.headline import Headline
 from probes.why.tally import CONTROLS, EQUAL, MADE, RANDOM, Batch, Drawn, Head, Settings, Tally

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from probes.record import Record
 from probes.scored import Score, Scored
 from probes.trust.comparisons import simultaneous
 from probes.trust.intervals import around
-from probes.trust.record import Record
 
 LEVEL = 0.05
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from probes import inference
 from probes.errors import ProbeError
-from probes.trust.record import Record
+from probes.record import Record
 from probes.why.tested import Curve, Tested, tested
 
 

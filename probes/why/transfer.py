@@ -20,6 +20,7 @@ import torch
 from probes import inference
 from probes.errors import ProbeError
 from probes.heads.linear import PENALTIES, LinearLayer, standard
+from probes.record import Record
 from probes.scored import Score, Scored
 from probes.solvers import Fit, solve
 from probes.source import Source, read_layer
@@ -27,7 +28,6 @@ from probes.splits import TRAIN, VALID
 from probes.targets import Target
 from probes.threads import one_a_core
 from probes.trust.intervals import around, sure
-from probes.trust.record import Record
 from probes.why.headline import Headline
 from probes.why.tested import Tested, tested
 
