@@ -20,7 +20,7 @@ import numpy as np
 from probes.errors import ProbeError
 from probes.record import Record
 from probes.scored import Score
-from probes.why.tested import Curve, Tested, tested
+from probes.why.contrast import Contrast, Curve, contrasts
 
 TENTH = 0.1
 LAST, SINGLE = "last layer", "best layer"
@@ -42,8 +42,8 @@ class Option(Record):
     name: str
     layer: str
     score: Score
-    best: Tested
-    last: Tested
+    best: Contrast
+    last: Contrast
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Choice(Record):
 
     task: str
     groups: int
-    above: Tested
+    above: Contrast
     options: tuple[Option, ...]
     recommended: str | None
     rule: int
@@ -92,8 +92,8 @@ def choice(task: str, layers: Curve, joined: Mapping[str, Curve] | None = None) 
     drawn = np.stack([one.resampled[at] for _, one, at in some])
     both = np.concatenate([value - layers.values[best], value - layers.values[last]])
     spread = np.concatenate([drawn - layers.resampled[best], drawn - layers.resampled[last]])
-    found = tested(both, spread, layers.groups)
-    (above,) = tested(
+    found = contrasts(both, spread, layers.groups)
+    (above,) = contrasts(
         layers.values[[best]] - layers.chance,
         layers.resampled[[best]] - layers.chance,
         layers.groups,

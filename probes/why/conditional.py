@@ -27,9 +27,9 @@ from probes.splits import TRAIN, VALID
 from probes.targets import Target
 from probes.threads import one_a_core
 from probes.trust.intervals import sure
+from probes.why.contrast import Contrast, Curve, contrasts
 from probes.why.course import Course, course
 from probes.why.tally import deal
-from probes.why.tested import Curve, Tested, tested
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Added(Record):
     groups: int
     layers: tuple[str, ...]
     bits: tuple[Score, ...]
-    adds: tuple[Tested, ...]
+    adds: tuple[Contrast, ...]
     course: Course
 
     @property
@@ -173,7 +173,7 @@ def _added(
         [_mean(row, index) for row in rows] for rows in ([k.bits for k in single], gains)
     )
     curve = Curve.of(layers, [one.valid.mean() for one in single], own, counts)
-    added = tested(
+    added = contrasts(
         np.array([one.value for one in gained]),
         np.stack([one.resampled(counts) for one in gained]),
         counts.shape[1],

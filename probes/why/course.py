@@ -8,7 +8,7 @@ import numpy as np
 
 from probes.errors import ProbeError
 from probes.record import Record
-from probes.why.tested import Curve, Tested, tested
+from probes.why.contrast import Contrast, Curve, contrasts
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Course(Record):
     first: str | None
     full: str | None
     lost: str | None
-    above: tuple[Tested, ...]
-    behind: tuple[Tested, ...]
+    above: tuple[Contrast, ...]
+    behind: tuple[Contrast, ...]
 
     @property
-    def end(self) -> Tested:
+    def end(self) -> Contrast:
         """The last layer minus the best."""
         return self.behind[-1]
 
@@ -44,8 +44,8 @@ def course(curve: Curve) -> Course:
     count, best = len(curve.layers), curve.best
     if count < 2:
         raise ProbeError(f"a course needs two layers at least, not {count}")
-    above = tested(curve.values - curve.chance, curve.resampled - curve.chance, curve.groups)
-    behind = tested(
+    above = contrasts(curve.values - curve.chance, curve.resampled - curve.chance, curve.groups)
+    behind = contrasts(
         curve.values - curve.values[best], curve.resampled - curve.resampled[best], curve.groups
     )
     found = [i for i in range(count) if above[i].above]

@@ -30,10 +30,10 @@ from probes.splits import TRAIN
 from probes.targets import Target
 from probes.threads import one_a_core
 from probes.trust.intervals import around
+from probes.why.contrast import Contrast, contrasts
 from probes.why.erasure import DIRECTIONS
 from probes.why.headline import Headline
 from probes.why.tally import CONTROLS, EQUAL, MADE, RANDOM, Batch, Drawn, Head, Settings, Tally
-from probes.why.tested import Tested, tested
 
 DRAWS = 10
 
@@ -63,8 +63,8 @@ class Erased(Record):
     score: Score
     drop: Score
     controls: Mapping[str, Score]
-    above: Mapping[str, Tested]
-    over: Mapping[str, Tested]
+    above: Mapping[str, Contrast]
+    over: Mapping[str, Contrast]
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ class Selected(Record):
     seen. Fields as in `Erased`.
     """
 
-    above: Mapping[str, Tested]
-    over: Mapping[str, Tested]
+    above: Mapping[str, Contrast]
+    over: Mapping[str, Contrast]
 
     @property
     def rides(self) -> bool:
@@ -322,8 +322,8 @@ def _families(each, names, controls, groups: int, place: int):
     for number, control in enumerate(controls):
         some = each[number * len(names) : (number + 1) * len(names)]
         values, drawn = (np.stack([one[k] for one in some]) for k in (0, 1))
-        wide = tested(values, drawn, groups)
-        here = tested(values[:, place], drawn[:, place], groups)
+        wide = contrasts(values, drawn, groups)
+        here = contrasts(values[:, place], drawn[:, place], groups)
         found |= {(name, control): (wide[i], here[i]) for i, name in enumerate(names)}
     return found
 
@@ -333,8 +333,8 @@ def _pairs(each, pairs, groups: int, place: int):
     if not pairs:
         return {}
     values, drawn = (np.stack([one[k] for one in each]) for k in (0, 1))
-    wide = tested(values, drawn, groups)
-    here = tested(values[:, place], drawn[:, place], groups)
+    wide = contrasts(values, drawn, groups)
+    here = contrasts(values[:, place], drawn[:, place], groups)
     found = {}
     for i, (f, g) in enumerate(pairs):
         found[f, g] = (wide[i], here[i])

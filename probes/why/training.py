@@ -9,7 +9,7 @@ import numpy as np
 from probes import inference
 from probes.errors import ProbeError
 from probes.record import Record
-from probes.why.tested import Curve, Tested, tested
+from probes.why.contrast import Contrast, Curve, contrasts
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Gain(Record):
     """
 
     layer: str
-    twin: Tested
-    reference: Tested | None
+    twin: Contrast
+    reference: Contrast | None
     most: float
 
     @property
@@ -55,7 +55,7 @@ class Training(Record):
     reference: str | None
     most: str
     gains: tuple[Gain, ...]
-    best: tuple[Tested, ...]
+    best: tuple[Contrast, ...]
 
     @property
     def learned(self) -> tuple[str, ...]:
@@ -80,19 +80,19 @@ def training(task: str, trained: Curve, twin: Curve, references: Curve | None = 
                 f"task {task}: scores are on other groups or resamples: probe all with one seed"
             )
     gained = trained.resampled - twin.resampled
-    over = tested(trained.values - twin.values, gained, trained.groups)
+    over = contrasts(trained.values - twin.values, gained, trained.groups)
     wins = inference.wins(gained)
     above, place = None, None
     if references is not None:
         place = references.best
-        above = tested(
+        above = contrasts(
             trained.values - references.values[place],
             trained.resampled - references.resampled[place],
             trained.groups,
         )
     here, there = trained.best, twin.best
     rivals = [(twin, there), *([] if references is None else [(references, place)])]
-    best = tested(
+    best = contrasts(
         np.array([trained.values[here] - one.values[i] for one, i in rivals]),
         np.stack([trained.resampled[here] - one.resampled[i] for one, i in rivals]),
         trained.groups,

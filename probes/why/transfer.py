@@ -28,8 +28,8 @@ from probes.splits import TRAIN, VALID
 from probes.targets import Target
 from probes.threads import one_a_core
 from probes.trust.intervals import around, sure
+from probes.why.contrast import Contrast, contrasts
 from probes.why.headline import Headline
-from probes.why.tested import Tested, tested
 
 FOLDS = 5
 
@@ -47,8 +47,8 @@ class Pair(Record):
     """
 
     score: Score
-    above: Tested
-    own: Tested
+    above: Contrast
+    own: Contrast
     kept: Score
 
 
@@ -245,9 +245,9 @@ class _Batch:
         drawn = np.array([[one.resampled(counts) for one in line] for line in table])
         of_a, of_b = (np.array([one.value for one in side]) for side in own)
         drawn_a, drawn_b = (np.array([one.resampled(counts) for one in side]) for side in own)
-        above = tested(value - chance, drawn - chance, groups)
-        against = tested(value - of_b, drawn - drawn_b, groups)
-        lead_a = tested(of_a - chance, drawn_a - chance, groups)
+        above = contrasts(value - chance, drawn - chance, groups)
+        against = contrasts(value - of_b, drawn - drawn_b, groups)
+        lead_a = contrasts(of_a - chance, drawn_a - chance, groups)
         pairs = []
         for i, line in enumerate(table):
             row = []

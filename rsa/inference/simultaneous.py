@@ -16,7 +16,7 @@ TIE = 1e-12  # values and spreads below are those of equal things
 
 
 @dataclass(frozen=True)
-class Tested:
+class Contrast:
     """A value with its simultaneous 95 % interval and its corrected p; NaN where not defined."""
 
     value: float
@@ -35,7 +35,7 @@ class Tested:
         return {name: v if math.isfinite(v) else None for name, v in numbers.items()}
 
     @classmethod
-    def from_json(cls, entry: Mapping) -> Tested:
+    def from_json(cls, entry: Mapping) -> Contrast:
         """Reads what `as_json` wrote."""
         numbers = (entry[name] for name in ("value", "low", "high", "p"))
         return cls(*(math.nan if v is None else float(v) for v in numbers))
@@ -54,7 +54,7 @@ def from_replicates(replicates: np.ndarray) -> np.ndarray:
 
 
 def simultaneous(value: np.ndarray, deviations: np.ndarray, seed: int = 0) -> np.ndarray:
-    """[...] object array of `Tested`, against the distribution of the largest of all, either way.
+    """[...] object array of `Contrast`, against the distribution of the largest of all, either way.
 
     Single-step max-t (Hothorn, Bretz and Westfall 2008): the values are taken for normal, with the
     covariance sum over units of the products of their deviations; each divided by its standard
@@ -86,5 +86,5 @@ def simultaneous(value: np.ndarray, deviations: np.ndarray, seed: int = 0) -> np
         reach = stats.t.isf(tail, units - 1) * error
         out[:, usable] = flat[usable] - reach, flat[usable] + reach, (1 + reached) / (1 + DRAWS)
     found = np.empty(len(flat), dtype=object)
-    found[:] = [Tested(*map(float, line)) for line in zip(flat, *out, strict=True)]
+    found[:] = [Contrast(*map(float, line)) for line in zip(flat, *out, strict=True)]
     return found.reshape(np.shape(value))

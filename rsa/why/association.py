@@ -127,7 +127,7 @@ def associations(
     corrected = holm([one[-1] for one in found])
     (count,) = lengths
     return [
-        Association(x, y, count, *numbers, p)
+        Association(x, y, count, *numbers, float(p))
         for (x, y, *numbers), p in zip(found, corrected, strict=True)
     ]
 
@@ -229,7 +229,7 @@ def _pair(x: _Profile, y: _Profile) -> tuple[float, float, float, float]:
         for one, other in ((x, y), (y, x)):
             drawn = other.others[degree] @ one.left[degree]
             reached = (np.abs(drawn) >= abs(value) - 1e-12).sum()
-            p.append((1 + reached) / (1 + len(drawn)))
+            p.append(float(1 + reached) / (1 + len(drawn)))
             if degree == 0:
                 spread.append(float((drawn**2).mean()))
     return found[0], found[1], 1 + 1 / max(spread), max(p)

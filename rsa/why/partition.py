@@ -15,7 +15,7 @@ import numpy as np
 
 from rsa.errors import RsaError
 from rsa.inference.intervals import linearized
-from rsa.inference.simultaneous import Tested, from_influence, simultaneous
+from rsa.inference.simultaneous import Contrast, from_influence, simultaneous
 from rsa.measures.folded import Rotation
 from rsa.rows.grouping import Grouping
 from rsa.rows.joint import principal_components
@@ -42,8 +42,8 @@ class Parts:
     common : alone - unique: what it shares with others.
     """
 
-    alone: Tested
-    unique: Tested
+    alone: Contrast
+    unique: Contrast
     common: Trio
 
 
@@ -105,8 +105,8 @@ class Partition:
         parts = {
             name: tuple(
                 Parts(
-                    Tested.from_json(one["alone"]),
-                    Tested.from_json(one["unique"]),
+                    Contrast.from_json(one["alone"]),
+                    Contrast.from_json(one["unique"]),
                     _trio(one["common"]),
                 )
                 for one in some

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rsa.errors import RsaError
-from rsa.inference.simultaneous import Tested, from_replicates, simultaneous
+from rsa.inference.simultaneous import Contrast, from_replicates, simultaneous
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Returning:
 
     layers: tuple[str, ...]
     similarity: tuple[float, ...]
-    back: tuple[Tested, ...]
+    back: tuple[Contrast, ...]
 
     @property
     def turn(self) -> str | None:
@@ -48,7 +48,7 @@ class Returning:
     @classmethod
     def from_json(cls, entry: Mapping) -> Returning:
         """Reads what `as_json` wrote."""
-        back = tuple(Tested.from_json(one) for one in entry["back"])
+        back = tuple(Contrast.from_json(one) for one in entry["back"])
         return cls(tuple(entry["layers"]), tuple(entry["similarity"]), back)
 
 

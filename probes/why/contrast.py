@@ -16,7 +16,7 @@ LEVEL = 0.05
 
 
 @dataclass(frozen=True)
-class Tested(Record):
+class Contrast(Record):
     """A difference with its simultaneous 95 % interval and its corrected p.
 
     Both hold for all differences of its family at once (`probes.trust.comparisons.simultaneous`).
@@ -27,8 +27,8 @@ class Tested(Record):
     high: float
     p: float
 
-    def __neg__(self) -> Tested:
-        return Tested(-self.value, -self.high, -self.low, self.p)
+    def __neg__(self) -> Contrast:
+        return Contrast(-self.value, -self.high, -self.low, self.p)
 
     @property
     def above(self) -> bool:
@@ -41,12 +41,12 @@ class Tested(Record):
         return self.value < 0 and self.p <= LEVEL
 
 
-def tested(value: np.ndarray, resampled: np.ndarray, groups: int) -> np.ndarray:
-    """[...] object array of `Tested` from differences [...] and resamples [..., resamples]."""
+def contrasts(value: np.ndarray, resampled: np.ndarray, groups: int) -> np.ndarray:
+    """[...] object array of `Contrast` from differences [...] and resamples [..., resamples]."""
     flat = np.asarray(value, dtype=float).reshape(-1)
     lines = simultaneous(flat, resampled.reshape(len(flat), -1), groups)
     found = np.empty(len(flat), dtype=object)
-    found[:] = [Tested(*map(float, line)) for line in zip(flat, *lines, strict=True)]
+    found[:] = [Contrast(*map(float, line)) for line in zip(flat, *lines, strict=True)]
     return found.reshape(np.shape(value))
 
 
