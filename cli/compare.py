@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import click
 
@@ -40,7 +40,8 @@ def command(
     probes on every layer; everything as JSON and CSV in the study folder, with report.pdf.
     """
     from cli.layers import describe_layers
-    from cli.probing import probe_models, resolve_tasks, task_kinds
+    from cli.owntask import wanted_tasks
+    from cli.probing import probe_models, resolve_probing, resolve_tasks, task_kinds
     from cli.record import begin_study, default_folder, study_folder, write_study
     from cli.screen import Screen
     from cli.similarity import compare_models, resolve_measures
@@ -51,31 +52,32 @@ def command(
         deviations,
         extract_rows,
         gather_failures,
+        known_name,
         load_model,
+        load_twins,
         open_data,
         resolve_device,
     )  # fmt: skip
 
-    screen = Screen(quiet)
+    screen = Screen(quiet, results=not as_json)
     check_model(a)
     check_model(b)
     chosen = resolve_measures(measures)
     running["device"] = resolve_device(running["device"])
     run = Run(**running)
-    if twins and run.untrained:
-        raise click.UsageError("--twins goes with trained weights: drop --untrained")
+    wanted = wanted_tasks(tasks, data, manifest)
+    data, manifest = wanted.data, wanted.manifest
     folder = study_folder(out, default_folder(a, b))
+    untrained = load_twins({"a": (a, layers_a), "b": (b, layers_b)}, run) if twins else {}
     models = {
         "a": load_model(a, weights_a, run, layers_a),
         "b": load_model(b, weights_b, run, layers_b),
     }
-    untrained = {
-        f"{role}0": load_model(name, None, replace(run, untrained=True), kept)
-        for role, name, kept in (("a", a, layers_a), ("b", b, layers_b)) if twins
-    }  # fmt: skip
     with screen.stage(f"data set {data}"):
         dataset, clips = open_data(data, manifest, limit)
-        chosen_tasks = resolve_tasks(tasks, dataset)
+        chosen_tasks = resolve_tasks(wanted, dataset)
+        if wanted.names == ("all",):  # frames have rows of their own: by name, or `rsa probe`
+            chosen_tasks = [task for task in chosen_tasks if task.kind != "frames"]
     if rows == "clips":  # known before any network has run
         from rsa.rows.joint import check_enough
 
@@ -99,8 +101,9 @@ def command(
     describe_layers(
         {role: found[kind] for role, found in activations.items()}, dataset, run, folder, screen
     )
+    probing = resolve_probing("linear", "none", known_name(data), run.seed)
     probed = {role: found for role, found in activations.items() if role not in untrained}
-    probe_models(probed, chosen_tasks, run, folder, screen)
+    probe_models(probed, chosen_tasks, probing, run, folder, screen)
     titles = " and ".join(model.card.title for model in models.values())
     write_study(
         folder,

@@ -103,9 +103,9 @@ def _typst():
 
 
 def _demo_data():
-    needed = ("music21", "pretty_midi", "midirenderer", "loky")
-    lacking = [n for n in needed if not util.find_spec(n)]
-    if lacking:
+    from extract.datasets.mini import sources
+
+    if lacking := sources.lacking():
         cure = "pip install 'music-rsa[demo]'"
         return "data set mini", True, f"off: no {', '.join(lacking)}", cure
     return "data set mini", True, f"music21 {_version('music21')}", ""

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
+
+from cli.record import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +35,10 @@ class Known:
         self.folder, self.settings = folder, settings
 
     def path(self, x: Activations, y: Activations) -> Path:
-        about = [_content(x), _content(y), self.settings, _code()]
+        import rsa
+
+        # what describes single layers has no part in the numbers
+        about = [content(x), content(y), self.settings, code_of(rsa, but="layerwise")]
         text = json.dumps(about, sort_keys=True)
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()}.json"
 
@@ -50,15 +55,10 @@ class Known:
             return None
 
     def keep(self, x: Activations, y: Activations, found: Similarity) -> None:
-        """Writes under a temporary name and renames: a file is there whole or not at all."""
+        """Writes a comparison: the file is there whole or not at all."""
         path = self.path(x, y)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            temporary.write_text(json.dumps(found.as_json(), allow_nan=False), encoding="utf-8")
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_whole(path, json.dumps(found.as_json(), allow_nan=False))
 
 
 def missing(known: Similarity | None, measures: Sequence[str]) -> tuple[str, ...]:
@@ -95,23 +95,23 @@ def chosen(known: Similarity, measures: Sequence[str]) -> Similarity:
     return replace(known, measures=tuple(known[name] for name in measures))
 
 
-def _content(x: Activations) -> list[str]:
+def content(x: Activations) -> list[str]:
     """Identity of a representation: its plan and the clips that are in it."""
     clips = hashlib.sha256("\n".join(clip.id for clip in x.rows.clips).encode()).hexdigest()
     return [x.name, x.store.plan.digest, clips]
 
 
 @cache
-def _code() -> str:
-    """Hash of the code that makes the numbers: another version makes them again.
+def code_of(package: ModuleType, but: str = "") -> str:
+    """Hash of the code of a package and its tables: another version makes its numbers again.
 
-    What describes single layers has no part in them.
+    Parameters
+    ----------
+    but : a folder or file in it that does not count.
     """
-    import rsa
-
     digest = hashlib.sha256()
-    room = Path(rsa.__file__).parent
-    for path in sorted(room.rglob("*.py")):
-        if path.relative_to(room).parts[0] != "layerwise":
+    room = Path(package.__file__).parent
+    for path in sorted(room.rglob("*")):
+        if path.suffix in (".py", ".toml") and path.relative_to(room).parts[0] != but:
             digest.update(path.read_bytes())
     return digest.hexdigest()

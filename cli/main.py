@@ -21,6 +21,7 @@ COMMANDS = {
     "extract": ("cli.extract", "Run a model over audio and keep the activations of every layer."),
     "models": ("cli.models", "List the models, or show one with its layers and licence."),
     "measures": ("cli.measures", "List the measures of similarity, or show what one says."),
+    "tasks": ("cli.tasks", "List the probing tasks, or show what one asks and how it is scored."),
     "datasets": ("cli.datasets", "List the data sets, or show one with its labels and splits."),
     "doctor": ("cli.doctor", "Check this installation and say how to mend it."),
 }

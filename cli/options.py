@@ -76,8 +76,30 @@ layers = click.option(
 )
 
 tasks = click.option(
-    "--tasks", default="all", show_default=True, metavar="LIST",
-    help="Probing tasks: `all`, `none`, or names separated by commas.",
+    "--task", "--tasks", "tasks", default="all", show_default=True, metavar="LIST",
+    help="Probing tasks: `all`, `none`, or names of `rsa tasks` and of labels separated by commas; "
+    "a column of a manifest as manifest.csv:column.",
+)
+
+probing = several(
+    click.option(
+        "--protocol", default="linear", show_default=True, metavar="NAME",
+        help="How probes are trained and chosen: linear (exact), marble, jukemir or tune.",
+    ),
+    click.option(
+        "--head", "heads", default="weighting,concatenation", show_default=True, metavar="LIST",
+        help="Further heads beside that of the protocol, separated by commas: mlp, weighting, "
+        "concatenation, attentive, knn, centroid; or none.",
+    ),
+    click.option(
+        "--checks/--no-checks", default=True, show_default=True,
+        help="Control task, shuffled labels, code, learning curve, components and calibration of "
+        "linear probes; scores alone take a fifth of the time.",
+    ),
+    click.option(
+        "--max-frames", type=click.IntRange(min=1), metavar="N",
+        help="Frames that a task on frames is trained on, from all clips [default: 20000].",
+    ),
 )
 
 out = click.option(

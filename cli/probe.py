@@ -18,23 +18,33 @@ ROLES = "abcdefgh"
 @click.option("--weights", type=options.PATH, metavar="FILE|FOLDER",
               help="Own weights (with one --model).")
 @options.data
-@click.option("--task", "--tasks", "tasks", default="all", show_default=True, metavar="LIST",
-              help="Probing tasks: `all`, or names separated by commas.")
+@options.tasks
+@options.probing
 @options.layers
+@click.option("--twins", is_flag=True,
+              help="Probe the untrained twin of each model too: what training made decodable.")
 @options.out
 @click.option("--no-report", is_flag=True, help="Numbers only, no PDF.")
 @options.running
 @options.as_json
 @options.quiet
 def command(
-    names, weights, data, manifest, limit, tasks, layers, out, no_report, as_json, quiet, **running
-):
-    """Train linear probes on every layer of one or more models and write a report.
+    names, weights, data, manifest, limit, tasks, protocol, heads, checks, max_frames, layers,
+    twins, out, no_report, as_json, quiet, **running,
+):  # fmt: skip
+    """Train probes on every layer of one or more models and write a report.
 
-    The penalty of each probe is chosen on validation; scores are on test, with intervals over
-    groups, beside chance and the references.
+    Settings of each probe and the layer are chosen on validation; scores are on test, with
+    intervals over groups, beside chance and the references. Finished tasks are kept.
     """
-    from cli.probing import probe_models, resolve_tasks, show_probes, task_kinds
+    from cli.owntask import wanted_tasks
+    from cli.probing import (
+        probe_models,
+        resolve_probing,
+        resolve_tasks,
+        row_kinds,
+        show_probes,
+    )  # fmt: skip
     from cli.record import begin_study, default_folder, study_folder, write_study
     from cli.screen import Screen
     from cli.steps import (
@@ -44,7 +54,9 @@ def command(
         deviations,
         extract_rows,
         gather_failures,
+        known_name,
         load_model,
+        load_twins,
         open_data,
         resolve_device,
     )  # fmt: skip
@@ -53,39 +65,48 @@ def command(
         raise click.UsageError("--weights goes with one --model; run the command once for each")
     if len(names) > len(ROLES):
         raise click.UsageError(f"at most {len(ROLES)} models at a time")
-    if tasks == "none":
+    if tasks.strip() == "none":
         raise click.UsageError("--task none: nothing to probe; name tasks, or use all")
-    screen = Screen(quiet)
+    screen = Screen(quiet, results=not as_json)
     for name in names:
         check_model(name)
     running["device"] = resolve_device(running["device"])
     run = Run(**running)
+    wanted = wanted_tasks(tasks, data, manifest)
+    data, manifest = wanted.data, wanted.manifest
+    probing = resolve_probing(protocol, heads, known_name(data), run.seed, max_frames, checks)
     folder = study_folder(out, default_folder(*names))
-    roles = zip(ROLES, names, strict=False)
-    models = {role: load_model(name, weights, run, layers) for role, name in roles}
+    roles = dict(zip(ROLES, names, strict=False))
+    untrained = load_twins({r: (name, layers) for r, name in roles.items()}, run) if twins else {}
+    models = {role: load_model(name, weights, run, layers) for role, name in roles.items()}
     with screen.stage(f"data set {data}"):
         dataset, clips = open_data(data, manifest, limit)
-        chosen = resolve_tasks(tasks, dataset)
+        chosen = resolve_tasks(wanted, dataset)
+    frames = [task.name for task in chosen if task.kind == "frames"]
+    if frames and protocol != "linear":
+        screen.warn(f"--protocol {protocol} has no head on frames: left out {', '.join(frames)}")
+        chosen = [task for task in chosen if task.name not in frames]
     if not chosen:
         raise click.UsageError(
-            f"--data {data}: it has no labels to probe; give a manifest with label columns"
+            f"--data {data}: it has no labels to probe so; give a manifest with label columns"
         )
 
     from extract.models import references
 
-    everyone = {**models, "ref": references()}
+    everyone = {**models, **untrained, "ref": references()}
     activations = {
-        role: extract_rows(model, dataset, clips, task_kinds(chosen), run, screen)
+        role: extract_rows(model, dataset, clips, row_kinds(chosen, probing), run, screen)
         for role, model in everyone.items()
     }
     failures = gather_failures(activations, screen)
     begin_study(folder)
-    results = probe_models(activations, chosen, run, folder, screen)
+    results = probe_models(activations, chosen, probing, run, folder, screen)
     titles = ", ".join(model.card.title for model in models.values())
     write_study(
         folder,
         title=f"{titles} probed on {data_name(data, dataset)}",
         models=models,
+        twins=untrained,
         deviations={role: deviations(found) for role, found in activations.items()},
         references=everyone["ref"],
         dataset=dataset,
@@ -93,7 +114,8 @@ def command(
         rows={},
         failures=failures,
         settings={"models": list(names), "data": data, "limit": limit, "tasks": tasks,
-                  **asdict(run)},
+                  "protocol": protocol, "heads": heads, "checks": checks,
+                  "max_frames": probing.max_frames, "twins": twins, **asdict(run)},
         device=run.device,
         seed=run.seed,
         timings=screen.timings,
@@ -107,5 +129,5 @@ def command(
     if as_json:
         click.echo(json.dumps({role: r.as_json() for role, r in results.items()}, indent=1))
     else:
-        show_probes({role: results[role] for role in models if role in results})
+        show_probes(results)
         click.echo(report or folder)

@@ -1,33 +1,49 @@
-"""Probing for the command line: which tasks are meant, all roles probed, a table of scores."""
+"""Probing for the command line: which tasks are meant, all roles probed, tables of scores."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from cli.nearest import suggestion
+
 if TYPE_CHECKING:
+    from cli.owntask import Wanted
     from cli.screen import Screen
     from cli.steps import Run
     from extract.datasets.base import Dataset
     from extract.store import Activations
     from probes import ProbeResults
+    from probes.heads.base import Head
+    from probes.protocols import Protocol
     from probes.tasks import Task
+    from probes.trust.checks import Settings
+
+FRAMES = "frames:"  # what the rows of tasks on frames begin with
+POOLED = "frames:4"  # rows of heads that pool the frames of a clip
+TYPES_FROM = "log-mel"  # the reference by which clips are alike for the control task
 
 
-def resolve_tasks(text: str, dataset: Dataset) -> list[Task]:
-    """Tasks for `all`, `none` or names separated by commas, of what the data has labels for."""
+def resolve_tasks(wanted: Wanted, dataset: Dataset) -> list[Task]:
+    """Tasks for `all`, `none` or names, of what the data has labels for."""
+    from cli.owntask import of_column
     from probes import ProbeError, resolve
 
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if names == ["none"]:
+    labels = dataset.card.labels
+    if wanted.names == ("none",):
         return []
+    own = {name: of_column(name, kind, labels) for name, kind in wanted.kinds.items()}
+    tasks = []
     try:
-        return resolve(names, dataset.card.labels)
+        for name in wanted.names:
+            tasks += [own[name]] if own.get(name) else resolve([name], labels)
     except ProbeError as error:
-        raise click.UsageError(f"--tasks: {error}") from None
+        raise click.UsageError(f"--task: {error}") from None
+    return list({task.name: task for task in tasks}.values())
 
 
 def task_kinds(tasks: Sequence[Task]) -> list[str]:
@@ -35,61 +51,192 @@ def task_kinds(tasks: Sequence[Task]) -> list[str]:
     return list(dict.fromkeys(task.rows for task in tasks))
 
 
+def row_kinds(tasks: Sequence[Task], probing: Probing) -> list[str]:
+    """Kinds of rows that tasks and heads need."""
+    kinds = task_kinds(tasks)
+    pooled = any(head.frames for head in probing.heads) and "clips" in kinds
+    return [*kinds, POOLED] if pooled and POOLED not in kinds else kinds
+
+
+@dataclass(frozen=True)
+class Probing:
+    """How layers are probed.
+
+    Attributes
+    ----------
+    heads : beside those of the protocol.
+    data : name of the data set, for what was published on it.
+    max_frames : that a task on frames is trained on.
+    checks : how much is done to see what scores are worth; None for nothing.
+    """
+
+    protocol: Protocol
+    heads: tuple[Head, ...]
+    data: str
+    max_frames: int
+    checks: Settings | None = None
+
+    def of(self, kind: str) -> dict[str, object]:
+        """The options of a run over rows of a kind."""
+        if kind.startswith(FRAMES):
+            return {"max_frames": self.max_frames, "data": self.data}
+        return {
+            "protocol": self.protocol, "heads": self.heads, "data": self.data,
+            "checks": self.checks,
+        }  # fmt: skip
+
+
+def resolve_probing(
+    protocol: str,
+    heads: str,
+    data: str,
+    seed: int,
+    max_frames: int | None = None,
+    checked: bool = False,
+) -> Probing:
+    """From names as on the command line; heads are separated by commas, `none` is no head.
+
+    Parameters
+    ----------
+    data : name of the data set, for what was published on it; "" where it has none.
+    seed : of everything that heads draw.
+    """
+    from probes.framing.running import MAX_FRAMES
+    from probes.heads import HEADS, head
+    from probes.protocols import PROTOCOLS
+    from probes.trust.checks import Settings
+
+    if protocol not in PROTOCOLS:
+        hint = suggestion(protocol, PROTOCOLS)
+        raise click.UsageError(f"--protocol {protocol}: there is no such protocol{hint}")
+    names = list(dict.fromkeys(filter(None, map(str.strip, heads.split(",")))))
+    names = [] if names == ["none"] else names
+    found = []
+    for name in names:
+        if name not in HEADS:
+            raise click.UsageError(f"--head {name}: there is no such head{suggestion(name, HEADS)}")
+        found.append(_seeded(head(name), seed))
+    known = PROTOCOLS[protocol]
+    known = replace(known, heads=tuple(_seeded(one, seed) for one in known.heads))
+    checks = Settings(seed=seed) if checked else None
+    return Probing(known, tuple(found), data, max_frames or MAX_FRAMES, checks)
+
+
+def _seeded(head: Head, seed: int) -> Head:
+    drawn = any(field.name == "seed" for field in fields(head))
+    return replace(head, seed=seed) if drawn else head
+
+
 def probe_models(
     activations: dict[str, dict[str, Activations]],
     tasks: Sequence[Task],
+    probing: Probing,
     run: Run,
     folder: Path,
     screen: Screen,
 ) -> dict[str, ProbeResults]:
-    """Probes every layer of every role on every task; writes probes/ROLE.json and .csv."""
-    import probes
+    """Probes every layer of every role on every task; writes probes/ROLE.json and .csv.
+
+    The files grow with every batch of tasks. Tasks that were finished before, with the same
+    activations, labels, settings and code, are taken from the cache.
+    """
     from extract.store import align
 
-    for kind in task_kinds(tasks):
+    for kind in row_kinds(tasks, probing):
         align(*(found[kind] for found in activations.values()))
     results = {}
     for role, found in activations.items():
         if not tasks:
             break
-        name = next(iter(found.values())).name
-        with screen.stage(f"probes of {name}") as progress:
-            parts = [
-                probes.run(
-                    found[kind], found[kind].rows, tasks, seed=run.seed,
-                    device=run.solver_device, ordered=role != "ref", progress=progress,
-                )
-                for kind in task_kinds(tasks)
-            ]  # fmt: skip
-        merged = parts[0]
-        for part in parts[1:]:
-            merged = merged.merge(part)
-        merged.write(folder / "probes", role)
-        results[role] = merged
+        ref = activations.get("ref")
+        results[role] = _probed(role, found, ref, tasks, probing, run, folder, screen)
         if role == next(iter(activations)):
-            for reason in merged.skipped.values():
+            for reason in results[role].skipped.values():
                 screen.warn(f"not probed: {reason}")
     return results
 
 
-def show_probes(results: dict[str, ProbeResults]) -> None:
-    """Test scores, a table a model: tasks x layers, the layer chosen on validation marked."""
-    from cli.screen import show_table
+def _probed(
+    role: str,
+    found: dict[str, Activations],
+    ref: dict[str, Activations] | None,
+    tasks: Sequence[Task],
+    probing: Probing,
+    run: Run,
+    folder: Path,
+    screen: Screen,
+) -> ProbeResults:
+    """All tasks of one role; clips are alike for the control task by a layer of `ref`."""
+    import probes
+    from cli.known import content
+    from cli.liveprobes import LiveProbes
+    from cli.probed import Probed, Recorder
+    from extract.weights import cache_dir
+    from probes.framing.running import run_frames
+    from probes.heads.frames import FrameSource
 
-    for result in results.values():
-        content = result.as_json()
-        rows = []
-        for task in content["tasks"]:
-            split = task["headline"]
-            cells = []
-            for entry in task["layers"]:
-                score = entry["splits"].get(split)
-                text = "" if score is None or score["value"] is None else f"{score['value']:.2f}"
-                cells.append(f"{text}*" if entry["layer"] == task["selected"] else text)
-            rows.append([task["task"], f"{task['chance']:.2f}", *cells])
-        show_table(
-            f"{content['model']}: scores on test",
-            ["task", "chance", *content["layers"]],
-            rows,
-            "* chosen on validation; intervals are in the study folder and the report",
-        )
+    source = next(iter(found.values()))
+    name = f"{source.name} (untrained twin)" if role.endswith("0") else source.name
+    live = LiveProbes(screen, name, source.layers)
+    parts: list[ProbeResults] = []
+
+    def write(part: ProbeResults) -> ProbeResults:
+        first, *others = [*parts, part]
+        whole = first.merge(*others)
+        whole.write(folder / "probes", role)
+        return whole
+
+    with screen.stage(f"probes of {name}", above=live) as progress:
+        for kind in task_kinds(tasks):
+            some, layers = [task for task in tasks if task.rows == kind], found[kind]
+            settings = {
+                "seed": run.seed, "device": run.solver_device, "ordered": role != "ref",
+                **probing.of(kind),
+            }  # fmt: skip
+            alike = probing.checks and ref and not kind.startswith(FRAMES)
+            about = {**settings, "types": content(ref[kind]) if alike else None}
+            kept = Probed(cache_dir("probes"), layers, about)
+            known = kept.find(some)
+            live.kept(known)
+            if alike and len(known.tasks) < len(some):
+                settings["types_from"] = ref[kind].read(TYPES_FROM).numpy()
+            if POOLED in found and kind == "clips":
+                frames = found[POOLED]
+                settings["frames"] = FrameSource(frames, frames.rows.clip, len(layers))
+            work = run_frames if kind.startswith(FRAMES) else probes.run
+            part = work(
+                layers, layers.rows, some, **settings, progress=progress, done=known,
+                watcher=Recorder(live, kept, some, known, write),
+            )  # fmt: skip
+            whole = write(part)
+            parts.append(part)
+    return whole
+
+
+def show_probes(results: dict[str, ProbeResults]) -> None:
+    """Scores on the test splits, two tables a model: a line a task, and every layer.
+
+    Parameters
+    ----------
+    results : by role; twins (a0) and references (ref) stand beside the models.
+    """
+    from rich.console import Console
+
+    from cli.scoretable import Line, layer_tables, summary
+    from cli.screen import line_width
+
+    width = line_width()
+    console = Console(width=width, highlight=False)
+    for role, result in results.items():
+        if role == "ref" or role.endswith("0"):
+            continue
+        beside = {"untrained": results.get(f"{role}0"), "references": results.get("ref")}
+        console.print(summary(result, {k: v for k, v in beside.items() if v}))
+        by_head: dict[str, list[Line]] = {}
+        for task in (*result.tasks, *result.heads):
+            if len(task.layers) == len(result.layers):  # and not one for all of them
+                by_head.setdefault(task.head, []).extend(Line.all_of(task))
+        for head, lines in by_head.items():
+            title = f"{result.model}: every layer, {head}"
+            for table in layer_tables(result.layers, lines, width, title):
+                console.print(table)

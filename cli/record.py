@@ -65,6 +65,16 @@ def begin_study(folder: Path) -> None:
         shutil.rmtree(folder / results, ignore_errors=True)
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Writes under a temporary name and renames: a file is there whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def model_card(role: str, model: Model, deviations: dict[str, float] | None) -> dict:
     """The card, with what was run: layers that were kept, windows, weights, precision."""
     card = {
@@ -131,10 +141,7 @@ def write_study(
         "provenance": provenance(device, seed),
         "timings": [{"stage": stage, "seconds": round(s, 2)} for stage, s in timings],
     }
-    path = folder / "study.json"
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False))
-    os.replace(temporary, path)
+    write_whole(folder / "study.json", json.dumps(content, indent=1, ensure_ascii=False))
     (folder / UNFINISHED).unlink(missing_ok=True)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from shutil import get_terminal_size
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -17,28 +17,57 @@ from rich.table import Table
 PIPED = 160  # characters of a line where no terminal sets a width
 
 
+class Below(Progress):
+    """A bar of progress with something above it."""
+
+    def __init__(self, *columns, above: RenderableType | None, **options):
+        self.above = above
+        super().__init__(*columns, **options)
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        if self.above is not None:
+            yield self.above
+        yield from super().get_renderables()
+
+
 class Screen:
     """Stages of a run on standard error, and how long each took.
+
+    Parameters
+    ----------
+    quiet : nothing is shown.
+    results : whether numbers are shown while they come.
 
     Attributes
     ----------
     timings : (stage, seconds) in order.
     """
 
-    def __init__(self, quiet: bool = False):
+    def __init__(self, quiet: bool = False, results: bool = True):
         self.console = Console(stderr=True, quiet=quiet, highlight=False)
+        self.results = results and not quiet
         self.timings: list[tuple[str, float]] = []
 
+    @property
+    def live(self) -> bool:
+        """Whether what is shown can be replaced: on a terminal."""
+        return self.console.is_terminal and not self.console.quiet
+
     @contextmanager
-    def stage(self, name: str) -> Iterator:
-        """Times a stage; yields a callback progress(done, total)."""
+    def stage(self, name: str, above: RenderableType | None = None) -> Iterator:
+        """Times a stage; yields a callback progress(done, total).
+
+        Parameters
+        ----------
+        above : on a terminal shown above the bar while the stage lasts.
+        """
         start = time.perf_counter()
         columns = (
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
             TimeRemainingColumn(),
         )
-        live = self.console.is_terminal and not self.console.quiet
-        with Progress(*columns, console=self.console, transient=True, disable=not live) as bar:
+        options = {"console": self.console, "transient": True, "disable": not self.live}
+        with Below(*columns, above=above, **options) as bar:
             task = bar.add_task(escape(name), total=None)
 
             def progress(done: int, total: int) -> None:
@@ -50,10 +79,10 @@ class Screen:
         self.console.print(f"{escape(name)} [dim]({seconds:.1f} s)[/dim]")
 
     def say(self, message: str) -> None:
-        self.console.print(escape(message))
+        self.console.print(escape(message), soft_wrap=True)
 
     def warn(self, message: str) -> None:
-        self.console.print(f"[yellow]warning:[/yellow] {escape(message)}")
+        self.console.print(f"[yellow]warning:[/yellow] {escape(message)}", soft_wrap=True)
 
 
 def line_width() -> int:

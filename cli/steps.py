@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,9 +82,15 @@ def open_data(text: str, manifest: Path | None, limit: int | None) -> tuple[Data
 
 def data_name(text: str, dataset: Dataset) -> str:
     """What a title calls the data: as asked for, or a folder's own name."""
+    return text if known_name(text) else dataset.card.name
+
+
+def known_name(text: str) -> str:
+    """The name of a data set that has one; "" of a folder of the user's."""
     from extract import datasets
 
-    return text if text.partition(":")[0] in datasets.REGISTRY else dataset.card.name
+    name = text.partition(":")[0]
+    return name if name in datasets.REGISTRY else ""
 
 
 def check_model(name: str) -> ModelSpec:
@@ -108,6 +114,16 @@ def load_model(name: str, weights: Path | None, run: Run, layers: str | None = N
     if layers is not None:
         model.keep([layer.strip() for layer in layers.split(",") if layer.strip()])
     return model
+
+
+def load_twins(kept: Mapping[str, tuple[str, str | None]], run: Run) -> dict[str, Model]:
+    """The untrained twin `a0`, `b0` ... of every role, from its model and the layers to keep."""
+    if run.untrained:
+        raise click.UsageError("--twins goes with trained weights: drop --untrained")
+    random = replace(run, untrained=True)
+    return {
+        f"{role}0": load_model(name, None, random, layers) for role, (name, layers) in kept.items()
+    }
 
 
 def extract_rows(

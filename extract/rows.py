@@ -1,8 +1,9 @@
 """Rows: the stretches of clips that a representation has one vector for.
 
-Kinds: `clips` (one row a clip), `frames:HZ` (a common time grid), `segments:LABEL` (one row for
-each segment of a label, a beat's chord for instance). Two representations of one kind over one
-data set have the same rows in the same order.
+Kinds: `clips` (one row a clip), `frames:HZ` (a common time grid), `frames:HZ@LABEL,LABEL` (that
+grid, of clips that have one of the labels), `segments:LABEL` (one row for each segment of a label,
+a beat's chord for instance). Two representations of one kind over one data set have the same rows
+in the same order.
 """
 
 from __future__ import annotations
@@ -21,16 +22,21 @@ def stretches(clip: Clip, kind: str) -> np.ndarray:
     if name == "clips" and not detail:
         return np.array([[0.0, clip.duration]])
     if name == "frames":
+        rate, _, labels = detail.partition("@")
         try:
-            step = 1.0 / float(detail)
+            step = 1.0 / float(rate)
         except (ValueError, ZeroDivisionError):
             raise DataError(f"rows {kind!r}: give a rate in Hz, as in frames:5") from None
+        if labels and not any(clip.has(label) for label in labels.split(",")):
+            return np.empty((0, 2))
         edges = np.arange(int(clip.duration / step + 1e-9)) * step
         return np.stack([edges, edges + step], axis=1)
     if name == "segments" and detail:
         table = [(s.start, s.end) for s in clip.segments.get(detail, ())]
         return np.array(table, dtype=float).reshape(-1, 2)
-    raise DataError(f"rows {kind!r} are unknown: use clips, frames:HZ or segments:LABEL")
+    raise DataError(
+        f"rows {kind!r} are unknown: use clips, frames:HZ, frames:HZ@LABEL or segments:LABEL"
+    )
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,18 @@ class Rows:
         return len(self.clip)
 
     @property
+    def names(self) -> np.ndarray:
+        """[rows] id of the clip of each row (str), with the start of a row that is a part of it."""
+        whole = self.kind == "clips"
+        return np.array(
+            [
+                self.clips[i].id if whole else f"{self.clips[i].id} @ {start:.2f} s"
+                for i, start in zip(self.clip, self.spans[:, 0], strict=True)
+            ],
+            dtype=object,
+        )
+
+    @property
     def groups(self) -> np.ndarray:
         """[rows] group of each row (str)."""
         return np.array([c.group for c in self.clips], dtype=object)[self.clip]
@@ -85,5 +103,6 @@ class Rows:
         else:
             values = [self.clips[i].labels.get(name) for i in self.clip]
         out = np.empty(len(values), dtype=object)
-        out[:] = values
+        for row, value in enumerate(values):  # a slice would take tags of equal number for a matrix
+            out[row] = value
         return out

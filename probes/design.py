@@ -34,16 +34,11 @@ class Design:
     @classmethod
     def of(cls, train: torch.Tensor) -> Design:
         """From training rows [train, width] float32; the smaller Gram matrix is decomposed."""
-        values = train.double()
-        mean = values.mean(dim=0)
-        centred = values - mean
-        spread = centred.square().mean(dim=0).sqrt()
-        # a column that varies by no more than float32 rounding of its mean is constant
-        alive = spread > 1e-6 * mean.abs() + torch.finfo(torch.float32).tiny
-        scale = torch.where(alive, 1.0 / spread.clamp_min(torch.finfo(torch.float64).tiny), 0.0)
+        mean, scale = standardisation(train)
+        alive = scale > 0
         # dead columns stay out: trained networks have layers in which nine units of ten are dead
         alive[0] |= not alive.any()
-        standard = (centred * scale)[:, alive]
+        standard = ((train.double() - mean) * scale)[:, alive]
         values, some = principal(standard / len(standard) ** 0.5)
         rows = standard.float() @ some.float()
         axes = torch.zeros(len(alive), some.shape[1], dtype=some.dtype, device=some.device)
@@ -56,18 +51,32 @@ class Design:
         return standard.float() @ self.axes
 
 
+def standardisation(train: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and scale [width], float64, of the columns of training rows [train, width].
+
+    Rows minus the mean, times the scale, have variance one; constant columns have a scale of zero.
+    """
+    values = train.double()
+    mean = values.mean(dim=0)
+    spread = (values - mean).square().mean(dim=0).sqrt()
+    # a column that varies by no more than float32 rounding of its mean is constant
+    alive = spread > 1e-6 * mean.abs() + torch.finfo(torch.float32).tiny
+    scale = torch.where(alive, 1.0 / spread.clamp_min(torch.finfo(torch.float64).tiny), 0.0)
+    return mean, scale
+
+
 def principal(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Eigenvalues of X'X, falling, and its axes [width, rank], from rows X [rows, width] float64.
 
     The smaller Gram matrix is decomposed; axes below the rounding of float32 data are left out.
     """
     if len(rows) < rows.shape[1]:
-        values, vectors = _strong(*_eigh(rows @ rows.T))
+        values, vectors = strong(*eigh(rows @ rows.T))
         return values, rows.T @ (vectors / values.sqrt())
-    return _strong(*_eigh(rows.T @ rows))
+    return strong(*eigh(rows.T @ rows))
 
 
-def _eigh(gram: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def eigh(gram: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Eigenvalues, rising, and eigenvectors of a symmetric matrix.
 
     On a CPU by NumPy's LAPACK: that of torch 2.14 (MKL 2024.2) fails to converge, with two
@@ -79,7 +88,7 @@ def _eigh(gram: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(values), torch.from_numpy(vectors)
 
 
-def _strong(values: torch.Tensor, vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def strong(values: torch.Tensor, vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Eigenpairs above the rounding of float32 data, strongest first; at least one."""
     values, vectors = values.flip(0), vectors.flip(1)
     rank = max(1, int((values > 1e-9 * values[0]).sum())) if values[0] > 0 else 1

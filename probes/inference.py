@@ -9,8 +9,6 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import norm, t
 
-from probes.metrics import Metric
-
 LEVEL = 0.95
 FEW = 10  # groups below which quantiles of resamples say little: there are too few different ones
 
@@ -19,21 +17,6 @@ def draw(groups: int, resamples: int, seed: int) -> np.ndarray:
     """How often each group is drawn in each resample: [resamples, groups] float64."""
     rng = np.random.default_rng(seed)
     return rng.multinomial(groups, np.full(groups, 1.0 / groups), size=resamples).astype(float)
-
-
-def resampled(metric: Metric, sums: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """Score of each resample.
-
-    Parameters
-    ----------
-    sums : [..., groups, k] sums of each group, see `Metric.sums`.
-    draws : [resamples, groups].
-
-    Returns
-    -------
-    [..., resamples].
-    """
-    return metric.value(draws @ sums)
 
 
 def interval(

@@ -14,8 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from probes.errors import ProbeError
-from probes.metrics import ACCURACY
-from probes.tasks.base import KEY_SCORE, R2
+from probes.tasks.base import ACCURACY, KEY_SCORE, R2
 
 FILE = Path(__file__).with_name("published.toml")
 # metric -> whether it is a share, which is at most 1

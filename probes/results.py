@@ -4,55 +4,86 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from probes.errors import ProbeError
+from probes.published import Published
+from probes.record import Record, plain
+from probes.scored import Score
+from probes.trust.comparisons import Comparison
+from probes.trust.emergence import Emergence
+from probes.trust.layer import LayerTrust
 
-FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Score:
-    """A number with its 95 % interval over groups; NaN where it does not exist."""
-
-    value: float
-    low: float
-    high: float
+FORMAT = 2
+ALL_LAYERS = "all"  # the one layer of a head that takes all at once
 
 
 @dataclass(frozen=True)
-class LayerScores:
+class LayerScores(Record):
     """One layer on one task.
 
     Attributes
     ----------
-    penalty : the one with the lowest validation loss.
+    layer : its name; `all` for a head that takes all layers at once.
+    setting : what was chosen of the head's grid on validation, such as `{"penalty": 10.0}`.
     valid : score on validation, by which the layer is selected.
     splits : test split -> score.
     wins : test split -> share of resamples in which this layer scores best.
-    information : test split -> bits that the probe finds (see `probes.information`); empty for
-        results that were written without it.
+    also : further metric -> split, validation included -> score.
+    information : test split -> bits that the probe finds (see `probes.information`); empty where
+        the head gives no probabilities.
+    facts : what else the head has to say.
+    trust : what was checked of a linear probe; None where it was not.
     """
 
     layer: str
-    penalty: float
+    setting: Mapping[str, object]
     valid: Score
     splits: Mapping[str, Score]
     wins: Mapping[str, float]
+    also: Mapping[str, Mapping[str, Score]] = field(default_factory=dict)
     information: Mapping[str, Score] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
+    trust: LayerTrust | None = None
 
 
 @dataclass(frozen=True)
-class TaskResult:
-    """One task on all layers; the fields are those of `probes/X.json` in docs/study.md."""
+class Pointwise(Record):
+    """Bits that the probes find, row by row.
+
+    Attributes
+    ----------
+    rows, groups : name and group of each row.
+    bits : [layers, rows], see `probes.information.pointwise`; rounded to thousandths.
+    """
+
+    rows: tuple[str, ...]
+    groups: tuple[str, ...]
+    bits: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class TaskResult(Record):
+    """One task on all layers; the fields are those of `probes/X.json` in docs/study.md.
+
+    Attributes
+    ----------
+    comparisons : test split -> every layer against the selected one.
+    emergence : test split -> where in depth rows become decodable.
+    pointwise : test split -> bits row by row.
+    published : what others report on the same data set by one of the same metrics.
+    gain_over_single : of a head beside the main one, test split -> how much it is above the layer
+        that is selected with the main head, paired; a layer of its own selection or all at once.
+    """
 
     task: str
     title: str
+    family: str
     label: str
     kind: str
+    head: str
     metric: str
     range: tuple[float | None, float | None]
     chance: float
@@ -67,7 +98,13 @@ class TaskResult:
     selected: str
     layers: tuple[LayerScores, ...]
     gain_over_last: Mapping[str, Score]
+    also_chance: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    comparisons: Mapping[str, Comparison] = field(default_factory=dict)
+    emergence: Mapping[str, Emergence] = field(default_factory=dict)
+    pointwise: Mapping[str, Pointwise] = field(default_factory=dict)
+    published: tuple[Published, ...] = ()
+    gain_over_single: Mapping[str, Score] = field(default_factory=dict)
 
     def layer(self, name: str) -> LayerScores:
         """The scores of a layer."""
@@ -81,27 +118,6 @@ class TaskResult:
         """Score of the selected layer on the headline split."""
         return self.layer(self.selected).splits[self.headline]
 
-    @classmethod
-    def from_json(cls, entry: Mapping) -> TaskResult:
-        layers = tuple(
-            LayerScores(
-                one["layer"],
-                _number(one["penalty"]),
-                _score(one["valid"]),
-                {split: _score(s) for split, s in one["splits"].items()},
-                {split: _number(share) for split, share in one["wins"].items()},
-                {split: _score(s) for split, s in one.get("information", {}).items()},
-            )
-            for one in entry["layers"]
-        )
-        gains = {split: _score(s) for split, s in entry["gain_over_last"].items()}
-        changed = {
-            "layers": layers, "gain_over_last": gains, "range": tuple(entry["range"]),
-            "chance": _number(entry["chance"]), "subsets": tuple(entry["subsets"]),
-            "notes": tuple(entry["notes"]),
-        }  # fmt: skip
-        return cls(**{**entry, **changed})
-
 
 @dataclass(frozen=True)
 class ProbeResults:
@@ -109,6 +125,8 @@ class ProbeResults:
 
     Attributes
     ----------
+    tasks : by the head of the protocol.
+    heads : by other heads.
     skipped : task -> why it was not probed.
     settings : penalties, seed, resamples and so on.
     role : of the model in the study; set when written.
@@ -121,6 +139,7 @@ class ProbeResults:
     settings: Mapping[str, object] = field(default_factory=dict)
     protocol: str = "linear"
     role: str = ""
+    heads: tuple[TaskResult, ...] = ()
 
     def __getitem__(self, task: str) -> TaskResult:
         for one in self.tasks:
@@ -132,6 +151,7 @@ class ProbeResults:
     def merge(self, *others: ProbeResults) -> ProbeResults:
         """These results and those of other kinds of rows of the same model; first come first."""
         tasks, skipped = {t.task: t for t in self.tasks}, dict(self.skipped)
+        heads = {(t.task, t.head): t for t in self.heads}
         for other in others:
             if (other.model, other.layers) != (self.model, self.layers):
                 raise ProbeError(
@@ -140,16 +160,18 @@ class ProbeResults:
                 )
             for task in other.tasks:
                 tasks.setdefault(task.task, task)
+            for task in other.heads:
+                heads.setdefault((task.task, task.head), task)
             skipped = {**other.skipped, **skipped}
         skipped = {name: why for name, why in skipped.items() if name not in tasks}
         return ProbeResults(
             self.model, self.layers, tuple(tasks.values()), skipped, self.settings,
-            self.protocol, self.role,
+            self.protocol, self.role, tuple(heads.values()),
         )  # fmt: skip
 
     def as_json(self, role: str | None = None) -> dict:
         """As in docs/study.md; numbers that do not exist are None."""
-        return _plain(
+        return plain(
             {
                 "format": FORMAT,
                 "role": self.role if role is None else role,
@@ -157,7 +179,8 @@ class ProbeResults:
                 "protocol": self.protocol,
                 "settings": dict(self.settings),
                 "layers": list(self.layers),
-                "tasks": [asdict(task) for task in self.tasks],
+                "tasks": self.tasks,
+                "heads": self.heads,
                 "skipped": [{"task": t, "why": why} for t, why in self.skipped.items()],
             }
         )
@@ -171,28 +194,39 @@ class ProbeResults:
         with open(folder / f"{role}.csv", "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(
-                ("role", "model", "task", "metric", "quantity", "split", "layer", "selected",
-                 "penalty", "value", "low", "high", "chance")
+                ("role", "model", "task", "head", "metric", "quantity", "split", "layer",
+                 "selected", "setting", "value", "low", "high", "chance")
             )  # fmt: skip
             for line in self._lines(role):
-                writer.writerow("" if v is None else v for v in _plain(line))
+                writer.writerow("" if v is None else v for v in plain(line))
         return path
 
     def _lines(self, role: str):
         """The long form: one number a line."""
-        for task in self.tasks:
-            head = (role, self.model, task.task, task.metric)
+        for task in (*self.tasks, *self.heads):
+            head = (role, self.model, task.task, task.head)
             for one in task.layers:
-                chosen = (one.layer, int(one.layer == task.selected), one.penalty)
-                for split, score in {"valid": one.valid, **one.splits}.items():
-                    yield [*head, "score", split, *chosen, *asdict(score).values(), task.chance]
+                setting = " ".join(f"{name}={value}" for name, value in one.setting.items())
+                place = (one.layer, int(one.layer == task.selected), setting)
+                for metric, scores, chance in (
+                    (task.metric, {"valid": one.valid, **one.splits}, task.chance),
+                    *((name, some, task.also_chance.get(name)) for name, some in one.also.items()),
+                ):
+                    for split, score in scores.items():
+                        numbers = (*asdict(score).values(), chance)
+                        yield [*head, metric, "score", split, *place, *numbers]
                 for split, share in one.wins.items():
-                    yield [*head, "wins", split, *chosen, share, None, None, None]
+                    yield [*head, task.metric, "wins", split, *place, share, None, None, None]
                 for split, bits in one.information.items():
-                    yield [*head, "information", split, *chosen, *asdict(bits).values(), 0.0]
-            for split, gain in task.gain_over_last.items():
-                place = ("gain_over_last", split, task.selected, 1, None)
-                yield [*head, *place, *asdict(gain).values(), 0.0]
+                    numbers = (*asdict(bits).values(), 0.0)
+                    yield [*head, "bits", "information", split, *place, *numbers]
+            gains = {
+                "gain_over_last": task.gain_over_last, "gain_over_single": task.gain_over_single,
+            }  # fmt: skip
+            for quantity, of in gains.items():
+                for split, gain in of.items():
+                    place = (task.metric, quantity, split, task.selected, 1, None)
+                    yield [*head, *place, *asdict(gain).values(), 0.0]
 
     @classmethod
     def read(cls, path: Path) -> ProbeResults:
@@ -209,28 +243,10 @@ class ProbeResults:
                 entry["settings"],
                 entry["protocol"],
                 entry["role"],
+                tuple(TaskResult.from_json(task) for task in entry["heads"]),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ProbeError(f"{path}: not a result of probing ({error}); probe again") from None
-
-
-def _plain(value):
-    """Tuples as lists, NaN as None, numpy scalars as Python's."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-def _score(entry: Mapping) -> Score:
-    return Score(*(_number(entry[k]) for k in ("value", "low", "high")))
 
 
 def _names(layers: tuple[LayerScores, ...]) -> str:

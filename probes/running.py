@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol as Interface
 
 import numpy as np
 
 from probes import inference
 from probes.errors import ProbeError
-from probes.heads.base import Answers
-from probes.heads.linear import PENALTIES, linear
-from probes.information import information
-from probes.results import LayerScores, ProbeResults, Score, TaskResult
+from probes.fitting import Batch, Column, Fitted
+from probes.heads import head as find_head
+from probes.heads.base import Head
+from probes.heads.frames import FrameSource
+from probes.judging import Judge
+from probes.protocols import Protocol
+from probes.protocols import protocol as find_protocol
+from probes.record import plain
+from probes.results import ProbeResults, TaskResult
+from probes.scoring import result
 from probes.source import RowTable, Source, read_layer
 from probes.splits import TRAIN, VALID, settle
 from probes.targets import NotProbed, Target, make_target
 from probes.tasks.base import Task
-from probes.threads import one_a_core
+from probes.trust.checks import Checks, Settings
+from probes.trust.warnings import copies, of_copies
+
+
+class Watcher(Interface):
+    """Who is told what has been found while a run goes on; from one thread."""
+
+    def layer(self, task: str, layer: str, valid: float) -> None:
+        """A layer was probed by the main head: its score on validation."""
+
+    def task(self, found: TaskResult, others: Sequence[TaskResult]) -> None:
+        """A task was probed on all layers, by the main head and by others."""
 
 
 def run(
@@ -26,33 +44,47 @@ def run(
     rows: RowTable,
     tasks: Sequence[Task],
     *,
-    penalties: Sequence[float] = PENALTIES,
+    protocol: Protocol | str = "linear",
+    heads: Sequence[Head | str] = (),
+    checks: Settings | None = None,
+    types_from: np.ndarray | None = None,
+    frames: FrameSource | None = None,
     seed: int = 0,
     resamples: int = 1000,
     ordered: bool = True,
     device: str = "cpu",
+    data: str = "",
     progress: Callable[[int, int], None] | None = None,
+    watcher: Watcher | None = None,
     done: ProbeResults | None = None,
 ) -> ProbeResults:
-    """Trains linear probes for the tasks that are asked of this kind of rows, on every layer.
+    """Trains probes for the tasks that are asked of this kind of rows, on every layer.
 
-    For each layer and task the penalty with the lowest validation loss is kept (the loss tells
-    penalties apart where a score over few rows does not), and the layer with the best validation
-    score is selected (of equals, the first). Probes are trained on `train` alone, also after that
-    choice. Intervals are over groups, on the fixed answers: how sure the score is, not how much
-    another training set would change it.
+    For each layer and task one entry of the head's grid is chosen on validation (of linear probes:
+    the penalty with the lowest loss), and the layer with the best validation score is selected (of
+    equals, the first). Probes are trained on `train` alone, also after that choice. Intervals are
+    over groups, on the fixed answers: how sure the score is, not how much another training set
+    would change it.
+
+    Tasks that share their training rows are one batch: a layer is read and decomposed once for all
+    of them.
 
     Parameters
     ----------
     source : layers over the rows.
     rows : what each row is.
     tasks : those for another kind of rows are passed over (see `ProbeResults.merge`).
-    penalties : of the squared weights on standardised columns, against the loss summed over
-        training rows (`alpha` of scikit-learn's Ridge, 1 / C of its LogisticRegression).
+    protocol : the main head, whose results are `tasks`, and others that belong to it; or its name.
+    heads : further ones, or their names.
+    checks : how much is done to see what the scores of linear probes are worth; None for nothing.
+    types_from : [rows, width] what rows are alike by (log-mel spectra), for the control task.
+    frames : of the same clips, for heads that pool them.
     seed : of the resamples, and of the splits where the data has none.
     resamples : of groups, for every interval.
     ordered : False when the layers have no depth (references): no gain over the last.
-    progress : called with (layers done, layers).
+    data : name of the data set, by which published numbers are found.
+    progress : called with (layers done, layers), of all batches.
+    watcher : is told of every layer and task.
     done : earlier results of the same source; tasks in them are not probed again.
 
     Raises
@@ -65,167 +97,144 @@ def run(
             f"{source.name} has {len(source)} rows and the labels have {len(rows)}: "
             f"extract again over the same clips, rows {rows.kind}"
         )
-    if len(penalties) == 0 or min(penalties) <= 0:
-        raise ProbeError(f"penalties {list(penalties)} must be positive numbers")
-    penalties = sorted(float(p) for p in penalties)
+    for task in tasks:
+        if not isinstance(task, Task):
+            raise ProbeError(f"task {task!r} is no Task: take probes.TASKS[...] or Task.from_label")
+    protocol = find_protocol(protocol) if isinstance(protocol, str) else protocol
+    heads = [find_head(one) if isinstance(one, str) else one for one in heads]
     layers = tuple(source.layers)
     known = {} if done is None else {t.task: t for t in done.tasks if _layers(t) == layers}
-    asked = [task for task in tasks if task.rows == rows.kind]
+    wanted = [task for task in tasks if task.rows == rows.kind]
     splits, drawn = settle(rows.splits, rows.groups, seed)
     targets, skipped = [], {}
-    for task in asked:
+    for task in wanted:
         if task.name not in known:
             try:
                 targets.append(make_target(task, rows, splits))
             except NotProbed as reason:
                 skipped[task.name] = str(reason)
-    kept = _fit(source, layers, targets, penalties, device, progress)
-    found = {}
-    for target, answers in zip(targets, kept, strict=True):
-        result = _result(target, layers, answers, penalties, seed, resamples, ordered)
-        found[target.task.name] = dataclasses.replace(result, notes=(*result.notes, *drawn))
+    others = _others(protocol, heads)
+    shared = []
+    if checks and targets and rows.kind == "clips":
+        first = read_layer(source, layers[0], device)
+        shared = of_copies(copies(first, splits), rows.names)
+    found: dict[str, list[TaskResult]] = {
+        name: [task, *(one for one in done.heads if one.task == name)]
+        for name, task in known.items()
+    }
+    batches = _batches(targets)
+    for number, some in enumerate(batches):
+        checked = Checks(some, checks, types_from) if checks else None
+        told = _Told(some, number * len(layers), len(batches) * len(layers), progress, watcher)
+        columns, notes = Batch(source, some, protocol, others, device, checked, frames).fit(
+            told.layer
+        )
+        for target, by_head in zip(some, columns, strict=True):
+            made: list[TaskResult] = []
+            single = None
+            for column in by_head:
+                made.append(
+                    result(
+                        Judge(target).frame((*_remarks(column), *notes, *drawn, *shared)),
+                        column.head.name,
+                        column.layers,
+                        [one.judged for one in column.fitted],
+                        seed=seed,
+                        resamples=resamples,
+                        ordered=ordered,
+                        data=data,
+                        single=single,
+                    )
+                )
+                if single is None:
+                    chosen = column.layers.index(made[0].selected)
+                    single = column.fitted[chosen].judged.scores[target.task.metric]
+            found[target.task.name] = made
+            if watcher:
+                watcher.task(made[0], made[1:])
+    if progress and not batches:
+        progress(len(layers), len(layers))
     settings = {
-        "penalties": penalties, "seed": seed, "resamples": resamples, "interval": inference.LEVEL,
-    }  # fmt: skip
-    results = [{**known, **found}.get(task.name) for task in asked]
+        "seed": seed,
+        "resamples": resamples,
+        "interval": inference.LEVEL,
+        "grid": [dict(choice) for choice in protocol.head.choices],
+        "heads": [head.name for head in others],
+        "checks": plain(checks),
+    }
+    results = [found[task.name] for task in wanted if task.name in found]
     return ProbeResults(
-        source.name, layers, tuple(r for r in results if r is not None), skipped, settings
+        source.name,
+        layers,
+        tuple(one[0] for one in results),
+        skipped,
+        settings,
+        protocol.name,
+        heads=tuple(other for one in results for other in one[1:]),
     )
+
+
+@dataclass
+class _Told:
+    """Passes on what happens in a batch.
+
+    Attributes
+    ----------
+    before, of : layers done before this batch, and in all.
+    """
+
+    targets: Sequence[Target]
+    before: int
+    of: int
+    progress: Callable[[int, int], None] | None
+    watcher: Watcher | None
+    done: int = 0
+
+    def layer(self, name: str, fitted: Sequence[Fitted]) -> None:
+        self.done += 1
+        if self.progress:
+            self.progress(self.before + self.done, self.of)
+        if self.watcher:
+            for target, one in zip(self.targets, fitted, strict=True):
+                score = one.judged.scores[target.task.metric][VALID].value
+                self.watcher.layer(target.task.name, name, score)
 
 
 def _layers(result: TaskResult) -> tuple[str, ...]:
     return tuple(one.layer for one in result.layers)
 
 
-def _fit(
-    source: Source,
-    layers: Sequence[str],
-    targets: Sequence[Target],
-    penalties: Sequence[float],
-    device: str,
-    progress: Callable[[int, int], None] | None,
-) -> list[list[Answers]]:
-    """Answers [targets][layers]; each layer is read once and decomposed once a training set."""
+def _others(protocol: Protocol, heads: Sequence[Head]) -> list[Head]:
+    """Heads beside the main one, each name once."""
+    names = {head.name: head for head in (*heads, *protocol.heads[1:])}
+    return [head for name, head in names.items() if name != protocol.head.name]
+
+
+def _batches(targets: Sequence[Target]) -> list[list[Target]]:
+    """Targets that share their training rows, in the order of their first."""
     together = defaultdict(list)
-    for number, target in enumerate(targets):
-        together[target.index[TRAIN].tobytes()].append(number)
-
-    def fit(layer: str) -> list[Answers]:
-        values = read_layer(source, layer, device)
-        found: dict[int, Answers] = {}
-        for numbers in together.values():
-            some = linear(values, [targets[i] for i in numbers], penalties)
-            found.update(zip(numbers, some, strict=True))
-        return [found[i] for i in range(len(targets))]
-
-    by_layer = []
-    if targets:
-        with one_a_core(device) as pool:
-            for depth, answers in enumerate(pool.map(fit, layers)):
-                by_layer.append(answers)
-                if progress:
-                    progress(depth + 1, len(layers))
-    elif progress:
-        progress(len(layers), len(layers))
-    return [list(answers) for answers in zip(*by_layer, strict=True)]
+    for target in targets:
+        together[target.index[TRAIN].tobytes()].append(target)
+    return list(together.values())
 
 
-def _result(
-    target: Target,
-    layers: Sequence[str],
-    answers: Sequence[Answers],
-    penalties: Sequence[float],
-    seed: int,
-    resamples: int,
-    ordered: bool,
-) -> TaskResult:
-    """Choices on validation, scores on test, and how sure they are."""
-    task, metric = target.task, target.metric
-    losses = np.stack([one.loss for one in answers])
-    choice = losses.argmin(axis=1)
-    tables, draws, groups = {}, {}, {}
-    for split in (VALID, *target.evaluated):
-        truth, index = target.of(split), target.group_index(split)
-        said = np.stack([one.splits[split][c] for one, c in zip(answers, choice, strict=True)])
-        sums = metric.sums(truth, said, index)
-        groups[split] = sums.shape[-2]
-        counts = inference.draw(groups[split], resamples, seed)
-        draws[split] = inference.resampled(metric, sums, counts)
-        low, high = inference.interval(draws[split], groups[split], bounds=metric.range)
-        table = zip(metric.score(truth, said), low, high, strict=True)
-        tables[split] = [Score(*map(float, line)) for line in table]
-    bits = [{} for _ in layers]
-    for split in target.evaluated:
-        for place, (one, c) in enumerate(zip(answers, choice, strict=True)):
-            bits[place][split] = information(target, split, one, int(c), resamples, seed)
-    best = int(np.argmax(np.nan_to_num([s.value for s in tables[VALID]], nan=-np.inf)))
-    shares = {split: inference.wins(draws[split]) for split in target.evaluated}
-    gains = {}
-    for split in target.evaluated if ordered else ():
-        difference = draws[split][best] - draws[split][-1]
-        least, most = metric.range
-        reach = None if None in (least, most) else most - least
-        bounds = (None, None) if reach is None else (-reach, reach)
-        low, high = inference.interval(difference, groups[split], bounds=bounds)
-        value = tables[split][best].value - tables[split][-1].value
-        gains[split] = Score(value, float(low), float(high))
-    rows = tuple(
-        LayerScores(
-            layer,
-            penalties[choice[i]],
-            tables[VALID][i],
-            {split: tables[split][i] for split in target.evaluated},
-            {split: float(shares[split][i]) for split in target.evaluated},
-            bits[i],
-        )
-        for i, layer in enumerate(layers)
-    )
-    return TaskResult(
-        task=task.name,
-        title=task.title,
-        label=task.label,
-        kind=task.kind,
-        metric=task.metric,
-        range=metric.range,
-        chance=metric.chance(target.of(TRAIN), target.of(target.headline)),
-        tier=task.tier,
-        classes=None if target.regression else len(target.classes),
-        unit=task.unit,
-        rows=task.rows,
-        subsets=task.subsets,
-        n={split: len(index) for split, index in target.index.items()},
-        groups={split: target.count_groups(split) for split in target.index},
-        headline=target.headline,
-        selected=layers[best],
-        layers=rows,
-        gain_over_last=gains,
-        notes=(*target.notes, *_remarks(layers, answers, losses, choice, penalties)),
-    )
-
-
-def _remarks(
-    layers: Sequence[str],
-    answers: Sequence[Answers],
-    losses: np.ndarray,
-    choice: np.ndarray,
-    penalties: Sequence[float],
-) -> list[str]:
+def _remarks(column: Column) -> list[str]:
     """Notes on penalties at the edge of the grid and on fits that did not converge."""
     notes = []
-    last = len(penalties) - 1
+    grid = column.head.choices
+    last = len(grid) - 1
     for edge, inner, word in ((0, 1, "weakest"), (last, last - 1, "strongest")):
-        there = any(
-            last > 0 and c == edge and loss[edge] < 0.999 * loss[inner]
-            for loss, c in zip(losses, choice, strict=True)
+        there = "penalty" in grid[edge] and any(
+            last > 0 and one.choice == edge and one.losses[edge] < 0.999 * one.losses[inner]
+            for one in column.fitted
         )
         if there:
             notes.append(
-                f"the {word} penalty ({penalties[edge]:g}) was best for some layers: "
+                f"the {word} penalty ({grid[edge]['penalty']:g}) was best for some layers: "
                 "a wider grid might do better"
             )
-    early = [
-        layer for layer, one, c in zip(layers, answers, choice, strict=True) if not one.converged[c]
-    ]
+    pairs = zip(column.layers, column.fitted, strict=True)
+    early = [layer for layer, one in pairs if not one.converged]
     if early:
-        notes.append(f"the optimiser stopped early for {', '.join(early)}")
+        notes.append(f"training stopped early for {', '.join(early)}")
     return notes

@@ -28,8 +28,10 @@ class Source(Protocol):
     def __len__(self) -> int:
         """Number of rows."""
 
-    def read(self, layer: str) -> np.ndarray | torch.Tensor:
-        """All rows of a layer, [rows, width] float32."""
+    def read(
+        self, layer: str, start: int = 0, stop: int | None = None
+    ) -> np.ndarray | torch.Tensor:
+        """Rows of a layer from `start` to `stop`, all unless told, [rows, width] float32."""
 
 
 @runtime_checkable
@@ -39,10 +41,11 @@ class RowTable(Protocol):
     Attributes
     ----------
     kind : `clips`, `segments:LABEL` ...
-    groups, splits, subsets : [rows] object arrays of str.
+    names, groups, splits, subsets : [rows] object arrays of str; names tell rows apart.
     """
 
     kind: str
+    names: np.ndarray
     groups: np.ndarray
     splits: np.ndarray
     subsets: np.ndarray
@@ -59,6 +62,8 @@ class Matrices:
 
     def __init__(self, name: str, layers: Mapping[str, np.ndarray | torch.Tensor]):
         counts = {layer: len(values) for layer, values in layers.items()}
+        if not counts:
+            raise ProbeError(f"{name} has no layers; give at least one")
         if len(set(counts.values())) != 1:
             raise ProbeError(f"layers of {name} have rows {counts}; give each the same rows")
         self.name = name
@@ -68,8 +73,10 @@ class Matrices:
     def __len__(self) -> int:
         return len(self._values[self.layers[0]])
 
-    def read(self, layer: str) -> np.ndarray | torch.Tensor:
-        return self._values[layer]
+    def read(
+        self, layer: str, start: int = 0, stop: int | None = None
+    ) -> np.ndarray | torch.Tensor:
+        return self._values[layer][start:stop]
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,11 @@ class Table:
     splits: np.ndarray | None = None
     subsets: np.ndarray | None = None
     kind: str = "clips"
+
+    @property
+    def names(self) -> np.ndarray:
+        """Numbers of the rows."""
+        return np.array([str(row) for row in range(len(self))], dtype=object)
 
     def __post_init__(self) -> None:
         blank = np.full(len(self.groups), "", dtype=object)
@@ -105,17 +117,25 @@ class Table:
         return out
 
 
-def read_layer(source: Source, layer: str, device: str) -> torch.Tensor:
-    """A layer as float32 [rows, width]; `ProbeError` when it is no matrix or not finite."""
-    values = source.read(layer)
+def read_layer(
+    source: Source, layer: str, device: str, start: int = 0, stop: int | None = None
+) -> torch.Tensor:
+    """Rows of a layer as float32 [rows, width], all of them unless told otherwise.
+
+    Raises
+    ------
+    ProbeError : the layer is no matrix of as many rows, or holds values that are not finite.
+    """
+    rows = (len(source) if stop is None else stop) - start
+    values = source.read(layer, start, stop)
     if not isinstance(values, torch.Tensor):
         # a copy: arrays may be memory-mapped read-only, which torch does not know
         values = torch.from_numpy(np.array(values, dtype=np.float32))
     values = values.to(device=device, dtype=torch.float32)
-    if values.ndim != 2 or len(values) != len(source) or values.shape[1] == 0:
+    if values.ndim != 2 or len(values) != rows or values.shape[1] == 0:
         raise ProbeError(
             f"layer {layer} of {source.name} has shape {tuple(values.shape)}: "
-            f"a matrix of {len(source)} rows is needed"
+            f"a matrix of {rows} rows is needed"
         )
     if not bool(torch.isfinite(values).all()):
         raise ProbeError(

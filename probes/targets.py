@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from probes.metrics import Metric, metric
 from probes.source import RowTable
 from probes.splits import EVALUATED, SPLITS, TRAIN, VALID
 from probes.tasks.base import Task
+from probes.trust.warnings import listed, of_labels
 
 MIN_TRAIN_ROWS, MIN_TRAIN_GROUPS = 20, 3
 MIN_VALID_ROWS, MIN_TEST_ROWS, MIN_TEST_GROUPS = 5, 5, 2
 MIN_CLASS_ROWS = 2
-FEW_ROWS, FEW_GROUPS = 30, 10
 
 
 class NotProbed(Exception):
@@ -29,10 +29,11 @@ class Target:
 
     Attributes
     ----------
-    values : [all rows] class index (int64) or number (float64); meaningless outside `index`.
+    values : [all rows] class index (int64) or number (float64); [all rows, tags] of 0, 1 and NaN
+        where it is not known whether the row has the tag; meaningless outside `index`.
     index : split -> rows of that split that take part, rising; splits without rows are absent.
-    groups : [all rows] group names.
-    classes : names in the order of their indices; empty for a regression.
+    names, groups : [all rows] name and group of each row.
+    classes : names of classes or tags in the order of their indices; empty for a regression.
     headline : the split that a report quotes; one of `index`.
     notes : sentences for the reader.
     """
@@ -40,9 +41,9 @@ class Target:
     task: Task
     values: np.ndarray
     index: dict[str, np.ndarray]
+    names: np.ndarray
     groups: np.ndarray
     classes: tuple[str, ...]
-    metric: Metric
     headline: str
     notes: tuple[str, ...]
 
@@ -55,8 +56,14 @@ class Target:
         """The test splits that have rows."""
         return [split for split in EVALUATED if split in self.index]
 
+    @property
+    def prior(self) -> np.ndarray:
+        """[classes] frequencies in training."""
+        counts = np.bincount(self.of(TRAIN), minlength=len(self.classes))
+        return counts / counts.sum()
+
     def of(self, split: str) -> np.ndarray:
-        """[rows of the split] targets."""
+        """[rows of the split] targets, or [rows of the split, tags]."""
         return self.values[self.index[split]]
 
     def group_index(self, split: str) -> np.ndarray:
@@ -88,6 +95,9 @@ def make_target(task: Task, rows: RowTable, splits: np.ndarray) -> Target:
         classes, here = _classes(found, here, splits, notes)
         number = {name: i for i, name in enumerate(classes)}
         values = np.array([number.get(v, -1) for v in found], dtype=np.int64)
+    elif task.kind == "tags":
+        judged = rows.label(task.known) if task.known else [None] * len(rows)
+        classes, values = _tags(task, found, judged, here & (splits == TRAIN), notes)
     else:
         classes = ()
         values = np.array([np.nan if v is None else v for v in found], dtype=float)
@@ -95,17 +105,9 @@ def make_target(task: Task, rows: RowTable, splits: np.ndarray) -> Target:
     index = {split: rows_of for split, rows_of in index.items() if len(rows_of)}
     headline = _headline(task, index, groups, notes)
     _check(task, index, groups, values, classes, headline)
-    for split, rows_of in index.items():
-        _remark(task, split, rows_of, values, classes, groups, notes)
-    for split in EVALUATED:
-        shared = set(groups[index.get(TRAIN, [])]) & set(groups[index.get(split, [])])
-        if shared:
-            notes.append(
-                f"{split}: {len(shared)} groups have rows in training too, "
-                "of these it asks for new rows only"
-            )
+    notes += of_labels(task, index, values, classes, groups)
     return Target(
-        task, values, index, groups, classes, metric(task.metric, classes), headline, tuple(notes)
+        task, values, index, np.asarray(rows.names), groups, classes, headline, tuple(notes)
     )
 
 
@@ -119,10 +121,35 @@ def _classes(
     if left.any():
         gone = sorted(set(found[left]), key=_natural)
         notes.append(
-            f"left out for fewer than {MIN_CLASS_ROWS} training rows: {_some(gone)} "
+            f"left out for fewer than {MIN_CLASS_ROWS} training rows: {listed(gone)} "
             f"({left.sum()} rows)"
         )
     return tuple(sorted(kept, key=_natural)), here & ~left
+
+
+def _tags(
+    task: Task, found: np.ndarray, judged: Sequence, train: np.ndarray, notes: list[str]
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Tags that enough training rows have and lack, and [rows, tags] of 0, 1 and NaN."""
+    names = sorted({tag for tags in found if tags is not None for tag in tags}, key=_natural)
+    number = {name: i for i, name in enumerate(names)}
+    values = np.full((len(found), len(names)), np.nan)
+    for row, (tags, some) in enumerate(zip(found, judged, strict=True)):
+        if tags is None:
+            continue
+        values[
+            row, [number[t] for t in some if t in number] if some is not None else slice(None)
+        ] = 0.0
+        values[row, [number[tag] for tag in tags]] = 1.0
+    there, absent = (values[train] == 1).sum(axis=0), (values[train] == 0).sum(axis=0)
+    kept = (there >= MIN_CLASS_ROWS) & (absent >= MIN_CLASS_ROWS)
+    if not kept.all():
+        gone = [name for name, keep in zip(names, kept, strict=True) if not keep]
+        notes.append(
+            f"tags left out that fewer than {MIN_CLASS_ROWS} training rows have, or lack: "
+            f"{listed(gone)}"
+        )
+    return tuple(n for n, keep in zip(names, kept, strict=True) if keep), values[:, kept]
 
 
 def _headline(
@@ -167,40 +194,12 @@ def _check(
                 )
     if task.kind == "classification" and len(classes) < 2:
         raise NotProbed(f"task {task.name}: {len(classes)} class in train; needs 2")
+    if task.kind == "tags" and not classes:
+        raise NotProbed(f"task {task.name}: no tag that some training rows have and some lack")
     if task.kind == "regression" and np.ptp(values[index[TRAIN]]) == 0:
         raise NotProbed(f"task {task.name}: {task.label} has one value in train; needs several")
-
-
-def _remark(
-    task: Task,
-    split: str,
-    rows_of: np.ndarray,
-    values: np.ndarray,
-    classes: tuple[str, ...],
-    groups: np.ndarray,
-    notes: list[str],
-) -> None:
-    """Notes on what makes the numbers of one split uncertain."""
-    if split != TRAIN and len(rows_of) < FEW_ROWS:
-        notes.append(f"{split}: only {len(rows_of)} rows")
-    n_groups = len(set(groups[rows_of]))
-    if split in EVALUATED and n_groups < FEW_GROUPS:
-        notes.append(f"{split}: the interval rests on {n_groups} groups")
-    if classes:
-        absent = [c for i, c in enumerate(classes) if i not in set(values[rows_of])]
-        if absent:
-            notes.append(f"{split}: no rows of {_some(absent)}")
-    elif split != TRAIN:
-        here, train = np.var(values[rows_of]), np.nanvar(values)
-        if here < 0.05 * train:
-            notes.append(f"{split}: {task.label} hardly varies, so R2 is unstable")
 
 
 def _natural(name: str) -> list:
     """Sort key under which 9 stands before 10."""
     return [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in re.split(r"(\d+)", name)]
-
-
-def _some(names: list[str], most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

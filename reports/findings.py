@@ -9,6 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reports.grades import GRADES, KINDS, STRONG, SUGGESTIVE, UNSUPPORTED, Finding, grade
+from reports.rules_evidence import (
+    comparisons,
+    drops,
+    other_heads,
+    selectivities,
+    voices_heard,
+)
 from reports.rules_probes import advantages, baselines, gains, peaks
 from reports.rules_similarity import informations, matches, novelties, resemblances
 from reports.study import Study
@@ -35,6 +42,11 @@ def find(study: Study) -> tuple[Finding, ...]:
         *gains(study),
         *resemblances(study),
         *baselines(study),
+        *voices_heard(study),
+        *drops(study),
+        *other_heads(study),
+        *selectivities(study),
+        *comparisons(study),
         *informations(study),
         *novelties(study),
     ]
@@ -63,3 +75,18 @@ def first_page(findings: Iterable[Finding], most: int = 5) -> tuple[Finding, ...
                     if supported or unsupported < 2:
                         chosen.append(same[turn])
     return tuple(sorted(chosen, key=lambda f: (GRADES.index(f.grade), KINDS.index(f.kind))))
+
+
+def of_section(findings: Iterable[Finding], anchor: str, most: int) -> tuple[Finding, ...]:
+    """The findings a section begins with: the largest of each kind in turn, supported ones alone.
+
+    One that says that there are none where no one is supported.
+    """
+    mine = [f for f in findings if f.anchor == anchor]
+    pool = [f for f in mine if f.grade != UNSUPPORTED]
+    turns: dict[int, list[Finding]] = {}
+    for kind in KINDS:
+        for turn, finding in enumerate(f for f in pool if f.kind == kind):
+            turns.setdefault(turn, []).append(finding)
+    chosen = [finding for turn in sorted(turns) for finding in turns[turn]][:most]
+    return tuple(sorted(chosen, key=mine.index)) or tuple(mine[:1])

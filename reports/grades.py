@@ -11,7 +11,10 @@ from reports.words import abridged
 STRONG, SUGGESTIVE, UNSUPPORTED = "strong", "suggestive", "not supported"
 GRADES = (STRONG, SUGGESTIVE, UNSUPPORTED)
 # The order in which kinds are offered to the first page.
-KINDS = ("advantage", "peak", "match", "gain", "resemblance", "baseline", "information", "novelty")
+KINDS = (
+    "advantage", "peak", "match", "gain", "resemblance", "baseline", "polyphony", "drop", "head",
+    "selectivity", "information", "novelty", "published",
+)  # fmt: skip
 CLEAR_WIN = 0.8
 ENOUGH = 10  # groups without which no score is strong evidence
 

@@ -11,37 +11,43 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from reports import style, tables
+from reports import style, tables, tables_probes
 from reports.errors import ReportError
-from reports.explain import methods, notes
+from reports.explain import methods, notes, task_notes
 from reports.figures import (
     agreement,
     cross,
     curves,
+    evidence,
     geometry,
     information,
     labels,
     landscape,
     multiples,
     overview,
+    probe,
     resemblance,
     specialisation,
+    voices,
+    weights,
     within,
 )
 from reports.figures.drawing import Drawing
-from reports.findings import UNSUPPORTED, Finding, find, first_page
+from reports.findings import Finding, find, first_page, of_section
 from reports.numbers import count
 from reports.study import Study
+from reports.tables import Table
 from reports.words import clean, soft
 
+T = TypeVar("T")
 _HERE = Path(__file__).parent
 _SOURCES = ("template.typ", "methods.typ")
 _AUTHOR = "rsa"
 _PER_SECTION = 3
-_FEWER = {"resemblance": 2}
+_FINDINGS = {"resemblance": 2, "probes": 5}
 
 
 @dataclass
@@ -52,8 +58,15 @@ class _Section:
     question: str
     kind: str = "figures"
     figures: list[Drawing] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     content: dict[str, Any] = field(default_factory=dict)
     fresh: bool = True
+
+    @property
+    def there(self) -> bool:
+        """Whether the study has anything for it."""
+        return bool(self.figures or any(t.groups for t in self.tables) or self.content.get("cards"))
 
 
 def write_report(study_folder: str | Path, out: str | Path | None = None) -> Path:
@@ -185,18 +198,32 @@ def _sections(study: Study) -> list[_Section]:
             fresh=False,
             figures=_there([resemblance.resemblance(study)]),
         ),
-        _Section("probes", "What can be read out, and where?", figures=curves.curves(study)),
+        _Section(
+            "probes",
+            "What can be read out, and where?",
+            figures=[*curves.curves(study), *_there([voices.voices(study)])],
+            tables=[*_there([tables_probes.published(study)]), *tables_probes.metrics(study)],
+        ),
         _Section(
             "specialisation",
             "Who specialises in what?",
             figures=specialisation.specialisation(study),
         ),
         _Section(
-            "recommendation",
-            "What should I use?",
-            "advice",
-            content={"rows": advice, "intro": _ADVICE},
+            "trust",
+            "Can the probes be trusted?",
+            figures=[*evidence.evidence(study), *probe.probe(study)],
+            tables=_there([tables_probes.trust(study)]),
+            warnings=[*tables_probes.warnings(study), *task_notes(study)],
         ),
+        _Section(
+            "heads",
+            "Does another head read more?",
+            "tables",
+            tables=tables_probes.heads(study),
+            figures=weights.weights(study),
+        ),
+        _Section("recommendation", "What should I use?", tables=[advice]),
         _Section(
             "landscape",
             "What does it look like?",
@@ -204,7 +231,7 @@ def _sections(study: Study) -> list[_Section]:
             fresh=False,
         ),
     ]
-    kept = [s for s in sections if s.figures or s.content.get("cards") or s.content.get("rows")]
+    kept = [s for s in sections if s.there]
     anchors = {s.anchor for s in kept}
     kept.append(_Section("methods", "How were the numbers made?", "methods"))
     parts = [
@@ -221,22 +248,16 @@ def _sections(study: Study) -> list[_Section]:
     kept.append(
         _Section("papers", "References", "papers", content={"models": _papers(study)}, fresh=False)
     )
-    # Few tasks leave room for the next question on the same page.
-    if "recommendation" in anchors and len(advice) <= 3:
+    # Warnings, and few tasks, leave room for the next question on the same page.
+    if {"trust", "heads"} <= anchors:
+        next(s for s in kept if s.anchor == "heads").fresh = False
+    if "recommendation" in anchors and len(advice.groups) <= 3:
         next(s for s in kept if s.anchor == "recommendation").fresh = False
     return kept
 
 
-_ADVICE = (
-    "For each task the model and layer with the best validation score, its score on the quoted "
-    "test "
-    "split, and what the layer brings over the last layer of the same model (paired over groups). "
-    "Intervals are 95 %. The last column is what the best representation without a network reaches."
-)
-
-
-def _there(drawings: Iterable[Drawing | None]) -> list[Drawing]:
-    return [d for d in drawings if d is not None]
+def _there(found: Iterable[T | None]) -> list[T]:
+    return [one for one in found if one is not None]
 
 
 def _cards(study: Study) -> list[dict]:
@@ -300,21 +321,19 @@ def _data(study: Study, top: Drawing, sections: list[_Section]) -> dict:
                 "kind": s.kind,
                 "fresh": s.fresh,
                 "figures": [_drawing(d) for d in s.figures],
-                "findings": [_finding(f) for f in _seen(found, s.anchor)],
+                "tables": [t.as_json() for t in s.tables],
+                "warnings": soft(s.warnings),
+                "findings": [
+                    _finding(f)
+                    for f in of_section(found, s.anchor, _FINDINGS.get(s.anchor, _PER_SECTION))
+                ],
                 **soft(s.content),
             }
             for s in sections
         ],
         **methods(study, anchors),
-        "notes": [soft(n) for n in notes(study)],
+        "notes": soft([*notes(study), *([] if "trust" in anchors else task_notes(study))]),
     }
-
-
-def _seen(found: list[Finding], anchor: str) -> list[Finding]:
-    """What a section says first: its supported findings, or one that says there are none."""
-    mine = [f for f in found if f.anchor == anchor]
-    supported = [f for f in mine if f.grade != UNSUPPORTED]
-    return supported[: _FEWER.get(anchor, _PER_SECTION)] or mine[:1]
 
 
 def _finding(one: Finding) -> dict:

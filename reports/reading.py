@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from reports.place import Place, load, plain
-from reports.results import LayerCard, LayerScore, Measure, ModelCard, Probes, Similarity, Task
+from reports.results import LayerCard, Measure, ModelCard, Similarity
 from reports.structure import (
     Across,
     Boundary,
@@ -25,7 +25,7 @@ from reports.structure import (
 )
 from reports.words import clean
 
-STUDY, SIMILARITY, PROBES = 1, 2, 1  # formats
+STUDY, SIMILARITY = 1, 2  # formats
 _MATRICES = ("value", "low", "high", "chance", "chance_high", "score", "p")
 _TEXTS = {"formula": 600, "source": 300, "says": 600, "beware": 600}
 
@@ -172,65 +172,3 @@ def _stability(place: Place) -> Stability | None:
         for one in found.places("shares")
     )
     return Stability(clean(found.text("measure"), 120), shares)
-
-
-def probes(path: Path) -> Probes:
-    """One file of `probes/`."""
-    place = Place(path, load(path, PROBES))
-    found = [_task(one) for one in place.places("tasks", needed=True)]
-    role = clean(place.values.get("role") or path.stem, 20)
-    model = clean(place.values.get("model"), 120)
-    skipped = {
-        clean(one.get("task"), 80): clean(one.get("why"), 200)
-        for one in place.sequence("skipped")
-        if isinstance(one, dict)
-    }
-    protocol = clean(place.values.get("protocol"), 80) or "linear"
-    return Probes(role, model, protocol, {task.key: task for task in found}, skipped)
-
-
-def _task(place: Place) -> Task:
-    entry = place.values
-    layers = []
-    for one in place.places("layers", needed=True):
-        wins = {k: plain(v, one, "wins") for k, v in one.mapping("wins").items()}
-        layers.append(
-            LayerScore(
-                clean(one.text("layer"), 200),
-                one.estimate("valid"),
-                one.estimates("splits"),
-                wins,
-                one.estimates("information"),
-            )
-        )
-    if not layers:
-        raise place.fail("layers", "is empty")
-    names = [layer.layer for layer in layers]
-    selected = clean(entry.get("selected"), 200) or names[0]
-    if selected not in names:
-        raise place.fail("selected", f"is {selected!r}, which is not among the layers")
-    classes = place.number("classes")
-    counts = {}
-    for key in ("n", "groups"):
-        table = place.mapping(key)
-        counts[key] = {k: int(v) for k, v in table.items() if isinstance(v, (int, float))}
-    return Task(
-        key=clean(place.text("task"), 80),
-        title=clean(entry.get("title"), 80) or clean(entry["task"], 80),
-        label=clean(entry.get("label"), 80) or clean(entry["task"], 80),
-        kind=clean(entry.get("kind"), 40),
-        metric=clean(entry.get("metric"), 80),
-        bounds=place.bounds("range"),
-        chance=place.number("chance"),
-        tier=clean(entry.get("tier"), 20),
-        classes=int(classes) if math.isfinite(classes) else None,
-        unit=clean(entry.get("unit"), 20),
-        rows=clean(entry.get("rows"), 60),
-        n=counts["n"],
-        groups=counts["groups"],
-        headline=clean(entry.get("headline"), 40) or "test",
-        selected=selected,
-        layers=tuple(layers),
-        gain=place.estimates("gain_over_last"),
-        notes=tuple(clean(n, 400) for n in place.sequence("notes")),
-    )

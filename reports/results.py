@@ -1,10 +1,10 @@
-"""What a study holds, as read-only objects: models, comparisons, probes (docs/study.md)."""
+"""What a study holds of models and comparisons, as read-only objects (docs/study.md)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -156,79 +156,3 @@ class Similarity:
             measures={k: m.turned() for k, m in self.measures.items() if m.symmetric},
             structure=self.structure.turned() if self.structure else None,
         )
-
-
-def _table(found: Iterable[Estimate | None]) -> np.ndarray:
-    missing = Estimate(math.nan)
-    return np.array([(e.value, e.low, e.high) for e in (f or missing for f in found)], dtype=float)
-
-
-@dataclass(frozen=True)
-class LayerScore:
-    """One layer on one task."""
-
-    layer: str
-    valid: Estimate
-    splits: Mapping[str, Estimate]
-    wins: Mapping[str, float]
-    information: Mapping[str, Estimate] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Task:
-    """One task on all layers of one role."""
-
-    key: str
-    title: str
-    label: str
-    kind: str
-    metric: str
-    bounds: tuple[float, float]
-    chance: float
-    tier: str
-    classes: int | None
-    unit: str
-    rows: str
-    n: Mapping[str, int]
-    groups: Mapping[str, int]
-    headline: str
-    selected: str
-    layers: tuple[LayerScore, ...]
-    gain: Mapping[str, Estimate]
-    notes: tuple[str, ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(layer.layer for layer in self.layers)
-
-    @property
-    def index(self) -> int:
-        """Position of the selected layer."""
-        return self.names.index(self.selected)
-
-    def curve(self, split: str) -> np.ndarray:
-        """[layers, 3]: value, low, high on a split."""
-        return _table(layer.splits.get(split) for layer in self.layers)
-
-    def information(self) -> np.ndarray:
-        """[layers, 3] bits that the probe finds on the headline split: value, low, high."""
-        return _table(layer.information.get(self.headline) for layer in self.layers)
-
-    def wins(self) -> np.ndarray:
-        """[layers] share of resamples of the headline split in which each layer scores best."""
-        return np.array([layer.wins.get(self.headline, math.nan) for layer in self.layers], float)
-
-    def best(self) -> Estimate:
-        """Headline score of the selected layer."""
-        return self.layers[self.index].splits.get(self.headline, Estimate(math.nan))
-
-
-@dataclass(frozen=True)
-class Probes:
-    """All tasks of one role."""
-
-    role: str
-    model: str
-    protocol: str
-    tasks: Mapping[str, Task]
-    skipped: Mapping[str, str]

@@ -8,7 +8,7 @@ import numpy as np
 
 from reports.grades import CLEAR_WIN, ENOUGH, SUGGESTIVE, UNSUPPORTED, Finding, grade, named
 from reports.numbers import digits, number, with_interval
-from reports.results import Task
+from reports.probing import Task
 from reports.study import Study
 
 

@@ -12,8 +12,9 @@ from reports import layers
 from reports.errors import ReportError
 from reports.layers import Geometry, Information
 from reports.place import AGAIN, Place, load
-from reports.reading import STUDY, model, probes, similarity
-from reports.results import ModelCard, Probes, Similarity
+from reports.probing import Probes, Task, probes
+from reports.reading import STUDY, model, similarity
+from reports.results import ModelCard, Similarity
 from reports.words import abridged, clean
 
 T = TypeVar("T")
@@ -94,6 +95,19 @@ class Study:
             return self.similarity[x, y]
         found = self.similarity.get((y, x))
         return found.turned() if found else None
+
+    def task_keys(self) -> list[str]:
+        """Keys of all tasks that some model was probed on, in the order of the files."""
+        keys: dict[str, None] = {}
+        for role in self.models:
+            if role in self.probes:
+                keys.update(dict.fromkeys(self.probes[role].tasks))
+        return list(keys)
+
+    def probed(self, key: str) -> dict[str, Task]:
+        """Role -> the task, of the models that were probed on it."""
+        found = {r: self.probes[r].tasks.get(key) for r in self.models if r in self.probes}
+        return {role: task for role, task in found.items() if task is not None}
 
     def name_of(self, role: str) -> str:
         """What a model is called in sentences and on axes: as on the command line."""

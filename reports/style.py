@@ -28,13 +28,29 @@ MARKERS = {"a": "o", "b": "s", "c": "^", "d": "D"}
 FAMILIES = {
     "harmony": (
         "#0B2A3F",
-        ("key", "tonic", "mode", "chord", "triad_root", "triad_quality", "triad_inversion"),
+        ("key", "tonic", "mode", "chord", "chord_frames", "triad_root", "triad_quality",
+         "triad_inversion"),
     ),
-    "pitch": ("#4A7F92", ("pitch", "pitch_class", "octave", "register")),
-    "timbre": ("#E3B23C", ("instrument", "family", "vocal", "singer")),
-    "rhythm": ("#B5651D", ("tempo", "metre", "meter", "dance", "beat", "rhythm")),
-    "texture": ("#A8A39A", ("density", "polyphony", "loudness")),
-}
+    "pitch": (
+        "#4A7F92",
+        ("pitch", "pitch_number", "pitch_class", "octave", "register", "melody", "multipitch"),
+    ),
+    "timbre": (
+        "#E3B23C",
+        ("instrument", "instruments", "instrument_source", "family", "dynamics", "qualities",
+         "sources", "vocal", "singer", "technique", "vowel"),
+    ),
+    "rhythm": (
+        "#B5651D", ("tempo", "metre", "meter", "dance", "beat", "downbeat", "rhythm"),
+    ),
+    "texture": ("#A8A39A", ("density", "polyphony", "voices", "loudness")),
+    "form": ("#7B6A9B", ("section", "function", "phrase_end")),
+    "style": (
+        "#A5426A",
+        ("genre", "genres", "era", "composer", "origin", "mood", "moods", "arousal", "valence",
+         "tags"),
+    ),
+}  # fmt: skip
 OTHER = "#CFCFCF"
 
 SEQUENTIAL: Colormap = LinearSegmentedColormap.from_list(

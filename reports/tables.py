@@ -5,20 +5,70 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from reports.figures.curves import tasks_of
 from reports.numbers import count, number, with_interval
-from reports.results import LayerCard, ModelCard, Task
+from reports.probing import Task
+from reports.results import LayerCard, ModelCard
 from reports.study import Study
-from reports.words import clean
+from reports.words import clean, soft
 
 Rows = list[tuple[str, str]]
 DASH = "\N{EN DASH}"
 MOST_FAILURES = 12
 MOST_SKIPPED = 4
 FEW_GROUPS = 30  # for similarity
+_ADVICE_WIDTHS = (1.3, 1.35, 1.15, 1.1, 1.35, 1.35, 1.1)
+_ADVICE = (
+    "For each task the model and layer with the best validation score, its score on the quoted "
+    "test split, and what the layer brings over the last layer of the same model (paired over "
+    "groups). Intervals are 95 %. The last column is what the best representation without a "
+    "network reaches."
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Text of a table; `quiet` is grey, `mono` for names of layers."""
+
+    text: str
+    bold: bool = False
+    quiet: bool = False
+    mono: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text.
+
+    Attributes
+    ----------
+    groups : rows that belong together; lines are drawn between groups.
+    widths : shares of the page's width.
+    """
+
+    title: str
+    intro: str
+    head: Sequence[str]
+    groups: Sequence[Sequence[Sequence[str | Cell]]]
+    widths: Sequence[float]
+
+    def as_json(self) -> dict:
+        """For the template."""
+        return {
+            "title": soft(self.title),
+            "intro": soft(self.intro),
+            "head": soft(list(self.head)),
+            "widths": list(self.widths),
+            "groups": [[[_cell(c) for c in row] for row in rows] for rows in self.groups],
+        }
+
+
+def _cell(value: str | Cell) -> dict:
+    cell = value if isinstance(value, Cell) else Cell(value)
+    return {"text": soft(cell.text), "bold": cell.bold, "quiet": cell.quiet, "mono": cell.mono}
 
 
 def _plain(value: Any) -> str:
@@ -162,34 +212,28 @@ def reservations(study: Study) -> list[str]:
     return out
 
 
-def recommendations(study: Study) -> list[list[str]]:
+def recommendations(study: Study) -> Table:
     """One row a task: the model and layer of best validation score, and what choosing it brings.
 
-    Columns: task, metric and split, model, layer, score, gain over the model's last layer, best
-    reference. The choice among models is by validation score too; nothing looks at the test data.
+    The choice among models is by validation score too; nothing looks at the test data.
     """
-    rows = []
-    for key in tasks_of(study):
-        options = [
-            (role, study.probes[role].tasks[key])
-            for role in study.models
-            if role in study.probes and key in study.probes[role].tasks
-        ]
-        role, task = max(options, key=lambda item: _validation(item[1]))
+    groups = []
+    for key in study.task_keys():
+        role, task = max(study.probed(key).items(), key=lambda item: _validation(item[1]))
         gain = task.gain.get(task.headline)
         is_last = task.index == len(task.layers) - 1
-        rows.append(
-            [
-                task.title,
-                f"{task.metric}, {task.headline}",
-                study.name_of(role),
-                task.selected,
-                with_interval(task.best()),
-                "is the last" if is_last else with_interval(gain, sign=True) if gain else DASH,
-                _reference(study, key),
-            ]
-        )
-    return rows
+        row = [
+            task.title,
+            f"{task.metric}, {task.headline}",
+            study.name_of(role),
+            Cell(task.selected, mono=True),
+            with_interval(task.best()),
+            "is the last" if is_last else with_interval(gain, sign=True) if gain else DASH,
+            _reference(study, key),
+        ]
+        groups.append([row])
+    head = ["Task", "Metric, split", "Model", "Layer", "Score", "Gain over last layer"]
+    return Table("", _ADVICE, [*head, "Best reference"], groups, _ADVICE_WIDTHS)
 
 
 def _validation(task: Task) -> float:

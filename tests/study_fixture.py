@@ -6,26 +6,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+from probing_fixture import CLIP_TASKS, TASKS, probing, score
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
 REFERENCES = ("log-mel", "mfcc", "chroma", "onset", "loudness")
 
-# task: title, metric, classes, where it peaks in A and in B (relative depth), best scores
-TASKS = {
-    "instrument": ("Instrument family", "balanced accuracy", 8, 0.1, 0.3, 0.85, 0.72),
-    "pitch": ("Pitch", "R2", None, 0.1, 0.4, 0.70, 0.80),
-    "pitch_class": ("Pitch class", "balanced accuracy", 12, 0.3, 0.6, 0.40, 0.75),
-    "octave": ("Octave", "balanced accuracy", 6, 0.2, 0.3, 0.75, 0.70),
-    "register": ("Register", "R2", None, 0.2, 0.3, 0.80, 0.70),
-    "density": ("Note density", "R2", None, 0.5, 0.3, 0.65, 0.45),
-    "polyphony": ("Polyphony", "R2", None, 0.6, 0.4, 0.60, 0.55),
-    "tempo": ("Tempo", "R2", None, 0.7, 0.5, 0.45, 0.20),
-    "metre": ("Metre", "balanced accuracy", 3, 0.8, 0.5, 0.60, 0.50),
-    "key": ("Key", "weighted key score", 24, 0.4, 0.8, 0.35, 0.75),
-    "chord": ("Chord", "balanced accuracy", 24, 0.4, 0.92, 0.30, 0.78),
-    "mode": ("Mode", "balanced accuracy", 2, 0.5, 0.9, 0.65, 0.85),
-}
 HOSTILE = "#set page() $x_$ <b>\x00\x1b[31m\u202e *a* `b` \\ \u00e9\u4e2d\U0001f3b5 " + "long" * 60
 
 
@@ -217,7 +203,7 @@ def _structure(x: str, y: str, likeness: np.ndarray) -> dict:
     return {
         **head,
         "path": path,
-        "order_kept": _score(0.91, 0.04) if path else None,
+        "order_kept": score(0.91, 0.04) if path else None,
         "best_x": best(likeness, above, "y"),
         "best_y": best(likeness.T, above.T, "x"),
     }
@@ -244,7 +230,7 @@ def _similarity(
             "ceiling_x": (0.97 - 0.05 * depth).round(4).tolist(),
         }
     shares = [
-        {"share": s, "groups": int(320 * s), "deviation": _score(0.012 / s, 0.004),
+        {"share": s, "groups": int(320 * s), "deviation": score(0.012 / s, 0.004),
          "correlation": 1 - 0.02 / s}
         for s in (0.25, 0.5)
     ]  # fmt: skip
@@ -298,8 +284,8 @@ def _geometry(role: str, names: list[str], rng: np.random.Generator) -> dict:
 def _information(role: str, names: list[str], *, planted: bool, tasks: int) -> dict:
     depth = np.linspace(0, 1, len(names))
     labels = []
-    for key in list(TASKS)[:tasks]:
-        _, _, classes, peak_a, peak_b, best_a, best_b = TASKS[key]
+    for key in list(CLIP_TASKS)[:tasks]:
+        _, _, _, classes, peak_a, peak_b, best_a, best_b = TASKS[key]
         peak, best = (peak_a, best_a) if role[0] == "a" else (peak_b, best_b)
         entropy = float(np.log2(classes or 10))
         value = 0.8 * planted * best * entropy * np.exp(-((depth - peak) ** 2) / 0.2)
@@ -334,73 +320,6 @@ def _information(role: str, names: list[str], *, planted: bool, tasks: int) -> d
     }
 
 
-def _score(value: float, half: float) -> dict:
-    low, high = value - half, value + half
-    return {"value": round(value, 6), "low": round(low, 6), "high": round(high, 6)}
-
-
-def _task(
-    key: str, role: str, names: list[str], rng: np.random.Generator, *, planted: bool, nulls: bool
-) -> dict:
-    title, metric, classes, peak_a, peak_b, best_a, best_b = TASKS[key]
-    chance = 1 / classes if classes else 0.0
-    if role == "ref":
-        lift = 0.3 * (best_a - chance) if planted else 0.0
-        curve = chance + lift * np.linspace(1.0, 0.6, len(names))
-    else:
-        peak, best = (peak_a, best_a) if role in "ac" else (peak_b, best_b)
-        u = np.linspace(0, 1, len(names))
-        shape = np.exp(-((u - peak) ** 2) / 0.08)
-        curve = chance + (best - chance) * (0.25 + 0.75 * shape) if planted else chance + 0 * u
-    curve = curve + rng.normal(0, 0.004, len(names))
-    selected = int(np.argmax(curve))
-    if planted:
-        wins = np.exp(60 * (curve - curve.max()))
-    else:
-        wins = np.ones(len(names))
-    wins = wins / wins.sum()
-    half = 0.035
-    layers = [
-        {
-            "layer": n,
-            "penalty": 1.0,
-            "valid": _score(curve[i] + 0.01, half),
-            "splits": {"test": _score(curve[i], half), "test_inst": _score(curve[i] * 0.93, half)},
-            "wins": {"test": round(float(wins[i]), 4), "test_inst": round(float(wins[i]), 4)},
-        }
-        for i, n in enumerate(names)
-    ]
-    if classes:
-        for i, layer in enumerate(layers):
-            bits = float((curve[i] - chance) / (1 - chance) * np.log2(classes))
-            layer["information"] = {"test": _score(bits, 0.06), "test_inst": _score(bits, 0.06)}
-    if nulls:
-        layers[1]["splits"]["test"] = {"value": None, "low": None, "high": None}
-        layers[2]["splits"] = {}
-    gain = float(curve[selected] - curve[-1])
-    return {
-        "task": key,
-        "title": title,
-        "label": key,
-        "kind": "classification" if classes else "regression",
-        "metric": metric,
-        "range": [0, 1] if classes else [None, 1],
-        "chance": chance,
-        "tier": "silver",
-        "classes": classes,
-        "unit": "",
-        "rows": "segments:chord" if key == "chord" else "clips",
-        "subsets": ["chorale"],
-        "n": {"train": 400, "valid": 120, "test": 180, "test_inst": 160},
-        "groups": {"train": 200, "valid": 60, "test": 60, "test_inst": 60},
-        "headline": "test_inst" if key == "instrument" else "test",
-        "selected": names[selected],
-        "layers": layers,
-        "gain_over_last": {"test": _score(gain, 0.02), "test_inst": _score(gain, 0.02)},
-        "notes": [],
-    }
-
-
 def make_study(
     folder: Path,
     *,
@@ -417,6 +336,9 @@ def make_study(
     hostile: bool = False,
     stamps: tuple[str, ...] = (),
     tasks: int = len(TASKS),
+    trust: bool = True,
+    published: bool = True,
+    heads: bool = True,
     seed: int = 0,
 ) -> Path:
     """Writes a study; the same arguments give the same bytes.
@@ -504,21 +426,30 @@ def make_study(
             table = _information(role, names[role], planted=planted, tasks=tasks)
             _write(folder / "information" / f"{role}.json", table)
     if probes:
-        for role in names:
-            kept = list(TASKS)[:tasks]
-            done = [_task(k, role, names[role], rng, planted=planted, nulls=nulls) for k in kept]
+        told = {**names, **twin_names}
+        for role in told:
+            table = probing(
+                role, told[role], rng, tasks=tasks, planted=planted, nulls=nulls,
+                trust=trust,
+                published=published, heads=heads,
+            )  # fmt: skip
             if hostile:
-                done[0]["title"] = HOSTILE
-            table = {
-                "format": 1,
-                "role": role,
-                "model": f"model-{role}",
-                "protocol": "linear",
-                "layers": names[role],
-                "tasks": done,
-            }
+                _soil(table)
             _write(folder / "probes" / f"{role}.json", table)
     return folder
+
+
+def _soil(table: dict) -> None:
+    """Hostile text wherever a file of probes holds text that is printed."""
+    first = table["tasks"][0]
+    first["title"] = HOSTILE
+    first["notes"] = [HOSTILE]
+    for row in first.get("published", ()):
+        row.update(protocol=HOSTILE, source=HOSTILE, note=HOSTILE)
+    for layer in first["layers"]:
+        layer["also"] = {HOSTILE: layer["splits"]}
+    for head in table.get("heads", ())[:1]:
+        head["head"] = HOSTILE
 
 
 def _write(path: Path, values: dict) -> None:

@@ -14,6 +14,7 @@ import torch
 from extract.datasets import open_dataset
 from extract.datasets.folder import Folder
 from extract.errors import AudioError, DataError
+from extract.rows import Rows
 
 RATE = 8000
 
@@ -216,12 +217,44 @@ def test_a_wrong_manifest_is_refused_by_line(music, text, reason):
 @pytest.mark.parametrize("text,reason", [
     ('{"path": "b.wav"\n', "line 1: not JSON"),
     ('{"path": "b.wav"}\n["b.wav"]\n', "line 2: not an object"),
-    ('{"path": "b.wav", "mood": ["calm"]}\n', "line 1: mood is a list"),
+    ('{"path": "b.wav", "mood": {"calm": 1}}\n', "line 1: mood is a dict"),
+    ('{"path": "b.wav", "mood": ["calm", 1]}\n', "line 1: mood is a list; its tags are texts"),
+    ('{"path": "b.wav", "mood": ["calm|slow"]}\n', "line 1: mood is a list; its tags are texts"),
+    ('{"path": ["b.wav"]}\n', "line 1: path is a list"),
 ])
 def test_wrong_json_lines_are_refused(music, text, reason):
     manifest(music, text, "manifest.jsonl")
     with pytest.raises(DataError, match=reason):
         Folder(music)
+
+
+@pytest.mark.parametrize("name,text", [
+    ("manifest.csv", "path,mood\nb.wav,calm| slow |calm\na/z.flac,wild\na/y.mp3,|\na/X.OGG,\n"),
+    ("manifest.csv", "path,mood\nb.wav,calm;slow\na/z.flac,wild\na/y.mp3,;\na/X.OGG,nan\n"),
+    ("manifest.csv", 'path;mood\nb.wav;"calm;slow"\na/z.flac;wild\na/y.mp3;"; ;"\na/X.OGG;\n'),
+    ("manifest.jsonl", '{"path": "b.wav", "mood": ["calm", "slow"]}\n'
+     '{"path": "a/z.flac", "mood": "wild"}\n{"path": "a/y.mp3", "mood": []}\n'
+     '{"path": "a/X.OGG"}\n'),
+])
+def test_tags_are_told_from_a_category_by_what_separates_them(music, name, text):
+    manifest(music, text, name)
+    data = Folder(music)
+    assert [(card.name, card.kind) for card in data.card.labels] == [("mood", "tags")]
+    assert {clip.id: clip.labels.get("mood") for clip in data.clips} == {
+        "b.wav": ("calm", "slow"), "a/z.flac": ("wild",), "a/y.mp3": (), "a/X.OGG": None,
+    }
+
+
+def test_where_a_bar_separates_tags_a_semicolon_is_a_part_of_one(music):
+    manifest(music, "path,mood,size\nb.wav,calm; low|slow,1\na/z.flac,wild,2\n")
+    data = Folder(music)
+    assert data.clips[0].labels == {"mood": ("calm; low", "slow"), "size": 1.0}
+
+
+def test_tags_of_equal_number_are_one_value_a_row(music):
+    manifest(music, "path,mood\nb.wav,calm|slow\na/z.flac,wild|fast\n")
+    rows = Rows.of(Folder(music).clips, "clips")
+    assert list(rows.label("mood")) == [("calm", "slow"), ("wild", "fast")]
 
 
 def test_a_manifest_that_cannot_be_chosen_or_read(music):

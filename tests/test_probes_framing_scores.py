@@ -15,6 +15,7 @@ from probes.framing import scores
 from probes.framing.grid import Grid, Span
 from probes.framing.scores import Ratio, TrackScores, corpus, table
 from probes.framing.targets import pitches
+from probes.scored import Sums
 
 NAN = pytest.approx(math.nan, nan_ok=True)
 
@@ -63,7 +64,7 @@ def test_intervals_resample_tracks_or_groups_of_them():
     sums = table(tracks, "a", groups)
     assert sums.shape == (10, 2)
     draws = inference.draw(10, 50, seed=0)
-    found = inference.resampled(Ratio(), sums, draws)
+    found = Sums(sums, Ratio.value).resampled(draws)
     values = np.array([t.values["a"] for t in tracks]).reshape(10, 3)
     wanted = (draws @ values.sum(axis=1)) / (3 * draws.sum(axis=1))
     assert found == pytest.approx(wanted)

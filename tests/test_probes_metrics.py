@@ -5,11 +5,18 @@ from __future__ import annotations
 import mir_eval
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, r2_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    r2_score,
+    roc_auc_score,
+)
 
 from probes import inference
 from probes.errors import ProbeError
-from probes.metrics import key_table, metric
+from probes.metrics import METRICS, metric
+from probes.metrics.classes import key_table
 from probes.tasks.tonality import KEYS
 
 CLASSES = ("a", "b", "c", "d")
@@ -38,9 +45,10 @@ def test_scores_are_those_of_scikit_learn(answers, name, theirs):
     one = metric(name, CLASSES)
     wanted = [theirs(truth, s) for s in said]
     assert np.allclose(one.score(truth, said), wanted)
-    sums = one.sums(truth, said, groups)
-    assert sums.shape[:2] == (2, 20)
-    assert np.allclose(one.value(sums.sum(axis=1)), wanted)
+    for answer, value in zip(said, wanted, strict=True):
+        outputs = answer if name == "R2" else np.log(np.eye(4)[answer] + 1e-9)
+        found = one.scored(truth, outputs, groups)
+        assert found.groups == 20 and found.value == pytest.approx(value)
 
 
 @pytest.mark.parametrize("name", ["balanced accuracy", "accuracy", "R2", "weighted key score"])
@@ -49,11 +57,56 @@ def test_a_weighted_sum_of_groups_is_the_score_of_the_resample(answers, name):
     one = metric(name, KEYS if "key" in name else CLASSES)
     truth = truth.astype(float) if name == "R2" else truth
     draws = inference.draw(20, 5, seed=1)
-    scores = inference.resampled(one, one.sums(truth, said, groups), draws)
-    for draw, found in zip(draws, scores.T, strict=True):
-        members = [np.flatnonzero(groups == g) for g in range(20)]
-        rows = np.concatenate([np.tile(members[g], int(draw[g])) for g in range(20)])
-        assert np.allclose(found, one.score(truth[rows], said[:, rows]))
+    classes = KEYS if "key" in name else CLASSES
+    for answer in said:
+        outputs = answer if name == "R2" else np.log(np.eye(len(classes))[answer] + 1e-9)
+        scores = one.scored(truth, outputs, groups).resampled(draws)
+        for draw, found in zip(draws, scores, strict=True):
+            members = [np.flatnonzero(groups == g) for g in range(20)]
+            rows = np.concatenate([np.tile(members[g], int(draw[g])) for g in range(20)])
+            assert np.allclose(found, one.score(truth[rows], answer[rows]))
+
+
+@pytest.mark.parametrize(
+    "name, theirs",
+    [("ROC-AUC", roc_auc_score), ("average precision", average_precision_score)],
+)
+def test_scores_of_tags_are_those_of_scikit_learn_also_when_resampled(name, theirs):
+    rng = np.random.default_rng(3)
+    groups = rng.integers(30, size=200)
+    truth = (rng.random((200, 4)) < [0.1, 0.3, 0.5, 0.02]).astype(float)
+    outputs = np.round(rng.normal(size=(200, 4)) + truth, 1)  # with ties
+    truth[rng.random((200, 4)) < 0.2] = np.nan
+    truth[:, 3] = 0.0  # a tag that no row has is not scored
+    scored = metric(name, "abcd").scored(truth, outputs, groups)
+
+    def by_hand(weights):
+        found = []
+        for tag in range(4):
+            rows = np.flatnonzero(np.isfinite(truth[:, tag]) & (weights > 0))
+            if len(set(truth[rows, tag])) == 2:
+                some = weights[rows]
+                found.append(theirs(truth[rows, tag], outputs[rows, tag], sample_weight=some))
+        return np.mean(found)
+
+    assert scored.value == pytest.approx(by_hand(np.ones(200)))
+    draws = inference.draw(30, 8, seed=1)
+    for draw, found in zip(draws, scored.resampled(draws), strict=True):
+        assert found == pytest.approx(by_hand(draw[groups]))
+
+
+def test_tempi_within_four_percent_and_octaves():
+    truth = np.log2([100.0, 100.0, 100.0, 100.0])
+    said = np.log2([103.0, 206.0, 150.0, 1e-9])
+    groups = np.arange(4)
+    assert metric("Acc1").scored(truth, said, groups).value == 0.25
+    assert metric("Acc2").scored(truth, said, groups).value == 0.5
+
+
+def test_every_metric_says_what_it_is():
+    for name in METRICS:
+        one = metric(name, ("C major", "A minor"))
+        assert one.name == name and one.definition and one.source
 
 
 def test_balanced_accuracy_is_over_the_classes_that_occur():
@@ -107,10 +160,8 @@ def coverage(groups: int, trials: int, effect: float) -> float:
         skill = np.clip(0.7 + effect * rng.normal(size=groups), 0, 1)
         index = np.repeat(np.arange(groups), 8)
         said = (rng.random(len(index)) < skill[index]).astype(int)
-        sums = one.sums(np.ones_like(said), said, index)
-        low, high = inference.interval(
-            inference.resampled(one, sums, inference.draw(groups, 400, trial)), groups
-        )
+        scored = one.scored(np.ones_like(said), np.eye(2)[said], index)
+        low, high = inference.interval(scored.resampled(inference.draw(groups, 400, trial)), groups)
         held += low <= 0.7 <= high
     return held / trials
 
@@ -128,7 +179,7 @@ def test_intervals_over_groups_are_wider_when_groups_differ():
 
     def width(groups):
         n = groups.max() + 1
-        scores = inference.resampled(one, one.sums(truth, said, groups), inference.draw(n, 800, 0))
+        scores = one.scored(truth, np.eye(2)[said], groups).resampled(inference.draw(n, 800, 0))
         low, high = inference.interval(scores, n)
         return high - low
 

@@ -35,7 +35,7 @@ def test_every_row_is_well_formed():
         for word in (row.task, row.dataset, row.model, row.protocol, row.source):
             assert word and word == word.strip(), row
         assert row.metric in METRICS, row
-        assert re.search(r"arXiv:\d{4}\.\d{5}", row.source), row
+        assert re.search(r"arXiv:\d{4}\.\d{5}|ISMIR \d{4}", row.source), row
         assert re.search(r"table|results|MARBLE#7", row.source), row
         assert 0 < row.value < (1 if METRICS[row.metric] else 20), row
         assert row.spread is None or 0 <= row.spread < 0.01, row
@@ -55,6 +55,8 @@ def test_models_that_look_like_ours_are_ours():
         "music2vec",
         "musicfm",
         "musicfm-fma",
+        "tune",
+        "tune-plus",
     }
     assert all(name[0].isupper() for name in names - ours)
 
@@ -73,6 +75,7 @@ def test_all_tables_are_there():
         "MusicFM": 12 * 8,
         "jukemir": 2 * 6,
         "MULE": 6 * 12,
+        "TUNe": 2 * 6 + 3 * 2,
     }
 
 

@@ -12,6 +12,8 @@ import pytest
 
 import probes
 from probes import splits
+from probes.heads.linear import Linear
+from probes.protocols import PROTOCOLS
 from probes.source import Matrices, Table, read_layer
 from probes.targets import NotProbed, make_target
 from probes.tasks import TASKS, Task, resolve
@@ -90,7 +92,7 @@ def test_choices_do_not_look_at_test_labels():
     changed = dataclasses.replace(table, labels={"tonic": tonic})
     after = probes.run(source, changed, [TASKS["tonic"]])["tonic"]
     assert after.selected == before.selected
-    assert [one.penalty for one in after.layers] == [one.penalty for one in before.layers]
+    assert [one.setting for one in after.layers] == [one.setting for one in before.layers]
     assert [one.valid for one in after.layers] == [one.valid for one in before.layers]
     assert after.best.value < before.best.value - 0.3
 
@@ -117,16 +119,17 @@ def test_json_has_the_keys_of_the_study_format(result, tmp_path):
     path = result.write(tmp_path, "a")
     entry = json.loads(path.read_text())
     assert (entry["format"], entry["role"], entry["model"], entry["protocol"]) == (
-        1, "a", "planted", "linear",
+        2, "a", "planted", "linear",
     )  # fmt: skip
     task = entry["tasks"][0]
     wanted = (
-        "task title label kind metric range chance tier classes unit rows subsets n groups "
-        "headline selected layers gain_over_last notes"
+        "task title family label kind head metric range chance also_chance tier classes unit rows "
+        "subsets n groups headline selected layers gain_over_last notes comparisons "
+        "emergence pointwise published gain_over_single"
     )
     assert set(task) == set(wanted.split())
     assert set(task["layers"][0]) == {
-        "layer", "penalty", "valid", "splits", "wins", "information"
+        "layer", "setting", "valid", "splits", "wins", "also", "information", "facts", "trust"
     }  # fmt: skip
     assert set(task["layers"][0]["valid"]) == {"value", "low", "high"}
     assert task["classes"] == 4 and task["chance"] == 0.25
@@ -142,9 +145,25 @@ def test_results_read_back_as_written(result, tmp_path):
     with open(tmp_path / "b.csv", newline="") as file:
         lines = list(csv.DictReader(file))
     chosen = [r for r in lines if r["quantity"] == "score" and r["split"] == "test"]
-    assert len(chosen) == 2 * 3
-    best = next(r for r in chosen if r["task"] == "tonic" and r["selected"] == "1")
+    own = [r for r in chosen if r["metric"] == result[r["task"]].metric]
+    assert len(own) == 2 * 3 and {r["metric"] for r in chosen} >= {"accuracy", "Acc1", "Acc2"}
+    best = next(r for r in own if r["task"] == "tonic" and r["selected"] == "1")
     assert float(best["value"]) == result["tonic"].best.value
+
+
+def test_published_numbers_are_of_the_same_data_and_metric(tmp_path):
+    source, table = planted()
+    renamed = dataclasses.replace(table, labels={"genre": table.labels["tonic"]})
+    genre = TASKS["genre"]
+    found = probes.run(source, renamed, [genre], resamples=20, data="gtzan")
+    rows = found["genre"].published
+    assert {row.metric for row in rows} == {"accuracy"} <= set(genre.also)
+    assert {row.dataset for row in rows} == {"gtzan"}
+    assert any(row.model == "mert-95m" and row.value == 0.748 for row in rows)
+    assert probes.ProbeResults.read(found.write(tmp_path, "a"))["genre"].published == rows
+    other = dataclasses.replace(genre, also=())
+    assert probes.run(source, renamed, [other], resamples=20, data="gtzan")["genre"].published == ()
+    assert probes.run(source, renamed, [genre], resamples=20)["genre"].published == ()
 
 
 def test_a_damaged_file_is_named(tmp_path):
@@ -221,7 +240,8 @@ def test_mismatched_and_broken_activations_are_refused():
     with pytest.raises(probes.ProbeError, match="layer early of broken .* not finite"):
         read_layer(Matrices("broken", {"early": bad}), "early", "cpu")
     with pytest.raises(probes.ProbeError, match="positive"):
-        probes.run(source, table, [TASKS["tonic"]], penalties=(0.0,))
+        one = dataclasses.replace(PROTOCOLS["linear"], heads=(Linear(penalties=(0.0,)),))
+        probes.run(source, table, [TASKS["tonic"]], protocol=one)
 
 
 def test_splits_are_drawn_by_group_and_stay():
@@ -324,9 +344,10 @@ CARDS = [
 
 def test_all_tasks_are_the_known_ones_and_those_of_the_user():
     tasks = resolve("all", CARDS)
-    assert [t.name for t in tasks] == ["key", "chord", "tempo", "mood", "energy"]
+    names = [t.name for t in tasks]
+    assert names == ["key", "chord", "tempo", "mood", "beat", "chord_frames", "energy"]
     assert tasks[0].tier == "silver" and tasks[-1].unit == "dB"
-    assert tasks[-1].kind == "regression" and tasks[-2].metric == "balanced accuracy"
+    assert tasks[-1].kind == "regression" and tasks[3].metric == "balanced accuracy"
 
 
 def test_tasks_by_name_by_alias_and_by_label():
@@ -339,7 +360,7 @@ def test_tasks_by_name_by_alias_and_by_label():
     [
         ("keys", "no task 'keys': did you mean key"),
         ("dance", "task dance needs the label dance; the data has: beats"),
-        ("beats", "no probe for a label that holds events"),
+        ("onsets", "no task .onsets."),
     ],
 )
 def test_names_that_cannot_be_resolved(name, message):
@@ -358,4 +379,6 @@ def test_known_tasks_are_complete():
 
     for name, task in TASKS.items():
         assert task.name == name and task.description and task.title
-        assert (task.kind == "regression") == (metric(task.metric, ("C major",)).name == "R2")
+        if task.kind != "frames":
+            one = metric(task.metric, ("C major",))
+            assert (task.kind == "regression") == (one.name == "R2")

@@ -56,7 +56,8 @@ def test_default_place_figures_and_size(made):
     assert path == folder / "report.pdf"
     assert path.stat().st_size < 10_000_000
     figures = {p.name for p in (folder / "figures").glob("*.pdf")}
-    assert {"overview.pdf", "cross.pdf", "probes-1.pdf", "landscape.pdf"} <= figures
+    wanted = "overview cross probes-1 evidence-1 probe-1 weights-1 landscape".split()
+    assert {f"{name}.pdf" for name in wanted} <= figures
     assert not list(folder.rglob("*.part"))
 
 
@@ -71,6 +72,8 @@ def test_pages_in_the_order_of_the_questions(made):
         "What does each layer resemble?",
         "What can be read out, and where?",
         "Who specialises in what?",
+        "Can the probes be trusted?",
+        "Does another head read more?",
         "What should I use?",
         "What does it look like?",
         "How were the numbers made?",
@@ -79,12 +82,12 @@ def test_pages_in_the_order_of_the_questions(made):
     ]
     at = [max(i for i, p in enumerate(pages) if q in p) for q in questions[:-1]]
     assert at == sorted(at)
-    assert 10 <= len(pages) <= 18
+    assert 10 <= len(pages) <= 21
     for question in questions:
         assert question in pages[0], "the contents list every question"
     for number, page in enumerate(pages, 1):
         assert f"{number} / {len(pages)}" in page
-    assert "References" in pages[-1]
+    assert "References" in pages[-2] + pages[-1]
 
 
 def test_first_page_states_the_findings(made):
@@ -192,7 +195,12 @@ def test_stamp_on_every_page(tmp_path):
         (
             {"probes": False},
             ["Where do the models agree?"],
-            ["What can be read out", "Who specialises", "What should I use?"],
+            ["What can be read out", "Who specialises", "What should I use?", "be trusted?"],
+        ),
+        (
+            {"trust": False, "published": False, "heads": False},
+            ["What can be read out", "By every metric", "Balanced accuracy"],
+            ["be trusted?", "another head", "Published numbers", "Codelength", "Selectivity"],
         ),
         pytest.param(
             {"similarity": False},
@@ -236,11 +244,12 @@ def test_stamp_on_every_page(tmp_path):
         (
             {"geometry": False, "information": False, "twins": False},
             ["Where do the models agree?"],
-            ["What is each layer like?", "without training", "shuffled labels"],
+            ["What is each layer like?", "without training", "tells about labels"],
         ),
     ],
     ids=[
         "no probes",
+        "scores only",
         "no similarity",
         "one model",
         "one model, probes only",
@@ -296,8 +305,8 @@ def test_nulls_and_hostile_text(tmp_path):
 def test_full_size(tmp_path):
     path = write_report(make_study(tmp_path / "s"))
     pages = text_of(path)
-    assert 12 <= len(pages) <= 20
-    assert len(list((tmp_path / "s" / "figures").glob("*.pdf"))) == 14
+    assert 20 <= len(pages) <= 27
+    assert len(list((tmp_path / "s" / "figures").glob("*.pdf"))) == 19
 
 
 @pytest.mark.slow

@@ -93,8 +93,8 @@ def test_missing_folder_and_file(tmp_path, folder):
         ("similarity/a-b.json", '{"format": 2, "x": "a"}', "layers_x"),
         ("geometry/a.json", '{"format": 1, "x": "a", "layers": ["l"]}', "quantities"),
         ("information/a.json", '{"format": 2}', "format 2"),
-        ("probes/a.json", '{"format": 1}', "tasks"),
-        ("probes/a.json", '{"format": 1, "tasks": [{"task": "t", "layers": []}]}', "is empty"),
+        ("probes/a.json", '{"format": 2}', "tasks"),
+        ("probes/a.json", '{"format": 2, "tasks": [{"task": "t", "layers": []}]}', "is empty"),
         ("probes/a.json", "[" * 100_000, "not JSON"),
     ],
 )

@@ -1,5 +1,7 @@
 """Kinds of rows and the labels that belong to them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from small_model import SmallData
@@ -15,12 +17,24 @@ def test_clips_frames_and_segments_count_what_they_say():
     assert len(Rows.of(clips, "segments:half")) == 2 + 4 + 10 + 1
 
 
+def test_frames_of_labelled_clips_only():
+    clips = list(SmallData().clips)
+    clips[1] = replace(clips[1], events={"beats": (0.5,)})
+    clips[3] = replace(clips[3], curves={"melody": None})
+    rows = Rows.of(tuple(clips), "frames:5@beats,melody")
+    assert len(rows) == 10 + 2
+    assert set(rows.clip) == {1, 3}
+    assert len(Rows.of(tuple(clips), "frames:5@nothing")) == 0
+
+
 def test_labels_follow_rows():
     rows = Rows.of(SmallData().clips, "segments:half")
     assert list(rows.label("half")[:3]) == ["h0", "h1", "h0"]
     assert list(rows.label("number")[:3]) == [0.0, 0.0, 1.0]
     assert rows.label("none")[0] is None
     assert list(rows.groups[:3]) == ["track0"] * 3
+    assert rows.names[1] == f"{rows.clips[0].id} @ {rows.spans[1, 0]:.2f} s"
+    assert list(Rows.of(SmallData().clips, "clips").names) == [c.id for c in SmallData().clips]
 
 
 @pytest.mark.parametrize("kind", ["bars", "frames:", "frames:0", "segments:"])

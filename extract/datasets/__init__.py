@@ -38,7 +38,7 @@ class Known:
     family: bool = False
 
     def load(self):
-        """The class."""
+        """The class; its `labels` and `licence` are known before any data is."""
         module, _, attribute = self.home.partition(":")
         return getattr(import_module(module), attribute)
 
@@ -55,9 +55,9 @@ def _published(home: str, summary: str) -> Known:
 REGISTRY = {
     "mini": Known(
         "extract.datasets.mini:Mini",
-        "chorales, fiddle tunes, single notes and triads with exact labels, "
+        "chorales, fiddle tunes, one to four voices, single notes and triads with exact labels, "
         "rendered on this machine from scores (needs music-rsa[demo])",
-        ("chorale", "fiddle", "note", "theory"),
+        ("chorale", "fiddle", "note", "theory", "voices"),
         on_disk=False,
     ),
     "ballroom": _published("ballroom:Ballroom", "eight dances, tempo, beats; excerpts of 30 s"),
@@ -134,6 +134,26 @@ def place_of(text: str) -> Path:
     if not root or not own:
         raise DataError(f"{name}: say where it is, as in {name}:/data/{own}, or set {ROOT}")
     return Path(root) / own
+
+
+def is_here(name: str) -> bool:
+    """Whether a data set can be opened by its name alone.
+
+    Its files are below $RSA_DATA, or what it is built from is installed.
+    """
+    known = REGISTRY[name]
+    if known.family:
+        return False
+    if not known.on_disk:
+        from extract.datasets.mini import sources
+
+        return not sources.lacking()
+    try:
+        place = place_of(name)
+    except DataError:
+        return False
+    parts = known.load().checklist(place) if place.is_dir() else []
+    return bool(parts) and all(found for need, found in parts if need.needed)
 
 
 def on_disk(text: str) -> type[OnDisk] | None:

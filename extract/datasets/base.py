@@ -15,7 +15,7 @@ SPLITS = ("train", "valid", "test", "test_inst")
 Value = str | float | tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Segment:
     """A stretch of a clip with a value (a chord, a note), in seconds from the clip's start."""
 
@@ -68,6 +68,10 @@ class Clip:
     segments: Mapping[str, tuple[Segment, ...]] = field(default_factory=dict)
     events: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)
+
+    def has(self, label: str) -> bool:
+        """Whether it has a label of any kind."""
+        return any(label in some for some in (self.labels, self.segments, self.events, self.curves))
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,10 @@ is needed:
 `track`     the recording or work; without it the file
 `subset`    part of the data set
 
-All other columns are labels. A column in which every value is a number is a number, any other a
-category; an empty cell (or `nan`) is a label that the clip lacks.
+All other columns are labels. A column in which every value is a number is a number; one in which a
+value holds `|` (or, where none does, `;`) is tags, separated by it; any other is a category. An
+empty cell (or `nan`) is a label that the clip lacks, a lone `|` is a clip with none of the tags. In
+JSON lines tags are a list of texts.
 """
 
 from __future__ import annotations
@@ -20,11 +22,11 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from extract.datasets.base import SPLITS, LabelCard
+from extract.datasets.base import SPLITS, LabelCard, Value
 from extract.errors import DataError
 
 MANIFESTS = ("manifest.csv", "manifest.tsv", "manifest.jsonl")
@@ -32,6 +34,7 @@ OWN = ("path", "start", "duration", "split", "group", "track", "subset")
 GROUPS = ("group", "artist", "track")  # the first of these columns that there is
 SPLIT_NAMES = {name: name for name in SPLITS} | {"val": "valid", "validation": "valid"}
 ABSENT = ("", "nan")
+MARKS = ("|", ";")  # between tags; the first that a column holds counts
 
 Cells = Mapping[str, str]
 
@@ -48,7 +51,7 @@ class Entry:
     group: str = ""
     track: str = ""
     subset: str = ""
-    labels: Mapping[str, str | float] = field(default_factory=dict)
+    labels: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,8 @@ class Manifest:
         group = next((name for name in GROUPS if name in columns), None)
         names = [name for name in columns if name not in OWN and name != group]
         kinds = {name: _kind(path, name, rows) for name in names}
-        entries = tuple(_entry(path, line, cells, group, kinds) for line, cells in rows)
+        readers = {name: _reader(kind, name, rows) for name, kind in kinds.items() if kind}
+        entries = tuple(_entry(path, line, cells, group, readers) for line, cells in rows)
         _check_splits(path, entries)
         cards = tuple(
             LabelCard(name, kind, "user", f"column {name} of {path.name}")
@@ -148,6 +152,12 @@ def _json_rows(path: Path) -> Iterator[tuple[int, Cells]]:
 
 
 def _cell(path: Path, line: int, name: str, value: object) -> str:
+    """The text of a value as a cell of a CSV has it; a list as tags."""
+    if isinstance(value, list) and name not in OWN:
+        mark = MARKS[0]
+        if not all(isinstance(tag, str) and mark not in tag for tag in value):
+            raise DataError(f"{path}, line {line}: {name} is a list; its tags are texts without |")
+        return mark.join([*value, ""]) or mark
     if isinstance(value, (dict, list)):
         raise DataError(
             f"{path}, line {line}: {name} is a {type(value).__name__}; give one text or number"
@@ -160,26 +170,47 @@ def _cell(path: Path, line: int, name: str, value: object) -> str:
 
 
 def _kind(path: Path, name: str, rows: list[tuple[int, Cells]]) -> str:
-    """`number`, `category`, or "" for a column without values."""
-    kind = ""
+    """`number`, `tags`, `category`, or "" for a column without values."""
+    cells = ((line, row.get(name, "")) for line, row in rows)
+    present = [(line, text) for line, text in cells if text.lower() not in ABSENT]
     infinite = 0
-    for line, cells in rows:
-        text = cells.get(name, "")
-        if text.lower() in ABSENT:
-            continue
+    for line, text in present:
         try:
             value = float(text)
         except ValueError:
-            return "category"
-        kind = "number"
+            return "tags" if _mark(text for _, text in present) else "category"
         infinite = infinite or (0 if math.isfinite(value) else line)
     if infinite:
         raise DataError(f"{path}, line {infinite}: {name} is not finite; leave the cell empty")
-    return kind
+    return "number" if present else ""
+
+
+def _mark(texts: Iterable[str]) -> str:
+    """What separates the tags of a column; "" where nothing does."""
+    held = "".join(texts)
+    return next((mark for mark in MARKS if mark in held), "")
+
+
+def _reader(kind: str, name: str, rows: list[tuple[int, Cells]]) -> Callable[[str], Value]:
+    """From the text of a cell to the value of a label."""
+    if kind == "tags":
+        mark = _mark(cells.get(name, "") for _, cells in rows)
+        return lambda text: _tags(text, mark)
+    return float if kind == "number" else str
+
+
+def _tags(text: str, mark: str) -> tuple[str, ...]:
+    """The tags of a cell, each once, in its order."""
+    parts = (part.strip() for part in text.split(mark))
+    return tuple(dict.fromkeys(part for part in parts if part))
 
 
 def _entry(
-    path: Path, line: int, cells: Cells, group: str | None, kinds: Mapping[str, str]
+    path: Path,
+    line: int,
+    cells: Cells,
+    group: str | None,
+    readers: Mapping[str, Callable[[str], Value]],
 ) -> Entry:
     if not cells.get("path"):
         raise DataError(f"{path}, line {line}: no path; name the file or delete the line")
@@ -187,9 +218,9 @@ def _entry(
     if split and split not in SPLIT_NAMES:
         raise DataError(f"{path}, line {line}: no split {split!r}; there are {', '.join(SPLITS)}")
     labels = {
-        name: float(cells[name]) if kind == "number" else cells[name]
-        for name, kind in kinds.items()
-        if kind and cells.get(name, "").lower() not in ABSENT
+        name: read(cells[name])
+        for name, read in readers.items()
+        if cells.get(name, "").lower() not in ABSENT
     }
     return Entry(
         line=line,

@@ -86,6 +86,7 @@ class Mirdata(OnDisk):
     """See the module."""
 
     needs = ()
+    licence = "that of the set, as its loader states"
     clip_seconds = 30.0
 
     def __init__(
@@ -103,7 +104,6 @@ class Mirdata(OnDisk):
         self.sources = f"mirdata {package.__version__}, loader {loader}; {_cited(self.loader)}"
         licence = getattr(self.loader, "_license_info", None) or "see mirdata"
         self.licence = " ".join(licence.split())
-        self.labels = tuple(family.card for family in FAMILIES)
         super().__init__(root)
         if not self.card.labels:
             faults = "; ".join(self.caveats)
@@ -365,3 +365,4 @@ FAMILIES = (
     ),
     _family("melody", "curve", "melody or fundamental", "melody2 melody f0 pitch", _melody, "Hz"),
 )
+Mirdata.labels = tuple(family.card for family in FAMILIES)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import torch
 
 from extract import audio
@@ -158,6 +159,7 @@ class OnDisk(Dataset):
                 for at in range(int(-(-total // length)))
             ]
             spans = [s for s in spans if s[1] >= LEAST * length]
+        edges = {k: _edges(v) for k, v in recording.segments.items()}
         clips = []
         for start, duration in spans:
             id = recording.path.relative_to(self.root).as_posix()
@@ -175,7 +177,7 @@ class OnDisk(Dataset):
                     start,
                     duration,
                     recording.labels,
-                    {k: _within(v, start, end) for k, v in recording.segments.items()},
+                    {k: _within(v, edges[k], start, end) for k, v in recording.segments.items()},
                     {
                         k: tuple(t - start for t in v if start <= t < end)
                         for k, v in recording.events.items()
@@ -186,12 +188,19 @@ class OnDisk(Dataset):
         return clips
 
 
-def _within(segments: Sequence[Segment], start: float, end: float) -> tuple[Segment, ...]:
+def _edges(segments: Sequence[Segment]) -> np.ndarray:
+    """[segments, 2] starts and ends, by which those of a clip are found among many thousands."""
+    return np.array([(s.start, s.end) for s in segments], dtype=float).reshape(-1, 2)
+
+
+def _within(
+    segments: Sequence[Segment], edges: np.ndarray, start: float, end: float
+) -> tuple[Segment, ...]:
     """What of some segments lies in a stretch, in its own time."""
+    here = np.flatnonzero((edges[:, 1] > start) & (edges[:, 0] < end))
     return tuple(
         Segment(max(s.start, start) - start, min(s.end, end) - start, s.value)
-        for s in segments
-        if s.end > start and s.start < end
+        for s in (segments[i] for i in here)
     )
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -27,9 +28,13 @@ from probes.decoding.peaks import finite, refined
 from probes.errors import ProbeError
 from probes.framing.grid import centres
 
+# changes of tempo less probable than this are left out (madmom: 2e-16); with its steadiness a jump
+# of more than a fifth goes by way of a beat in between
+LEAST = 1e-9
 FLOOR = 1e-3  # probabilities keep away from 0 and 1: a beat may be missing
 BPM = (55.0, 215.0)
 RESOLUTION = 100.0  # frames a second
+AT_ONCE = 32  # clips, times places in a bar: more would leave a processor's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +60,14 @@ class Beats:
         return self.beats[self.positions == 1]
 
 
-def track(
-    beat: np.ndarray,
-    downbeat: np.ndarray | None = None,
+def track(beat: np.ndarray, downbeat: np.ndarray | None = None, **options) -> Beats:
+    """Beats of one clip, and downbeats where their activation is given; see `track_all`."""
+    return track_all([beat], None if downbeat is None else [downbeat], **options)[0]
+
+
+def track_all(
+    beats: Sequence[np.ndarray],
+    downbeats: Sequence[np.ndarray] | None = None,
     *,
     rate: float,
     bpm: tuple[float, float] = BPM,
@@ -68,8 +78,8 @@ def track(
     threshold: float = 0.05,
     snap: bool = True,
     resolution: float = RESOLUTION,
-) -> Beats:
-    """Beats of a clip, and downbeats where their activation is given.
+) -> list[Beats]:
+    """Beats of each clip, and downbeats where their activations are given.
 
     The tempo level is the one that explains the activations best. Between `bpm` all are equal: a
     click train at half or twice the tempo of the music is tracked as such, and one outside the
@@ -77,8 +87,8 @@ def track(
 
     Parameters
     ----------
-    beat : [frames] probability that a beat, downbeats included, is in the frame.
-    downbeat : [frames] probability of a downbeat; without it beats have no place in a bar.
+    beats : [frames] of each clip, probability that a beat, downbeats included, is in the frame.
+    downbeats : as many probabilities of downbeats; without them beats have no place in a bar.
     rate : frames a second.
     bpm : slowest and fastest tempo, both included (rounded to whole frames a beat).
     tempi : at most so many intervals, on a logarithmic grid of whole frames; all whole frames in
@@ -91,11 +101,17 @@ def track(
         precision of a parabola; otherwise they stand at its first frame.
     resolution : frames a second to decode at, at least; a multiple of `rate`.
     """
-    beat = finite(beat)
-    joint = downbeat is not None
-    down = finite(downbeat) if joint else beat  # without downbeats each beat is a bar of one
-    if len(down) != len(beat):
-        raise ProbeError(f"{len(beat)} frames of beats and {len(down)} of downbeats: give as many")
+    joint = downbeats is not None
+    # without downbeats each beat is a bar of one
+    pairs = [
+        (finite(beat), finite(down))
+        for beat, down in zip(beats, downbeats if joint else beats, strict=True)
+    ]
+    for beat, down in pairs:
+        if len(down) != len(beat):
+            raise ProbeError(
+                f"{len(beat)} frames of beats and {len(down)} of downbeats: give as many"
+            )
     sizes = tuple(per_bar) if joint else (1,)
     if not sizes or min(sizes) < 1:
         raise ProbeError(f"bars of {sizes} beats cannot be: give numbers from 1")
@@ -106,23 +122,33 @@ def track(
         )
     finer = max(1, math.ceil(resolution / rate - 1e-6))
     lengths = intervals(rate * finer, bpm, tempi)
-    strength = np.maximum(beat, down)
-    heard = np.flatnonzero(strength >= threshold)
-    if not len(heard):
-        return Beats(np.empty(0), np.empty(0, np.int64), 0, 0.0)
-    first, last = heard[0], heard[-1] + 1
-    seen = observations(*(_finer(part[first:last], finer) for part in (beat, down)), share)
     shown = np.ceil(lengths / share).astype(np.int64)
-    starts, tempo, places, size, score = _decode(seen, lengths, shown, steadiness, sizes)
-    ends = np.minimum(starts + shown[tempo], seen.shape[1])
-    begun = ends > 0  # else the part in which it is observed was over before the first frame
-    starts, ends, places = np.maximum(starts[begun], 0), ends[begun], places[begun] + 1
-    at = first + (starts + 0.5) / finer - 0.5
-    if snap:
-        parts = zip(first + starts // finer, first - (-ends // finer), strict=True)
-        peaks = [s + strength[s:e].argmax() for s, e in parts]
-        at = refined(strength, np.array(peaks, dtype=np.int64))
-    return Beats(centres(at, rate), places if joint else 0 * places, size if joint else 0, score)
+    heard = [np.flatnonzero(np.maximum(*pair) >= threshold) for pair in pairs]
+    found = [Beats(np.empty(0), np.empty(0, np.int64), 0, 0.0)] * len(pairs)
+    waiting = sorted((i for i, some in enumerate(heard) if len(some)), key=lambda i: len(beats[i]))
+    at_once = max(1, AT_ONCE // sum(sizes))
+    for start in range(0, len(waiting), at_once):
+        numbers = waiting[start : start + at_once]
+        seen = []
+        for i in numbers:
+            parts = (_finer(part[heard[i][0] : heard[i][-1] + 1], finer) for part in pairs[i])
+            seen.append(observations(*parts, share))
+        decoded = _decode(seen, lengths, shown, steadiness, sizes)
+        for i, frames, (starts, tempo, places, size, score) in zip(
+            numbers, (part.shape[1] for part in seen), decoded, strict=True
+        ):
+            first, ends = heard[i][0], np.minimum(starts + shown[tempo], frames)
+            begun = ends > 0  # else the part in which it is observed was over before frame 0
+            starts, ends, places = np.maximum(starts[begun], 0), ends[begun], places[begun] + 1
+            at = first + (starts + 0.5) / finer - 0.5
+            if snap:
+                strength = np.maximum(*pairs[i])
+                spans = zip(first + starts // finer, first - (-ends // finer), strict=True)
+                peaks = [s + strength[s:e].argmax() for s, e in spans]
+                at = refined(strength, np.array(peaks, dtype=np.int64))
+            places, size = (places, size) if joint else (0 * places, 0)
+            found[i] = Beats(centres(at, rate), places, size, score)
+    return found
 
 
 def _finer(curve: np.ndarray, factor: int) -> np.ndarray:
@@ -133,6 +159,7 @@ def _finer(curve: np.ndarray, factor: int) -> np.ndarray:
     return np.interp(at, np.arange(len(curve)), curve)
 
 
+@lru_cache(maxsize=64)
 def intervals(rate: float, bpm: tuple[float, float], tempi: int) -> np.ndarray:
     """Frames that a beat may last, rising: whole, on a logarithmic grid where they are many."""
     slow, fast = bpm
@@ -162,22 +189,23 @@ def observations(beat: np.ndarray, down: np.ndarray, share: float) -> np.ndarray
 def tempo_changes(lengths: np.ndarray, steadiness: float) -> np.ndarray:
     """[intervals, intervals] log-probability of going from an interval (row) to another."""
     table = -steadiness * np.abs(lengths[None, :] / lengths[:, None] - 1.0)
+    table[table < np.log(LEAST)] = -np.inf
     peak = table.max(axis=1, keepdims=True)
     return table - peak - np.log(np.exp(table - peak).sum(axis=1, keepdims=True))
 
 
 def _decode(
-    seen: np.ndarray,
+    seen: Sequence[np.ndarray],
     lengths: np.ndarray,
     shown: np.ndarray,
     steadiness: float,
     per_bar: tuple[int, ...],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, float]:
-    """The best path.
+) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, int, float]]:
+    """The best path of each clip.
 
     Parameters
     ----------
-    seen : [3, frames] see `observations`.
+    seen : [3, frames] of each clip, see `observations`.
     lengths, shown : [tempi] frames of a beat, and of its part in which it is observed.
 
     Returns
@@ -185,51 +213,74 @@ def _decode(
     First frame (the first may lie before 0), index of the interval and place in the bar of each
     beat; beats in a bar; the path's log-probability.
     """
-    frames, longest, block = seen.shape[1], lengths[-1], lengths[0]
+    counts, longest, block = [part.shape[1] for part in seen], lengths[-1], lengths[0]
+    frames, tempi = max(counts), np.arange(len(lengths))
     place = np.concatenate([np.arange(size) for size in per_bar])
     sizes = np.repeat(per_bar, per_bar)
     before = np.arange(len(place)) - 1
     before[place == 0] += per_bar
-    tempi = np.arange(len(lengths))
+    # columns: the places of the first clip, of the second ...
+    before = (np.arange(len(seen))[:, None] * len(place) + before).reshape(-1)
 
-    # what a beat earns that begins at a frame from 1 - longest on, [beginnings, places, tempi];
-    # of a beat that reaches over an end of the clip only the frames inside count
-    total = np.concatenate([np.zeros((3, 1)), np.cumsum(seen, axis=1)], axis=1)
+    # what a beat that begins at a frame from 1 - longest on earns above frames with neither beat
+    # nor downbeat, [beginnings, columns, tempi]; only frames inside the clip count. Less what every
+    # path earns, sums stay small enough for float32
+    total = np.zeros((2, len(seen), frames + 1))
+    for number, part in enumerate(seen):
+        total[:, number, 1 : counts[number] + 1] = np.cumsum(part[:2] - part[2], axis=1)
+        total[:, number, counts[number] + 1 :] = total[:, number, counts[number], None]
     begin = np.arange(1 - longest, frames)[:, None]
-    one, two, three = (np.clip(begin + part, 0, frames) for part in (0, shown, lengths))
-    kinds = total[:2, two] - total[:2, one] + total[2, three] - total[2, two]
-    earned = kinds[(place == 0).astype(int)].transpose(1, 0, 2)
+    one, two = (np.clip(begin + part, 0, frames) for part in (0, shown))
+    kinds = (total[..., two] - total[..., one]).astype(np.float32)
+    earned = kinds[(place == 0).astype(int)].transpose(2, 1, 0, 3)
+    earned = earned.reshape(len(begin), -1, len(lengths))
 
-    reached = np.full(earned.shape, -np.inf)  # at the beginning of a beat, by the best way
+    # at the end of a beat that begins at a frame, by the best way
+    ended = np.full(earned.shape, -np.inf, np.float32)
+    start = -np.log(len(per_bar) * np.tile(sizes, len(seen)) * lengths.sum())
     for i, length in enumerate(lengths):
-        reached[longest - length : longest, :, i] = -np.log(len(per_bar) * sizes * lengths.sum())
-    change = tempo_changes(lengths, steadiness)
+        first = slice(longest - length, longest)
+        ended[first, :, i] = earned[first, :, i] + start
+    change = tempo_changes(lengths, steadiness).astype(np.float32)
+    farthest = np.abs(np.subtract(*np.nonzero(np.isfinite(change)))).max()
+    # tempo i to tempo i + apart, for all i at once: few steps, for few changes are possible
+    ways = [
+        (apart, max(0, -apart), min(len(lengths), len(lengths) - apart), np.diag(change, apart))
+        for apart in range(-farthest, farthest + 1)
+    ]
 
     def done(beginning: np.ndarray) -> np.ndarray:
-        """By the best way to the end of the beat before, [tempi before, beginnings, places]."""
+        """By the best way to the end of the beat before, [tempi before, beginnings, columns]."""
         row = beginning - lengths[:, None] + longest - 1
-        return (reached[row, :, tempi[:, None]] + earned[row, :, tempi[:, None]])[..., before]
+        return ended[row, :, tempi[:, None]][..., before]
 
     for start in range(1, frames, block):  # no beat that begins in a block has another before it
         here = np.arange(start, min(start + block, frames))
         ends = done(here).reshape(len(lengths), -1)
         best = np.full_like(ends, -np.inf)
         way = np.empty_like(best)
-        for i in tempi:
-            np.add(change[i][:, None], ends[i], out=way)
-            np.maximum(best, way, out=best)
+        for apart, i, j, cost in ways:
+            np.add(ends[i:j], cost[:, None], out=way[i:j])
+            np.maximum(best[i + apart : j + apart], way[i:j], out=best[i + apart : j + apart])
         best = best.reshape(len(lengths), len(here), -1)
-        reached[here + longest - 1] = best.transpose(1, 2, 0)
+        rows = slice(start + longest - 1, here[-1] + longest)
+        np.add(best.transpose(1, 2, 0), earned[rows], out=ended[rows])
 
-    over = (begin[-longest:] + lengths >= frames)[:, None, :]
-    final = np.where(over, reached[-longest:] + earned[-longest:], -np.inf)
-    at, row, tempo = np.unravel_index(final.argmax(), final.shape)
-    at, found = frames - longest + at, []
-    while True:
-        found.append((at, tempo, place[row]))
-        if at <= 0:
-            break
-        tempo = (done(np.array([at]))[:, 0, row] + change[:, tempo]).argmax()
-        at, row = at - lengths[tempo], before[row]
-    starts, chosen, places = np.array(found[::-1], dtype=np.int64).T
-    return starts, chosen, places, int(sizes[row]), float(final.max())
+    paths = []
+    for number, count in enumerate(counts):
+        columns = slice(number * len(place), (number + 1) * len(place))
+        rows = slice(count - 1, count - 1 + longest)  # the last beginnings inside the clip
+        over = (begin[rows] + lengths >= count)[:, None, :]
+        final = np.where(over, ended[rows, columns], -np.inf)
+        at, column, tempo = np.unravel_index(final.argmax(), final.shape)
+        size, score = int(sizes[column]), float(final.max() + seen[number][2].sum())
+        at, column, found = count - longest + at, column + columns.start, []
+        while True:
+            found.append((at, tempo, place[column - columns.start]))
+            if at <= 0:
+                break
+            tempo = (done(np.array([at]))[:, 0, column] + change[:, tempo]).argmax()
+            at, column = at - lengths[tempo], before[column]
+        starts, chosen, places = np.array(found[::-1], dtype=np.int64).T
+        paths.append((starts, chosen, places, size, score))
+    return paths

@@ -42,7 +42,7 @@ class TrackScores:
 
 
 def table(tracks: Sequence[TrackScores], name: str, groups: np.ndarray | None = None) -> np.ndarray:
-    """Sums of a score as `inference.resampled` takes them, [tracks, 2], or [groups, 2].
+    """Sums of a score as `probes.scored.Sums` takes them, [tracks, 2], or [groups, 2].
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def table(tracks: Sequence[TrackScores], name: str, groups: np.ndarray | None = 
 
 
 class Ratio:
-    """The score of summed `table`s; in the place of a metric in `inference.resampled`."""
+    """The score of summed `table`s; for `probes.scored.Sums`."""
 
     @staticmethod
     def value(sums: np.ndarray) -> np.ndarray:
@@ -85,19 +85,22 @@ def beats(reference: Sequence[float], estimate: Sequence[float], trim: float = T
 
     truth, found = (beat.trim_beats(_moments(times), trim) for times in (reference, estimate))
     with _quiet():
-        f = beat.f_measure(truth, found, BEAT_WINDOW)
         _, cmlt, _, amlt = beat.continuity(truth, found)
     several = len(truth) > 1
-    return TrackScores(
-        {"F": _mean(f, len(truth) > 0), "CMLt": _mean(cmlt, several), "AMLt": _mean(amlt, several)}
-    )
+    continuity = {"CMLt": _mean(cmlt, several), "AMLt": _mean(amlt, several)}
+    return TrackScores({**downbeats(reference, estimate, trim).sums, **continuity})
 
 
 def downbeats(
     reference: Sequence[float], estimate: Sequence[float], trim: float = TRIM
 ) -> TrackScores:
     """`F` within 70 ms, as for beats: mean over tracks."""
-    return TrackScores({"F": beats(reference, estimate, trim).sums["F"]})
+    from mir_eval import beat
+
+    truth, found = (beat.trim_beats(_moments(times), trim) for times in (reference, estimate))
+    with _quiet():
+        f = beat.f_measure(truth, found, BEAT_WINDOW)
+    return TrackScores({"F": _mean(f, len(truth) > 0)})
 
 
 def onsets(reference: Sequence[float], estimate: Sequence[float]) -> TrackScores:

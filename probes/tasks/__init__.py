@@ -8,23 +8,35 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from probes.errors import ProbeError
-from probes.tasks import rhythm, sound, tonality
+from probes.tasks import frames, rhythm, sound, style, tonality, voice
 from probes.tasks.base import Task
+from probes.tasks.frames import FrameTask
 
-__all__ = ["ALIASES", "TASKS", "Label", "Task", "resolve"]
+__all__ = ["ALIASES", "TASKS", "FrameTask", "Label", "Task", "resolve"]
 
 TASKS: dict[str, Task] = {
-    task.name: task for task in (*tonality.ENTRIES, *rhythm.ENTRIES, *sound.ENTRIES)
-}
+    task.name: task
+    for task in (
+        *tonality.ENTRIES, *rhythm.ENTRIES, *sound.ENTRIES, *style.ENTRIES, *voice.ENTRIES,
+        *frames.ENTRIES,
+    )
+}  # fmt: skip
+# where the data lacks what a name means, or no task has the name
 ALIASES = {
-    "bpm": "tempo", "chords": "chord", "family": "instrument", "instruments": "instrument",
-    "meter": "metre", "inversion": "triad_inversion", "quality": "triad_quality",
+    "beats": "beat", "bpm": "tempo", "chords": "chord", "downbeats": "downbeat",
+    "instrument": "family", "inversion": "triad_inversion", "meter": "metre",
+    "notes": "multipitch", "phrase_ends": "phrase_end", "quality": "triad_quality",
     "root": "triad_root",
 }  # fmt: skip
 
 
 class Label(Protocol):
-    """What the data says of a label: `kind` is `category`, `number`, `segments` or `events`."""
+    """What the data says of a label.
+
+    Attributes
+    ----------
+    kind : `category`, `number`, `tags`, `segments`, `events` or `curve`.
+    """
 
     name: str
     kind: str
@@ -49,7 +61,7 @@ def resolve(names: str | Iterable[str], labels: Iterable[Label]) -> list[Task]:
     cards = {card.name: card for card in labels}
     names = [names] if isinstance(names, str) else list(names)
     if names == ["all"]:
-        known = [task for task in TASKS.values() if _fits(task, cards)]
+        known = [t for t in TASKS.values() if _fits(t, cards) and not t.by_name]
         covered = {task.label for task in known}
         free = [
             Task.of_kind(card.name, card.kind)
@@ -59,7 +71,9 @@ def resolve(names: str | Iterable[str], labels: Iterable[Label]) -> list[Task]:
         return [_stamped(task, cards) for task in known + free]
     tasks = []
     for name in dict.fromkeys(names):
-        task = TASKS.get(name) or TASKS.get(ALIASES.get(name, ""))
+        task, other = TASKS.get(name), TASKS.get(ALIASES.get(name, ""))
+        if other is not None and (task is None or not _fits(task, cards) and _fits(other, cards)):
+            task = other
         if name in cards and (task is None or not _fits(task, cards)):
             if cards[name].kind not in _CLIP_KINDS:
                 raise ProbeError(
@@ -71,25 +85,38 @@ def resolve(names: str | Iterable[str], labels: Iterable[Label]) -> list[Task]:
             raise ProbeError(_unknown(name, cards))
         if not _fits(task, cards):
             have = ", ".join(sorted(cards)) or "none"
-            raise ProbeError(f"task {name} needs the label {task.label}; the data has: {have}")
+            needed = ", ".join(task.labels if isinstance(task, FrameTask) else [task.label])
+            raise ProbeError(f"task {name} needs the label {needed}; the data has: {have}")
         tasks.append(_stamped(task, cards))
     return list({task.name: task for task in tasks}.values())
 
 
-_CLIP_KINDS = ("category", "number")
+_CLIP_KINDS = ("category", "number", "tags")
 
 
 def _fits(task: Task, cards: dict[str, Label]) -> bool:
+    if isinstance(task, FrameTask):
+        return bool(task.present(_kinds(cards)))
     if task.label not in cards:
         return False
-    wanted = ("segments",) if task.rows.startswith("segments:") else _CLIP_KINDS
+    if task.rows.startswith("segments:"):
+        wanted = ("segments",)
+    else:
+        wanted = ("tags",) if task.kind == "tags" else ("category", "number")
     return cards[task.label].kind in wanted
 
 
 def _stamped(task: Task, cards: dict[str, Label]) -> Task:
     """The task with what the data says of its label."""
+    if isinstance(task, FrameTask):
+        kinds = _kinds(cards)
+        return task.stamped(kinds, cards[task.present(kinds)[0]].tier)
     card = cards[task.label]
     return dataclasses.replace(task, tier=card.tier, unit=task.unit or card.unit)
+
+
+def _kinds(cards: dict[str, Label]) -> dict[str, str]:
+    return {name: card.kind for name, card in cards.items()}
 
 
 def _unknown(name: str, cards: dict[str, Label]) -> str:

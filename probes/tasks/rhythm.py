@@ -1,10 +1,10 @@
-"""Tasks about time."""
+"""Tasks about tempo and metre."""
 
 from __future__ import annotations
 
 import math
 
-from probes.tasks.base import BALANCED_ACCURACY, R2, Task, Value
+from probes.tasks.base import ACC1, ACC2, ACCURACY, BALANCED_ACCURACY, R2, Task, Value
 
 
 def log2_positive(value: Value) -> float | None:
@@ -14,10 +14,11 @@ def log2_positive(value: Value) -> float | None:
 
 
 ENTRIES = (
-    Task("tempo", "Tempo", "tempo", "regression", R2,
-         "beats per minute, on a scale of ratios", recode=log2_positive, unit="log2 BPM"),
-    Task("metre", "Metre", "metre", "classification", BALANCED_ACCURACY,
-         "how beats are grouped and divided", subsets=("fiddle",)),
-    Task("dance", "Dance", "dance", "classification", BALANCED_ACCURACY,
-         "the dance that a tune is for"),
+    Task("tempo", "Tempo", "tempo", "tempo", "regression", R2,
+         "beats per minute, on a scale of ratios", also=(ACC1, ACC2), recode=log2_positive,
+         unit="log2 BPM"),
+    Task("metre", "Metre", "beat", "metre", "classification", BALANCED_ACCURACY,
+         "how beats are grouped and divided", also=(ACCURACY,), subsets=("fiddle",)),
+    Task("dance", "Dance", "genre", "dance", "classification", BALANCED_ACCURACY,
+         "the dance that a tune is for", also=(ACCURACY,)),
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from probes.tasks.base import BALANCED_ACCURACY, KEY_SCORE, Task, Value
+from probes.tasks.base import ACCURACY, BALANCED_ACCURACY, KEY_SCORE, Task, Value
 
 PITCH_CLASSES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 KEYS = tuple(f"{tonic} {mode}" for mode in ("major", "minor") for tonic in PITCH_CLASSES)
@@ -35,20 +35,20 @@ def major_or_minor(value: Value) -> str | None:
 
 
 ENTRIES = (
-    Task("key", "Key", "key", "classification", KEY_SCORE,
+    Task("key", "Key", "key", "key", "classification", KEY_SCORE,
          "the key of a passage, as one of 24 (fifths, relative and parallel keys earn a part)",
-         recode=one_key),
-    Task("tonic", "Tonic", "tonic", "classification", BALANCED_ACCURACY,
-         "the pitch class that a passage rests on"),
-    Task("mode", "Mode", "mode", "classification", BALANCED_ACCURACY,
-         "major or minor", subsets=("chorale",)),
-    Task("chord", "Chord", "chord", "classification", BALANCED_ACCURACY,
+         also=(ACCURACY,), recode=one_key),
+    Task("tonic", "Tonic", "key", "tonic", "classification", BALANCED_ACCURACY,
+         "the pitch class that a passage rests on", also=(ACCURACY,)),
+    Task("mode", "Mode", "key", "mode", "classification", BALANCED_ACCURACY,
+         "major or minor", also=(ACCURACY,), subsets=("chorale",)),
+    Task("chord", "Chord", "chord", "chord", "classification", BALANCED_ACCURACY,
          "the chord of a beat, as one of 24 major and minor triads",
-         rows="segments:chord", recode=major_or_minor),
-    Task("triad_root", "Triad root", "triad_root", "classification", BALANCED_ACCURACY,
-         "the root of a single chord"),
-    Task("triad_quality", "Triad quality", "triad_quality", "classification", BALANCED_ACCURACY,
-         "major, minor, diminished or augmented"),
-    Task("triad_inversion", "Triad inversion", "triad_inversion", "classification",
-         BALANCED_ACCURACY, "which tone of a chord is the lowest"),
+         rows="segments:chord", also=(ACCURACY,), recode=major_or_minor),
+    Task("triad_root", "Triad root", "chord", "triad_root", "classification", BALANCED_ACCURACY,
+         "the root of a single chord", also=(ACCURACY,)),
+    Task("triad_quality", "Triad quality", "chord", "triad_quality", "classification",
+         BALANCED_ACCURACY, "major, minor, diminished or augmented", also=(ACCURACY,)),
+    Task("triad_inversion", "Triad inversion", "chord", "triad_inversion", "classification",
+         BALANCED_ACCURACY, "which tone of a chord is the lowest", also=(ACCURACY,)),
 )  # fmt: skip

@@ -14,7 +14,7 @@ from reports.figures.cells import hatch
 from reports.figures.drawing import Drawing
 from reports.layers import Information, LabelInformation
 from reports.numbers import number
-from reports.results import Task
+from reports.probing import Task
 from reports.study import Study
 from reports.words import abridged
 

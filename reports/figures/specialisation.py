@@ -6,7 +6,7 @@ import numpy as np
 
 from reports import style
 from reports.figures.drawing import Drawing
-from reports.results import Probes
+from reports.probing import Probes
 from reports.study import Study
 from reports.words import abridged
 

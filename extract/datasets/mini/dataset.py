@@ -36,7 +36,7 @@ class Mini(Dataset):
 
     Parameters
     ----------
-    subsets : some of `chorale`, `fiddle`, `note`, `theory`; the order does not matter.
+    subsets : some of `chorale`, `fiddle`, `note`, `theory`, `voices`; the order does not matter.
     cache_audio : keep rendered clips as FLAC below the user's cache; the audio is the same.
 
     Raises
@@ -44,6 +44,8 @@ class Mini(Dataset):
     DataError : a package is missing, or a subset is unknown.
     """
 
+    labels = LABELS
+    licence = LICENCE
     rate = render.RATE
 
     def __init__(self, subsets: Sequence[str] = SUBSETS, cache_audio: bool = True) -> None:

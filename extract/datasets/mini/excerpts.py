@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
-from extract.datasets.base import Clip, Segment
-from extract.datasets.mini import harmony
+from extract.datasets.base import Clip
+from extract.datasets.mini import harmony, timed
 from extract.datasets.mini.draws import choice, uniform
 from extract.datasets.mini.midi import Note
 from extract.datasets.mini.programs import FAMILY, name_of
@@ -18,6 +19,7 @@ TEMPO = (50.0, 160.0)  # beats a minute, drawn evenly in their logarithm
 VELOCITY = tuple(range(64, 113, 4))
 SHORTEST = 0.05  # seconds; what a cut leaves of a note below this is not played
 BEATS_NEEDED = SECONDS * TEMPO[1] / 60.0 + 0.5
+LONGEST_PHRASE = 16  # beats; beyond, an encoder has left out fermatas
 CANDIDATES = 8  # places tried for one excerpt
 METRES = {"4/4": "4/4", "3/4": "3/4", "2/4": "2/4", "2/2": "2/4", "6/8": "6/8"}
 
@@ -107,6 +109,80 @@ def place(score: Score, span: float, slot: int, slots: int, clip: str) -> float:
     return starts[int(np.argmax(fits))]
 
 
+@dataclass(frozen=True)
+class Excerpt:
+    """`SECONDS` of a score at a place, a tempo and a pitch: what all clips made of it share.
+
+    Attributes
+    ----------
+    start : quarter notes from the beginning of the score.
+    tempo : beats a minute.
+    tonic : pitch class that the tonic of the score is moved to, by at most six semitones.
+    velocity : of every note.
+    """
+
+    score: Score
+    start: float
+    tempo: float
+    tonic: int
+    velocity: int
+
+    @classmethod
+    def drawn(cls, score: Score, name: str, tonic: int, slot: int = 0, slots: int = 1) -> Excerpt:
+        """Tempo, velocity and place are drawn from the name alone; the tonic is dealt."""
+        low, high = np.log(TEMPO[0]), np.log(TEMPO[1])
+        tempo = round(float(np.exp(low + (high - low) * uniform(name, "tempo"))), 2)
+        span = SECONDS / (60.0 / (tempo * score.beat))
+        start = round(place(score, span, slot, slots, name), 4)
+        return cls(score, start, tempo, tonic, choice(name, "velocity", VELOCITY))
+
+    @property
+    def quarter(self) -> float:
+        """Seconds of a quarter note."""
+        return 60.0 / (self.tempo * self.score.beat)
+
+    def notes(self, voices: Collection[int] | None = None) -> tuple[Note, ...]:
+        """Notes of some voices (0 is the highest), or of all, in seconds.
+
+        One that is held into the excerpt is struck at its beginning.
+        """
+        up = (self.tonic - self.score.tonic + 6) % 12 - 6
+        rows = []
+        for voice, part in enumerate(self.score.parts):
+            if voices is not None and voice not in voices:
+                continue
+            for onset, duration, pitch in part:
+                begin = max(0.0, (onset - self.start) * self.quarter)
+                end = min(SECONDS, (onset + duration - self.start) * self.quarter)
+                if end - begin >= SHORTEST:
+                    rows.append(Note(round(begin, 4), round(end - begin, 4), pitch + up, voice))
+        return tuple(sorted(rows))
+
+    def grid(self) -> dict[str, tuple[float, ...]]:
+        """The events `beats` and `downbeats`; one at the very beginning is included."""
+        _, _, phase = regular_stretch(self.score)
+        steps = {"beats": self.score.beat, "downbeats": self.score.bar}
+        return {name: _grid(phase, step, self.start, self.quarter) for name, step in steps.items()}
+
+    def phrase_ends(self) -> tuple[float, ...] | None:
+        """Ends of phrases whose last note sounds; None where the score does not mark them."""
+        if not phrases_marked(self.score):
+            return None
+        ends = (round((e - self.start) * self.quarter, 4) for e in self.score.phrase_ends)
+        return tuple(e for e in ends if SHORTEST <= e < SECONDS)
+
+    @property
+    def first(self) -> float:
+        """Seconds from the beginning of the score, at this tempo."""
+        return round(self.start * self.quarter, 4)
+
+
+def phrases_marked(score: Score) -> bool:
+    """Whether fermatas mark every phrase: none would last longer than `LONGEST_PHRASE` beats."""
+    edges = np.array([0.0, *score.phrase_ends])
+    return len(edges) > 1 and bool(np.diff(edges).max() <= LONGEST_PHRASE * score.beat + 1e-6)
+
+
 def cut(
     score: Score,
     *,
@@ -125,24 +201,14 @@ def cut(
     Tempo, velocity and place are drawn from the clip's id alone; program and tonic are dealt by
     the caller.
     """
-    low, high = np.log(TEMPO[0]), np.log(TEMPO[1])
-    tempo = round(float(np.exp(low + (high - low) * uniform(clip, "tempo"))), 2)
-    velocity = choice(clip, "velocity", VELOCITY)
-    quarter = 60.0 / (tempo * score.beat)  # seconds
-    span = SECONDS / quarter
-    start = round(place(score, span, slot, slots, clip), 4)
-    up = (tonic - score.tonic + 6) % 12 - 6
-    notes = _sounding(score, start, quarter, up)
-    _, _, phase = regular_stretch(score)
-    beats = _grid(phase, score.beat, start, quarter)
-    downbeats = _grid(phase, score.bar, start, quarter)
-    ends = tuple(round((e - start) * quarter, 4) for e in score.phrase_ends)
+    excerpt = Excerpt.drawn(score, clip, tonic, slot, slots)
+    notes, events = excerpt.notes(), excerpt.grid()
     lengths = np.array([n.duration for n in notes])
     pitches = np.array([n.pitch for n in notes])
     labels: dict[str, str | float] = {
         "tonic": harmony.PITCH_CLASSES[tonic],
         "mode": score.mode,
-        "tempo": tempo,
+        "tempo": excerpt.tempo,
         "family": FAMILY[program],
         "program": name_of(program),
         "density": round(len(notes) / SECONDS, 4),
@@ -154,37 +220,26 @@ def cut(
     if score.metre in METRES:
         labels["metre"] = METRES[score.metre]
     labels.update(extra or {})
-    segments = {"melody": _melody(notes)}
+    segments = {"melody": timed.melody(notes, SECONDS)}
     if len(score.parts) > 1:
-        segments["chord"] = _chords(notes, beats)
-    events = {"beats": beats, "downbeats": downbeats}
-    if score.phrase_ends:
-        events["phrase_ends"] = tuple(e for e in ends if 0.0 < e <= SECONDS)
+        segments["chord"] = timed.chords(notes, events["beats"])
+    segments["notes"] = timed.heard(notes, SECONDS)
+    ends = excerpt.phrase_ends()
+    if ends is not None:
+        events["phrase_ends"] = ends
     row = Clip(
         id=clip,
         track=f"{subset}/{score.name}",
         group=group,
         subset=subset,
         split=split,
-        start=round(start * quarter, 4),
+        start=excerpt.first,
         duration=SECONDS,
         labels=labels,
         segments=segments,
         events=events,
     )
-    return row, Sound(notes, program, velocity)
-
-
-def _sounding(score: Score, start: float, quarter: float, up: int) -> tuple[Note, ...]:
-    """Notes of the excerpt in seconds; one that is held into it is struck at its beginning."""
-    rows = []
-    for voice, part in enumerate(score.parts):
-        for onset, duration, pitch in part:
-            begin = max(0.0, (onset - start) * quarter)
-            end = min(SECONDS, (onset + duration - start) * quarter)
-            if end - begin >= SHORTEST:
-                rows.append(Note(round(begin, 4), round(end - begin, 4), pitch + up, voice))
-    return tuple(sorted(rows))
+    return row, Sound(notes, program, excerpt.velocity)
 
 
 def _grid(phase: float, step: float, start: float, quarter: float) -> tuple[float, ...]:
@@ -195,30 +250,3 @@ def _grid(phase: float, step: float, start: float, quarter: float) -> tuple[floa
         out.append(max(0.0, round(moment, 4)))
         first += 1
     return tuple(out)
-
-
-def _melody(notes: tuple[Note, ...]) -> tuple[Segment, ...]:
-    """The first part as one line: the highest of notes struck together, no overlaps."""
-    line = sorted((n for n in notes if n.voice == 0), key=lambda n: (n.onset, -n.pitch))
-    line = [n for i, n in enumerate(line) if i == 0 or n.onset > line[i - 1].onset]
-    ends = [n.onset for n in line[1:]] + [SECONDS]
-    return tuple(
-        Segment(n.onset, round(min(n.onset + n.duration, end), 4), float(n.pitch))
-        for n, end in zip(line, ends, strict=True)
-    )
-
-
-def _chords(notes: tuple[Note, ...], beats: tuple[float, ...]) -> tuple[Segment, ...]:
-    """One chord for each whole beat of the excerpt, from the notes that sound in it."""
-    rows = []
-    for start, end in zip(beats, beats[1:], strict=False):
-        weights, heard = np.zeros(12), []
-        for note in notes:
-            share = min(note.onset + note.duration, end) - max(note.onset, start)
-            if share > 1e-3:
-                weights[note.pitch % 12] += share
-                heard.append((note.onset > start + 1e-3, note.pitch))
-        # the lowest note at the beat, or, when nothing sounds there, the lowest after it
-        bass = min(heard)[1] % 12 if heard else None
-        rows.append(Segment(start, end, harmony.chord_of(weights, bass)))
-    return tuple(rows)

@@ -52,6 +52,13 @@ LABELS: tuple[LabelCard, ...] = (
         "gold",
         "root, first, second; absent for augmented triads, whose inversions are root positions",
     ),
+    LabelCard(
+        "voices",
+        "category",
+        "gold",
+        "how many voices of a chorale are played, 1 to 4; whichever they are, pitches are "
+        "distributed alike, but more voices reach further from lowest to highest",
+    ),
     LabelCard("density", "number", "gold", "notes that begin (or are held in), a second", "1/s"),
     LabelCard("polyphony", "number", "gold", "mean number of notes that sound at once", "notes"),
     LabelCard("register", "number", "gold", "mean pitch, weighted by duration", "MIDI number"),
@@ -69,7 +76,21 @@ LABELS: tuple[LabelCard, ...] = (
         "notes of the tune (the soprano of chorales), MIDI number",
         "MIDI number",
     ),
-    LabelCard("beats", "events", "gold", "beats; dotted quarters in 6/8"),
-    LabelCard("downbeats", "events", "gold", "first beats of bars"),
-    LabelCard("phrase_ends", "events", "gold", "where a note under a fermata ends; chorales"),
+    LabelCard(
+        "notes",
+        "segments",
+        "gold",
+        "every note that sounds, as the score says; voices in unison are one note, and a note ends "
+        "where its pitch is struck again, so as many sound at once as pitches; what an instrument "
+        "lets ring is not counted",
+        "MIDI number",
+    ),
+    LabelCard("beats", "events", "gold", "beats; dotted quarters in 6/8; chorales, fiddle, voices"),
+    LabelCard("downbeats", "events", "gold", "first beats of bars, a subset of the beats"),
+    LabelCard(
+        "phrase_ends",
+        "events",
+        "gold",
+        "where a note under a fermata ends; chorales whose fermatas mark every phrase",
+    ),
 )

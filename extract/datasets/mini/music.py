@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from extract.datasets.base import Clip
-from extract.datasets.mini import harmony, sources
+from extract.datasets.mini import harmony, sources, voices
 from extract.datasets.mini.draws import deal, uniform
 from extract.datasets.mini.excerpts import METRES, Sound, cut, long_enough, pitch_weights
 from extract.datasets.mini.programs import programs_of
@@ -44,10 +44,11 @@ MODES = {
 }
 
 
-def build_chorale(limit: int | None = None) -> Rows:
-    """Clips of the four-part chorales whose key three witnesses agree on.
+def build_chorales(limit: int | None = None) -> dict[str, Rows]:
+    """Clips of the four-part chorales whose key three witnesses agree on: two subsets.
 
-    Two clips a piece, three for minor pieces in training, so that the modes are nearer to equal.
+    `chorale` has two clips a piece, three for minor pieces in training, so that the modes are
+    nearer to equal; `voices` is of the same pieces, in the same groups and splits.
 
     Parameters
     ----------
@@ -64,13 +65,16 @@ def build_chorale(limit: int | None = None) -> Rows:
     groups = {s.name: joined[s.name] for s in scores}
     split = assign(groups, {s.name: (s.mode, s.metre, s.mode + s.metre) for s in scores})
     wanted = {s.name: 3 if s.mode == "minor" and split[s.name] == "train" else 2 for s in scores}
-    return _excerpts("chorale", scores, groups, split, wanted, {})
+    return {
+        "chorale": _excerpts("chorale", scores, groups, split, wanted, {}),
+        voices.SUBSET: voices.build(scores, groups, split),
+    }
 
 
-def build_fiddle(limit: int | None = None) -> Rows:
-    """One clip of each of some tunes of Ryan's Mammoth Collection, five dances.
+def build_fiddle(limit: int | None = None) -> dict[str, Rows]:
+    """The subset `fiddle`: one clip of each of some tunes of Ryan's Mammoth Collection.
 
-    At most `TUNES_A_DANCE` of a dance; minor and modal tunes first, as most are in major.
+    Five dances, at most `TUNES_A_DANCE` of each; minor and modal tunes first, as most are in major.
     """
     tunes = _tunes()
     chosen: list[Path] = []
@@ -98,7 +102,8 @@ def build_fiddle(limit: int | None = None) -> Rows:
     }
     classes = {s.name: (s.mode, facts[s.name][0], METRES[s.metre]) for s in scores}
     split = assign(groups, classes)
-    return _excerpts("fiddle", scores, groups, split, {s.name: 1 for s in scores}, extra)
+    wanted = {s.name: 1 for s in scores}
+    return {"fiddle": _excerpts("fiddle", scores, groups, split, wanted, extra)}
 
 
 def trusted(score: Score) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from extract.datasets.base import Clip
-from extract.datasets.mini import harmony
+from extract.datasets.mini import harmony, timed
 from extract.datasets.mini.draws import choice
 from extract.datasets.mini.excerpts import VELOCITY, Sound
 from extract.datasets.mini.midi import Note
@@ -25,8 +25,8 @@ INVERSIONS = ("root", "first", "second")
 OCTAVES = (48, 60, 72)  # where the root of a triad in root position may lie: C3, C4, C5
 
 
-def build_note() -> list[tuple[Clip, Sound]]:
-    """Every program on every second pitch, one note a clip.
+def build_note() -> dict[str, list[tuple[Clip, Sound]]]:
+    """The subset `note`: every program on every second pitch, one note a clip.
 
     A Latin design: even programs play even pitches, odd ones odd. Of the nine seen programs on a
     pitch six stand in train and three in valid and test; of a program's 18 notes 12, 3 and 3.
@@ -52,11 +52,11 @@ def build_note() -> list[tuple[Clip, Sound]]:
                     },
                 )
             )
-    return rows
+    return {"note": rows}
 
 
-def build_theory() -> list[tuple[Clip, Sound]]:
-    """Four triads on twelve roots, eighteen programs; each program plays one of three inversions.
+def build_theory() -> dict[str, list[tuple[Clip, Sound]]]:
+    """The subset `theory`: four triads on twelve roots, each in one of three inversions a program.
 
     A Latin design: a chord (root, quality, inversion) is heard from 4 of the 12 seen programs and
     2 of the 6 unseen ones, and a root and quality lie with 8, 2 and 2 of the seen programs in
@@ -96,7 +96,7 @@ def build_theory() -> list[tuple[Clip, Sound]]:
                         labels,
                     )
                 )
-    return rows
+    return {"theory": rows}
 
 
 def _sound(
@@ -109,6 +109,7 @@ def _sound(
 ) -> tuple[Clip, Sound]:
     group = f"{subset}/{name_of(program)}"
     labels = {**labels, "family": FAMILY[program], "program": name_of(program)}
-    clip = Clip(name, group, group, subset, split, 0.0, SECONDS, labels)
     notes = tuple(Note(0.0, HELD, pitch, voice) for voice, pitch in enumerate(pitches))
+    segments = {"notes": timed.heard(notes, SECONDS)}
+    clip = Clip(name, group, group, subset, split, 0.0, SECONDS, labels, segments)
     return clip, Sound(notes, program, choice(name, "velocity", VELOCITY))

@@ -12,6 +12,13 @@ from extract.weights import sha256_of_file
 
 CURE = "pip install 'music-rsa[demo]'"
 FONT = "TimGM6mb.sf2"
+# scores, font, renderer, and what renders in processes
+PACKAGES = ("music21", "pretty_midi", "midirenderer", "loky")
+
+
+def lacking() -> list[str]:
+    """Packages of `PACKAGES` that are not installed."""
+    return [name for name in PACKAGES if importlib.util.find_spec(name) is None]
 
 
 def package_folder(package: str) -> Path:

@@ -10,7 +10,6 @@ import os
 import tempfile
 import zlib
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 from extract.datasets.base import Clip, Segment
@@ -21,13 +20,15 @@ from extract.weights import cache_dir
 
 Rows = list[tuple[Clip, Sound]]
 
-BUILDERS: dict[str, Callable[[], Rows]] = {
-    "chorale": music.build_chorale,
+# what is built together is of scores that are read once
+BUILDERS: dict[str, Callable[[], dict[str, Rows]]] = {
+    "chorale": music.build_chorales,
     "fiddle": music.build_fiddle,
     "note": sounds.build_note,
     "theory": sounds.build_theory,
+    "voices": music.build_chorales,
 }
-FROM_SCORES = ("chorale", "fiddle")
+FROM_SCORES = ("chorale", "fiddle", "voices")
 log = logging.getLogger(__name__)
 
 
@@ -55,17 +56,33 @@ def key_of(subset: str) -> str:
 def load(subset: str) -> Rows:
     """The clips of a subset with their sounds: from the cache, or built (and kept)."""
     key = key_of(subset)
-    path = cache_dir("mini") / f"{subset}-{key[:16]}.json.gz"
-    rows = _read(path, key)
+    rows = _read(_path(subset, key), key)
     if rows is None:
         log.info("building the label table of mini:%s", subset)
-        rows = BUILDERS[subset]()
-        _write(path, key, rows)
+        built = BUILDERS[subset]()
+        for name, found in built.items():
+            key = key_of(name)
+            _write(_path(name, key), key, found)
+        rows = built[subset]
     return rows
 
 
+def _path(subset: str, key: str) -> Path:
+    return cache_dir("mini") / f"{subset}-{key[:16]}.json.gz"
+
+
 def encode(rows: Rows) -> list[dict]:
-    return [{"clip": asdict(clip), "sound": asdict(sound)} for clip, sound in rows]
+    """Rows as plain values, to be read only."""
+    # not `asdict`, which copies: there are fifty thousand notes
+    return [{"clip": _plain(clip), "sound": vars(sound)} for clip, sound in rows]
+
+
+def _plain(clip: Clip) -> dict:
+    segments = {
+        name: [{"start": s.start, "end": s.end, "value": s.value} for s in values]
+        for name, values in clip.segments.items()
+    }
+    return {**vars(clip), "segments": segments}
 
 
 def _decode(row: dict) -> tuple[Clip, Sound]:

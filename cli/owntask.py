@@ -1,0 +1,119 @@
+"""A task of the user's own that needs no code: `--task manifest.csv:column`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.nearest import suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from extract.datasets.base import LabelCard
+    from probes.tasks import Task
+
+FORM = re.compile(r"(.+\.(?:csv|tsv|jsonl))(?::([^:]*))?(?::([^:]*))?", re.IGNORECASE)
+KINDS = ("category", "number", "tags")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What `--task`, `--data` and `--manifest` ask for together.
+
+    Attributes
+    ----------
+    names : of tasks and of labels.
+    kinds : column of the manifest -> kind that is asked for, "" where its values decide.
+    data, manifest : as in `cli.steps.open_data`.
+    """
+
+    names: tuple[str, ...]
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    data: str = "mini"
+    manifest: Path | None = None
+
+
+def wanted_tasks(text: str, data: str, manifest: Path | None) -> Wanted:
+    """Reads names by commas, among them `manifest.csv:column` or `manifest.csv:column:kind`.
+
+    Where --data is not given, the folder of the manifest is the data.
+    """
+    names, kinds = [], {}
+    for piece in filter(None, map(str.strip, text.split(","))):
+        found = FORM.fullmatch(piece)
+        if found is None:
+            names.append(piece)
+            continue
+        path, column, kind = found[1], (found[2] or "").strip(), found[3]
+        if not column:
+            raise click.UsageError(f"--task {piece}: name a column, as in {path}:COLUMN")
+        if kind is not None and kind not in KINDS:
+            hint = suggestion(kind, KINDS)
+            raise click.UsageError(f"--task {piece}: no kind {kind!r}{hint}")
+        place = _place(piece, path, data)
+        if manifest is not None and not _same(manifest, place):
+            raise click.UsageError(
+                f"--task {piece}: labels come from one manifest, and {manifest} is asked for too; "
+                "join their columns in one file"
+            )
+        manifest = place
+        if not _given("data"):
+            data = str(place.parent)
+        names.append(column)
+        kinds[column] = kind or ""
+    return Wanted(tuple(names), kinds, data, manifest)
+
+
+def of_column(column: str, kind: str, labels: Sequence[LabelCard]) -> Task | None:
+    """The task that the kind asked for makes of a column; None where its values decide.
+
+    A column of numbers may be taken for classes; nothing else can be what its values are not.
+    """
+    from probes.tasks import Task
+
+    cards = {card.name: card for card in labels}
+    if column not in cards:
+        hint = suggestion(column, cards) if cards else "; it has no columns of labels"
+        raise click.UsageError(f"--task: the manifest has no label {column!r}{hint}")
+    card = cards[column]
+    if not kind:
+        return None
+    if kind != card.kind and (kind, card.kind) != ("category", "number"):
+        why = {
+            "number": "a value in it is none",
+            "tags": "no value in it holds | or ;",
+            "category": "values in it hold several",
+        }[kind]
+        raise click.UsageError(f"--task: {column} cannot be taken for {kind}: {why}")
+    recode = {"recode": _named} if kind != card.kind else {}
+    return Task.of_kind(column, kind, tier=card.tier, unit=card.unit, **recode)
+
+
+def _named(value: float | str) -> str:
+    """A number as the name of a class: 3 for 3.0."""
+    return f"{value:g}" if isinstance(value, float) else value
+
+
+def _place(piece: str, path: str, data: str) -> Path:
+    """Where the manifest is: as written, or below the folder of the data."""
+    for place in (Path(path), Path(data) / path):
+        if place.is_file():
+            return place
+    raise click.UsageError(f"--task {piece}: there is no file {path}")
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.exists() and one.samefile(other)
+
+
+def _given(option: str) -> bool:
+    """Whether an option of the running command was given by the user."""
+    context = click.get_current_context(silent=True)
+    source = context.get_parameter_source(option) if context else None
+    return source not in (None, click.core.ParameterSource.DEFAULT)

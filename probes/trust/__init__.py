@@ -1,0 +1,1 @@
+"""What makes a probe's number trustworthy; one file a question."""
