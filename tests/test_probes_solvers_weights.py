@@ -119,7 +119,7 @@ def test_ridge_by_iteration_is_ridge_solved_directly():
     design, one = some("squared", 300, 60)
     rng = np.random.default_rng(0)
     problems = [
-        Problem(one.target, "squared", (1.0, 100.0), weights=torch.tensor(counts))
+        Problem(one.target[:, :1], "squared", (100.0,), weights=torch.tensor(counts))
         for counts in rng.multinomial(300, np.ones(300) / 300, size=60)
     ]
     assert len(by_cost(design, problems)[2]) == 60
