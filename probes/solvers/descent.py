@@ -103,8 +103,11 @@ def descend(
         if leaving > LEAVING * len(done):
             batch.write(loss, left <= SLACK * enough, step, done)
             stay, columns = batch.keep(~done)
-            gradient, direction = gradient[columns], direction[columns]
-            kept = [(s[columns], y[columns], rate[stay]) for s, y, rate in pairs]
+            gradient, direction = (v.index_select(0, columns) for v in (gradient, direction))
+            kept = [
+                (s.index_select(0, columns), y.index_select(0, columns), rate[stay])
+                for s, y, rate in pairs
+            ]
             pairs = deque(kept, maxlen=PAIRS)
             marks = deque([(when, value[stay]) for when, value in marks], maxlen=2)
             loss, slope, gain, length, trials, scale, done = (
@@ -207,7 +210,7 @@ class _Batch:
 
     def spread(self, values: torch.Tensor) -> torch.Tensor:
         """[units] -> [columns]."""
-        return values[self.owner]
+        return values.index_select(0, self.owner)
 
     def dot(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """Inner product of each unit: [columns, rank + 1] twice -> [units]."""
@@ -347,7 +350,8 @@ class _Batch:
     def keep(self, stay: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Drops all other units; which units and columns stayed."""
         columns = torch.nonzero(self.spread(stay))[:, 0]
-        self.theta, self.inverse = self.theta[columns], self.inverse[columns]
+        self.theta = self.theta.index_select(0, columns)
+        self.inverse = self.inverse.index_select(0, columns)
         parts = [stay[units] for units in self.units]
         some = [number for number, part in enumerate(parts) if bool(part.any())]
         self.lanes = [self.lanes[n].only(parts[n]) for n in some]

@@ -53,8 +53,16 @@ class Loss(ABC):
         loss [units], and the mean second derivative [units, width, width] or None.
         """
 
+    def _targets(self, sets: torch.Tensor) -> torch.Tensor:
+        return self.targets.index_select(0, sets)  # many times faster than an index
+
     def _weights(self, sets: torch.Tensor) -> torch.Tensor:
-        return self.weights if len(self.weights) == 1 else self.weights[sets]
+        return self.weights if len(self.weights) == 1 else self.weights.index_select(0, sets)
+
+    @staticmethod
+    def _mean(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """[units], of values [units, rows]."""
+        return values @ weights[0] if len(weights) == 1 else torch.linalg.vecdot(values, weights)
 
 
 class Softmax(Loss):
@@ -75,13 +83,13 @@ class Softmax(Loss):
         return logits - logits.mean(dim=1, keepdim=True)
 
     def residual(self, logits, sets, bend):
-        place, weights = self.place[sets], self._weights(sets)
+        place, weights = self.place.index_select(0, sets), self._weights(sets)
         logits -= logits.amax(dim=1, keepdim=True)
         chance = logits.exp_()
         chance /= chance.sum(dim=1, keepdim=True)
         flat = chance.flatten(1)
         right = flat.gather(1, place).clamp_min_(TINY).log_()
-        loss = -(right * weights).sum(dim=1)
+        loss = -self._mean(right, weights)
         curvature = None
         if bend:
             weighted = chance * weights[:, None]
@@ -101,15 +109,15 @@ class Sigmoid(Loss):
         return share.clamp(least, 1 - least).logit()
 
     def residual(self, logits, sets, bend):
-        flat, target, weights = logits[:, 0], self.targets[sets], self._weights(sets)
-        loss = ((torch.relu(flat) - flat * target) * weights).sum(dim=1)
+        flat, target, weights = logits[:, 0], self._targets(sets), self._weights(sets)
+        loss = self._mean(torch.relu(flat).addcmul_(flat, target, value=-1), weights)
         chance = flat.sigmoid_()
         # log(1 + exp(-|z|)) is minus the logarithm of the larger of the two chances
         larger = (chance - 0.5).abs_().add_(0.5)
-        loss -= (larger.log_() * weights).sum(dim=1)
+        loss -= self._mean(larger.log_(), weights)
         curvature = None
         if bend:
-            curvature = ((chance - chance.square()) * weights).sum(dim=1)[:, None, None]
+            curvature = self._mean(chance - chance.square(), weights)[:, None, None]
         flat -= target
         flat *= weights
         return loss, curvature
@@ -126,8 +134,8 @@ class Squared(Loss):
 
     def residual(self, logits, sets, bend):
         flat = logits[:, 0]
-        flat -= self.targets[sets]
+        flat -= self._targets(sets)
         weighted = flat * self._weights(sets)
-        loss = 0.5 * (flat * weighted).sum(dim=1)
+        loss = 0.5 * torch.linalg.vecdot(flat, weighted)
         flat.copy_(weighted)
         return loss, torch.ones_like(loss)[:, None, None] if bend else None
