@@ -76,6 +76,8 @@ def command(
     with screen.stage(f"data set {data}"):
         dataset, clips = open_data(data, manifest, limit)
         chosen_tasks = resolve_tasks(wanted, dataset)
+        if wanted.names == ("all",):  # frames have rows of their own: by name, or `rsa probe`
+            chosen_tasks = [task for task in chosen_tasks if task.kind != "frames"]
     if rows == "clips":  # known before any network has run
         from rsa.rows.joint import check_enough
 
@@ -99,7 +101,7 @@ def command(
     describe_layers(
         {role: found[kind] for role, found in activations.items()}, dataset, run, folder, screen
     )
-    probing = resolve_probing("linear", "", known_name(data), run.seed)
+    probing = resolve_probing("linear", "none", known_name(data), run.seed)
     probed = {role: found for role, found in activations.items() if role not in untrained}
     probe_models(probed, chosen_tasks, probing, run, folder, screen)
     titles = " and ".join(model.card.title for model in models.values())

@@ -29,8 +29,8 @@ ROLES = "abcdefgh"
 @options.as_json
 @options.quiet
 def command(
-    names, weights, data, manifest, limit, tasks, protocol, heads, layers, twins, out, no_report,
-    as_json, quiet, **running,
+    names, weights, data, manifest, limit, tasks, protocol, heads, checks, max_frames, layers,
+    twins, out, no_report, as_json, quiet, **running,
 ):  # fmt: skip
     """Train probes on every layer of one or more models and write a report.
 
@@ -42,8 +42,8 @@ def command(
         probe_models,
         resolve_probing,
         resolve_tasks,
+        row_kinds,
         show_probes,
-        task_kinds,
     )  # fmt: skip
     from cli.record import begin_study, default_folder, study_folder, write_study
     from cli.screen import Screen
@@ -74,7 +74,7 @@ def command(
     run = Run(**running)
     wanted = wanted_tasks(tasks, data, manifest)
     data, manifest = wanted.data, wanted.manifest
-    probing = resolve_probing(protocol, heads, known_name(data), run.seed)
+    probing = resolve_probing(protocol, heads, known_name(data), run.seed, max_frames, checks)
     folder = study_folder(out, default_folder(*names))
     roles = dict(zip(ROLES, names, strict=False))
     untrained = load_twins({r: (name, layers) for r, name in roles.items()}, run) if twins else {}
@@ -82,16 +82,20 @@ def command(
     with screen.stage(f"data set {data}"):
         dataset, clips = open_data(data, manifest, limit)
         chosen = resolve_tasks(wanted, dataset)
+    frames = [task.name for task in chosen if task.kind == "frames"]
+    if frames and protocol != "linear":
+        screen.warn(f"--protocol {protocol} has no head on frames: left out {', '.join(frames)}")
+        chosen = [task for task in chosen if task.name not in frames]
     if not chosen:
         raise click.UsageError(
-            f"--data {data}: it has no labels to probe; give a manifest with label columns"
+            f"--data {data}: it has no labels to probe so; give a manifest with label columns"
         )
 
     from extract.models import references
 
     everyone = {**models, **untrained, "ref": references()}
     activations = {
-        role: extract_rows(model, dataset, clips, task_kinds(chosen), run, screen)
+        role: extract_rows(model, dataset, clips, row_kinds(chosen, probing), run, screen)
         for role, model in everyone.items()
     }
     failures = gather_failures(activations, screen)
@@ -110,7 +114,8 @@ def command(
         rows={},
         failures=failures,
         settings={"models": list(names), "data": data, "limit": limit, "tasks": tasks,
-                  "protocol": protocol, "heads": heads, "twins": twins, **asdict(run)},
+                  "protocol": protocol, "heads": heads, "checks": checks,
+                  "max_frames": probing.max_frames, "twins": twins, **asdict(run)},
         device=run.device,
         seed=run.seed,
         timings=screen.timings,

@@ -27,7 +27,8 @@ class Probed:
     ----------
     folder : made when something is kept.
     source : activations; the hash of their plan covers model, weights, layers, rows and labels.
-    settings : what the numbers depend on beside source, task and code: protocol, heads, seed ...
+    settings : what the numbers depend on beside source, task and code: protocol, heads, seed ...;
+        what JSON has no form of counts by its `repr`.
     """
 
     def __init__(self, folder: Path, source: Activations, settings: Mapping[str, object]):
@@ -38,7 +39,7 @@ class Probed:
         import probes
 
         about = [content(self.source), _facts(task), self.settings, code_of(probes)]
-        text = json.dumps(about, sort_keys=True)
+        text = json.dumps(about, sort_keys=True, default=repr)
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()}.json"
 
     def find(self, tasks: Iterable[Task]) -> ProbeResults:
@@ -65,8 +66,8 @@ class Probed:
     ) -> ProbeResults:
         from probes import ProbeResults
 
-        layers, protocol = tuple(self.source.layers), str(self.settings.get("protocol", "linear"))
-        return ProbeResults(self.source.name, layers, tasks, protocol=protocol, heads=heads)
+        layers = tuple(self.source.layers)
+        return ProbeResults(self.source.name, layers, tasks, heads=heads)
 
 
 class Recorder:
@@ -99,7 +100,7 @@ class Recorder:
             self.fresh = False
         self.shown.layer(task, layer, valid)
 
-    def task(self, found: TaskResult, others: Sequence[TaskResult]) -> None:
+    def task(self, found: TaskResult, others: Sequence[TaskResult] = ()) -> None:
         """A task is finished by all heads."""
         self.kept.keep(self.tasks[found.task], found, others)
         self.known = replace(

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from probes.heads.base import Head
     from probes.protocols import Protocol
     from probes.tasks import Task
+    from probes.trust.checks import Settings
+
+FRAMES = "frames:"  # what the rows of tasks on frames begin with
+POOLED = "frames:4"  # rows of heads that pool the frames of a clip
+TYPES_FROM = "log-mel"  # the reference by which clips are alike for the control task
 
 
 def resolve_tasks(wanted: Wanted, dataset: Dataset) -> list[Task]:
@@ -41,51 +46,85 @@ def resolve_tasks(wanted: Wanted, dataset: Dataset) -> list[Task]:
     return list({task.name: task for task in tasks}.values())
 
 
+def task_kinds(tasks: Sequence[Task]) -> list[str]:
+    """Kinds of rows that the tasks are asked of, without repeats."""
+    return list(dict.fromkeys(task.rows for task in tasks))
+
+
+def row_kinds(tasks: Sequence[Task], probing: Probing) -> list[str]:
+    """Kinds of rows that tasks and heads need."""
+    kinds = task_kinds(tasks)
+    pooled = any(head.frames for head in probing.heads) and "clips" in kinds
+    return [*kinds, POOLED] if pooled and POOLED not in kinds else kinds
+
+
 @dataclass(frozen=True)
 class Probing:
-    """How layers are probed: the protocol, heads beside its own, and the data set's name."""
+    """How layers are probed.
+
+    Attributes
+    ----------
+    heads : beside those of the protocol.
+    data : name of the data set, for what was published on it.
+    max_frames : that a task on frames is trained on.
+    checks : how much is done to see what scores are worth; None for nothing.
+    """
 
     protocol: Protocol
-    heads: tuple[Head, ...] = ()
-    data: str = ""
+    heads: tuple[Head, ...]
+    data: str
+    max_frames: int
+    checks: Settings | None = None
+
+    def of(self, kind: str) -> dict[str, object]:
+        """The options of a run over rows of a kind."""
+        if kind.startswith(FRAMES):
+            return {"max_frames": self.max_frames, "data": self.data}
+        return {
+            "protocol": self.protocol, "heads": self.heads, "data": self.data,
+            "checks": self.checks,
+        }  # fmt: skip
 
 
-def resolve_probing(protocol: str, heads: str, data: str, seed: int) -> Probing:
-    """From names as on the command line; heads are separated by commas.
+def resolve_probing(
+    protocol: str,
+    heads: str,
+    data: str,
+    seed: int,
+    max_frames: int | None = None,
+    checked: bool = False,
+) -> Probing:
+    """From names as on the command line; heads are separated by commas, `none` is no head.
 
     Parameters
     ----------
     data : name of the data set, for what was published on it; "" where it has none.
     seed : of everything that heads draw.
     """
+    from probes.framing.running import MAX_FRAMES
     from probes.heads import HEADS, head
     from probes.protocols import PROTOCOLS
+    from probes.trust.checks import Settings
 
     if protocol not in PROTOCOLS:
         hint = suggestion(protocol, PROTOCOLS)
         raise click.UsageError(f"--protocol {protocol}: there is no such protocol{hint}")
     names = list(dict.fromkeys(filter(None, map(str.strip, heads.split(",")))))
+    names = [] if names == ["none"] else names
     found = []
     for name in names:
         if name not in HEADS:
             raise click.UsageError(f"--head {name}: there is no such head{suggestion(name, HEADS)}")
-        one = head(name)
-        if one.frames:
-            raise click.UsageError(f"--head {name}: it reads frames, and rows are clips")
-        found.append(_seeded(one, seed))
+        found.append(_seeded(head(name), seed))
     known = PROTOCOLS[protocol]
     known = replace(known, heads=tuple(_seeded(one, seed) for one in known.heads))
-    return Probing(known, tuple(found), data)
+    checks = Settings(seed=seed) if checked else None
+    return Probing(known, tuple(found), data, max_frames or MAX_FRAMES, checks)
 
 
 def _seeded(head: Head, seed: int) -> Head:
     drawn = any(field.name == "seed" for field in fields(head))
     return replace(head, seed=seed) if drawn else head
-
-
-def task_kinds(tasks: Sequence[Task]) -> list[str]:
-    """Kinds of rows that the tasks are asked of, without repeats."""
-    return list(dict.fromkeys(task.rows for task in tasks))
 
 
 def probe_models(
@@ -103,13 +142,14 @@ def probe_models(
     """
     from extract.store import align
 
-    for kind in task_kinds(tasks):
+    for kind in row_kinds(tasks, probing):
         align(*(found[kind] for found in activations.values()))
     results = {}
     for role, found in activations.items():
         if not tasks:
             break
-        results[role] = _probed(role, found, tasks, probing, run, folder, screen)
+        ref = activations.get("ref")
+        results[role] = _probed(role, found, ref, tasks, probing, run, folder, screen)
         if role == next(iter(activations)):
             for reason in results[role].skipped.values():
                 screen.warn(f"not probed: {reason}")
@@ -119,17 +159,21 @@ def probe_models(
 def _probed(
     role: str,
     found: dict[str, Activations],
+    ref: dict[str, Activations] | None,
     tasks: Sequence[Task],
     probing: Probing,
     run: Run,
     folder: Path,
     screen: Screen,
 ) -> ProbeResults:
-    """All tasks of one role."""
+    """All tasks of one role; clips are alike for the control task by a layer of `ref`."""
     import probes
+    from cli.known import content
     from cli.liveprobes import LiveProbes
     from cli.probed import Probed, Recorder
     from extract.weights import cache_dir
+    from probes.framing.running import run_frames
+    from probes.heads.frames import FrameSource
 
     source = next(iter(found.values()))
     name = f"{source.name} (untrained twin)" if role.endswith("0") else source.name
@@ -144,19 +188,24 @@ def _probed(
 
     with screen.stage(f"probes of {name}", above=live) as progress:
         for kind in task_kinds(tasks):
+            some, layers = [task for task in tasks if task.rows == kind], found[kind]
             settings = {
                 "seed": run.seed, "device": run.solver_device, "ordered": role != "ref",
-                "data": probing.data,
+                **probing.of(kind),
             }  # fmt: skip
-            some = [task for task in tasks if task.rows == kind]
-            heads = {head.name: repr(head) for head in (*probing.protocol.heads, *probing.heads)}
-            about = {**settings, "protocol": probing.protocol.name, "heads": heads}
-            kept = Probed(cache_dir("probes"), found[kind], about)
+            alike = probing.checks and ref and not kind.startswith(FRAMES)
+            about = {**settings, "types": content(ref[kind]) if alike else None}
+            kept = Probed(cache_dir("probes"), layers, about)
             known = kept.find(some)
             live.kept(known)
-            part = probes.run(
-                found[kind], found[kind].rows, some, **settings, protocol=probing.protocol,
-                heads=probing.heads, progress=progress, done=known,
+            if alike and len(known.tasks) < len(some):
+                settings["types_from"] = ref[kind].read(TYPES_FROM).numpy()
+            if POOLED in found and kind == "clips":
+                frames = found[POOLED]
+                settings["frames"] = FrameSource(frames, frames.rows.clip, len(layers))
+            work = run_frames if kind.startswith(FRAMES) else probes.run
+            part = work(
+                layers, layers.rows, some, **settings, progress=progress, done=known,
                 watcher=Recorder(live, kept, some, known, write),
             )  # fmt: skip
             whole = write(part)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from cli.tasktable import (
-    Definition,
     Entry,
     asked_of,
     definitions,
@@ -62,7 +61,7 @@ def _family(some: Sequence[Entry]) -> str:
         published = published_on(task)
         rows.append((
             name, task.description, ", ".join(f"`{label}`" for label in labels_of(task)),
-            asked_of(task), ", ".join(metrics_of(task)), data,
+            asked_of(task), "; ".join(metrics_of(task)), data,
             f"{len(published)}" if published else "",
         ))  # fmt: skip
     return _markdown(
@@ -72,15 +71,19 @@ def _family(some: Sequence[Entry]) -> str:
 
 def _scores(found: Sequence[Entry]) -> str:
     """A line a score; one that differs between tasks is named with its tasks."""
-    tasks: dict[tuple[str, Definition], list[str]] = {}
+    tasks: dict[tuple[str, str, str], list[str]] = {}
+    chance: dict[tuple[str, str, str], list[str]] = {}
     for entry in found:
         for name, said in definitions(entry.task).items():
-            tasks.setdefault((name, said), []).append(f"`{entry.task.name}`")
-    names = Counter(name for name, _ in tasks)
-    rows = [
-        (f"{name} ({', '.join(some)})" if names[name] > 1 else name, of.what, of.chance, of.source)
-        for (name, of), some in tasks.items()
-    ]
+            key = (name, said.what, said.source)
+            tasks.setdefault(key, []).append(f"`{entry.task.name}`")
+            chance.setdefault(key, []).append(said.chance)
+    names = Counter(name for name, *_ in tasks)
+    rows = []
+    for key, some in tasks.items():
+        name, what, source = key
+        whose = f" ({', '.join(some)})" if names[name] > 1 else ""
+        rows.append((f"{name}{whose}", what, "; or ".join(dict.fromkeys(chance[key])), source))
     return _markdown(("score", "what it is", "by chance", "source"), rows)
 
 

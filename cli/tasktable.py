@@ -133,7 +133,7 @@ def show_card(entry: Entry) -> None:
         ["asked of", asked_of(task)],
         ["unit", task.unit],
         *([name, str(said)] for name, said in definitions(task).items()),
-        ["decoding", decoding_of(task)],
+        ["decoding", getattr(task, "decoding", "")],
         ["quoted split", task.headline],
         ["asked for", "by its name only, not by `all`" if task.by_name else ""],
     ]
@@ -182,15 +182,6 @@ def definitions(task: Task) -> dict[str, Definition]:
             chance = (inspect.getdoc(one.chance) or "").rstrip(".")
             found[name] = Definition(one.definition, one.source, chance[:1].lower() + chance[1:])
     return found
-
-
-def decoding_of(task: Task) -> str:
-    """How answers for frames become what is scored; "" where rows are scored themselves."""
-    if task.kind != FRAMES:
-        return ""
-    from probes.framing.words import DECODINGS
-
-    return DECODINGS[task.reader]
 
 
 def published_on(task: Task) -> list[Published]:

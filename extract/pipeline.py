@@ -20,7 +20,7 @@ from extract.store import Activations, Failure, Plan, Store, plan_rows
 from extract.windows import Window
 
 VERSION = "2"  # of what extraction computes; a change makes new stores
-SHARD_CLIPS = 32
+SHARD_CLIPS, SHARD_SECONDS = 32, 480.0  # at most; frames of all layers of a shard are in memory
 AHEAD = 48  # clips decoded before they are needed
 AHEAD_SECONDS = 3600.0  # and how much audio at most
 IN_WORK = 2  # shards: while one is written the next is computed
@@ -164,13 +164,21 @@ def open_store(
         hop=model.hop,
         layers=tuple((layer.name, layer.width) for layer in model.layers),
         clips=plan_rows(clips, kind),
-        shard_clips=SHARD_CLIPS,
-        dtype=options.dtype,
+        shard_clips=shard_clips(clips),
+        # at a task's rate there are a hundred rows a clip; probes standardise what they read
+        dtype="float16" if "@" in kind else options.dtype,
         precision=options.precision,
         version=VERSION,
     )
     name = f"{kind.replace(':', '-')}-{plan.digest[:12]}"
     return Store(Path(folder) / file_name(model.name) / name, plan)
+
+
+def shard_clips(clips: Sequence[Clip]) -> int:
+    """How many clips a shard holds, by how long they are on average."""
+    seconds = sum(clip.duration for clip in clips)
+    most = SHARD_SECONDS * len(clips) / seconds if seconds else SHARD_CLIPS
+    return int(min(SHARD_CLIPS, max(1, most)))
 
 
 class _decoded:

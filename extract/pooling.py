@@ -31,6 +31,8 @@ class ClipRows:
         self.clip = clip
         self.spans = stretches(clip, kind)
         self._layers = {layer.name: layer for layer in layers}
+        # a row of a grid is the mean of a few frames; its sums would be most of the memory
+        self._dtype = torch.float32 if kind.startswith("frames:") else torch.float64
         self._sums: dict[str, torch.Tensor] = {}
         self._seconds: dict[str, np.ndarray] = {}
 
@@ -43,7 +45,7 @@ class ClipRows:
         """Sums [rows, width] of frames times seconds, and the seconds [rows], of one window."""
         if layer not in self._sums:
             shape = (len(self.spans), self._layers[layer].width)
-            self._sums[layer] = torch.zeros(shape, dtype=torch.float64)
+            self._sums[layer] = torch.zeros(shape, dtype=self._dtype)
             self._seconds[layer] = np.zeros(len(self.spans))
         self._sums[layer][rows] += sums
         self._seconds[layer][rows] += seconds
@@ -61,7 +63,7 @@ class ClipRows:
         seconds = torch.from_numpy(self._seconds.get(layer, np.zeros(len(self.spans))))
         if (seconds <= 0).any():
             raise DataError(f"clip {self.clip.id}: a labelled segment lies outside the audio")
-        values = (self._sums[layer] / seconds[:, None]).float()
+        values = (self._sums[layer] / seconds[:, None].to(self._dtype)).float()
         if not torch.isfinite(values).all():
             raise ActivationsInvalid(
                 f"{model}: layer {layer} put out values that are not finite for clip "
@@ -118,7 +120,7 @@ def pool(
                 weights[i, : len(spans)] = frame_weights(*time, *place, spans)
             made[time] = torch.from_numpy(weights).to(frames.device, torch.float32), weights.sum(2)
         weights, seconds[layer.name] = made[time]
-        sums[layer.name] = torch.bmm(weights, frames).cpu().double()
+        sums[layer.name] = torch.bmm(weights, frames).cpu()
     parts = []
     for i, one in enumerate(met):
         start = 0

@@ -61,7 +61,7 @@ class Judge:
             own = self.metrics[target.task.metric]
             for split in target.evaluated:
                 right[split] = own.answers(answers.outputs[split][choice]) == target.of(split)
-        return Judged(setting, scores, bits, right, answers.facts_of(choice))
+        return Judged(setting, scores, bits, right, answers.facts[choice] if answers.facts else {})
 
     def frame(self, notes: Sequence[str]) -> Frame:
         """What is the same for all layers, with these notes beside the target's own."""

@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from click.testing import CliRunner
-from probe_folder import sounds
+from field_audio import text
+from probe_folder import RATE, sounds
 
 from cli.main import root
 from cli.scores import tight
+from cli.scoretable import SHORT
 from extract.weights import cache_dir
 from probes import ProbeResults
 from reports.study import Study
+
+ALONE = ("--head", "none", "--no-checks")  # scores of the protocol's head, nothing beside them
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +38,7 @@ def probe(cache, tmp_path):
 
     def run(*arguments, **environment):
         out = ("--out", tmp_path / "study", "--model", "vgg-mtt", "--untrained", "--no-report")
-        given = [str(each) for each in ("probe", *out, *arguments)]
+        given = [str(each) for each in ("probe", *out, *ALONE, *arguments)]
         done = CliRunner().invoke(
             root, given, env={"RSA_CACHE": str(cache), "COLUMNS": "100", **environment}
         )
@@ -191,7 +197,7 @@ def test_twins_are_probed_beside_their_models(music, tmp_path):
     cache.mkdir()
     (cache / "wheels").symlink_to(cache_dir("wheels"))
     arguments = ("probe", "--model", "vgg-mtt", "--twins", "--data", music, "--task", "place,hertz",
-                 "--out", study, "--no-report")  # fmt: skip
+                 "--out", study, "--no-report", *ALONE)  # fmt: skip
     done = CliRunner().invoke(
         root, [str(each) for each in arguments], env={"COLUMNS": "100", "RSA_CACHE": str(cache)}
     )
@@ -205,3 +211,40 @@ def test_twins_are_probed_beside_their_models(music, tmp_path):
     (row,) = [line for line in done.stdout.splitlines() if line.startswith("hertz  R2")]
     assert row.split()[-2] == tight(twin["hertz"].best.value)
     assert set(Study.read(study).probes) == {"a", "a0", "ref"}
+
+
+def test_a_task_on_frames_and_published_numbers_of_a_data_set_of_the_field(probe, tmp_path):
+    from torchaudio.datasets import gtzan
+
+    rng = np.random.default_rng(0)
+    lists = ((gtzan.filtered_train, 20), (gtzan.filtered_valid, 8), (gtzan.filtered_test, 8))
+    for names, count in lists:
+        tracks = [name for name in names if name.startswith(("blues", "metal"))]
+        for name in (*tracks[: count // 2], *tracks[-count // 2 :]):
+            genre, number = name.split(".")
+            beats = np.arange(rng.uniform(0.2, 0.6), 3.9, rng.uniform(0.4, 0.7))
+            wave = 0.01 * rng.standard_normal(4 * RATE)
+            for beat in beats:
+                wave[int(beat * RATE) :][:400] += 0.5 * rng.standard_normal(400)
+            path = tmp_path / "gtzan" / "genres" / genre / f"{name}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, wave, RATE)
+            lines = "".join(f"{beat:.3f}\t{1 + i % 4}\n" for i, beat in enumerate(beats))
+            text(
+                tmp_path / "gtzan" / "gtzan_tempo_beat-main" / "beats"
+                / f"gtzan_{genre}_{number}.beats",
+                lines,
+            )  # fmt: skip
+    done = probe(
+        "--data", f"gtzan:{tmp_path / 'gtzan'}", "--task", "beat,genre", "--layers", "pool1,pool2"
+    )
+    assert done.exit_code == 0, done.stderr
+    found = results(probe.study)
+    assert found["beat"].rows == "frames:25@beats,downbeats" and found["beat"].best.value > 0.7
+    assert {row.model for row in found["beat"].published} >= {"mert-95m", "music2vec"}
+    for name, metric in (("beat", "F"), ("genre", "accuracy")):
+        values = [row.value for row in found[name].published if row.metric == metric]
+        ends = f"{SHORT.get(metric, metric)} {tight(min(values))} to {tight(max(values))}"
+        (line,) = [line for line in done.stdout.splitlines() if ends in line]
+        assert line.startswith(name)
+    assert "by others" in done.stdout

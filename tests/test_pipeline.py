@@ -11,9 +11,9 @@ import pytest
 import torch
 from small_model import RATE, SmallData, SmallModel
 
-from extract import forward
+from extract import forward, store
 from extract.errors import ActivationsInvalid, DataError, OptionUnsuitable
-from extract.pipeline import Options, extract
+from extract.pipeline import SHARD_CLIPS, Options, extract, shard_clips
 from extract.store import align
 
 
@@ -95,6 +95,30 @@ def test_reading_a_slice_is_reading_the_whole(tmp_path):
     data = SmallData((1.0,) * 70)
     found = extract(SmallModel(), data, data.clips, ["clips"], tmp_path)["clips"]
     assert torch.equal(found.read("mean", 20, 50), found.read("mean")[20:50])
+
+
+def test_pieces_in_order_read_each_shard_once_and_check_it_once(tmp_path, monkeypatch):
+    data = SmallData((1.0,) * 70)
+    found = extract(SmallModel(), data, data.clips, ["frames:5"], tmp_path)["frames:5"]
+    whole = found.read("mean")
+    again = extract(SmallModel(), data, data.clips, ["frames:5"], tmp_path)["frames:5"]
+    reads, checks = [], []
+    read, digest = again.store.read_shard, store._digest
+    monkeypatch.setattr(again.store, "read_shard", lambda *a: reads.append(a) or read(*a))
+    monkeypatch.setattr(store, "_digest", lambda values: checks.append(1) or digest(values))
+    for _ in range(2):
+        pieces = [again.read("mean", at, at + 35) for at in range(0, 350, 35)]
+        assert torch.equal(torch.cat(pieces), whole)
+    assert reads == [(shard, "mean") for shard in (0, 1, 2)] * 2
+    assert len(checks) == 3
+
+
+def test_shards_of_long_clips_hold_fewer(tmp_path):
+    assert shard_clips(SmallData((8.0,) * 5).clips) == SHARD_CLIPS
+    assert shard_clips(SmallData((30.0,) * 5).clips) == 16
+    assert shard_clips(SmallData((240.0, 720.0)).clips) == 1
+    assert shard_clips(SmallData((2000.0,)).clips) == 1
+    assert shard_clips([]) == SHARD_CLIPS
 
 
 def test_a_killed_run_goes_on_and_gives_the_same_bytes(tmp_path):

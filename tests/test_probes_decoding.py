@@ -177,6 +177,20 @@ def test_beats_are_those_of_viterbi_over_positions(seed, joint):
     assert found.per_bar == (states[path[0]][0] if joint else 0)
 
 
+@pytest.mark.parametrize("joint", [True, False])
+def test_clips_of_any_length_are_tracked_together_as_each_alone(joint):
+    rng = np.random.default_rng(5)
+    clips = [rng.random(n) ** 3 for n in (60, 0, 200, 33, 200, 121)] + [np.zeros(80)]
+    downs = [0.9 * clip * rng.random(len(clip)) for clip in clips] if joint else None
+    together = tracking.track_all(clips, downs, rate=25.0)
+    for i, found in enumerate(together):
+        alone = track(clips[i], downs[i] if joint else None, rate=25.0)
+        assert np.array_equal(found.beats, alone.beats)
+        assert np.array_equal(found.positions, alone.positions)
+        assert (found.per_bar, found.score) == (alone.per_bar, pytest.approx(alone.score))
+    assert tracking.track_all([], rate=25.0) == []
+
+
 def test_intervals_are_whole_frames_on_a_logarithmic_grid():
     assert list(tracking.intervals(50, (55, 215), 60)) == list(range(14, 56))
     some = tracking.intervals(100, (55, 215), 60)

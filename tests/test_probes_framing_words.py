@@ -1,12 +1,11 @@
-"""Every score and every decoding of a frame task is said in words."""
+"""Every score of a frame task is said in words."""
 
 from __future__ import annotations
 
 import pytest
 
 from probes.errors import ProbeError
-from probes.framing.readers import READERS
-from probes.framing.words import DECODINGS, score_in_words
+from probes.framing.words import score_in_words
 from probes.tasks.frames import ENTRIES
 
 
@@ -16,10 +15,6 @@ def test_scores_of_a_task_differ_in_words(task):
     assert all(what and source for what, source in said)
     assert len(set(said)) == len(said)
     assert not any("{" in part for pair in said for part in pair)
-
-
-def test_every_reader_says_how_it_decodes():
-    assert set(DECODINGS) == set(READERS)
 
 
 def test_tolerances_and_voices_are_those_of_the_name():

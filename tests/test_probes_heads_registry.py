@@ -12,7 +12,7 @@ from planted_targets import one_thread, planted  # noqa: F401
 
 from probes.errors import ProbeError
 from probes.heads import HEADS, head
-from probes.heads.base import FrameHead, JoiningHead, LayerHead, asked
+from probes.heads.base import JoiningHead, LayerHead, PoolingHead, asked
 from probes.heads.frames import Frames
 from probes.heads.mlp import Recipe
 from probes.heads.training import Schedule
@@ -31,7 +31,7 @@ def answered(one, x, targets):
     if isinstance(one, JoiningHead):
         noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
         return one.fit(iter([("noise", noise), ("carries", x)]), targets)
-    if isinstance(one, FrameHead):
+    if isinstance(one, PoolingHead):
         clips = np.repeat(np.arange(len(x)), 2)
         return one.fit(Frames.of(x[torch.as_tensor(clips)], clips, len(x)), targets)
     return one.fit(x, targets)
@@ -48,9 +48,9 @@ def test_a_head_says_what_it_is(name):
     assert one.name == name
     for word in (one.title, one.meaning, one.source):
         assert word and word == word.strip()
-    assert isinstance(one, (LayerHead, JoiningHead, FrameHead))
+    assert isinstance(one, (LayerHead, JoiningHead, PoolingHead))
     assert one.joins == isinstance(one, JoiningHead)
-    assert one.frames == isinstance(one, FrameHead)
+    assert one.frames == isinstance(one, PoolingHead)
     assert len({json.dumps(choice, sort_keys=True) for choice in one.choices}) == len(one.choices)
     assert dataclasses.is_dataclass(one)
 
@@ -66,7 +66,8 @@ def test_a_head_answers_for_every_split_and_choice(name, data):
     for answers, target in zip(found, taken, strict=True):
         assert set(answers.outputs) == set(asked(target)) == {"valid", "test"}
         assert answers.converged.shape == (len(one.choices),)
-        json.dumps(dict(answers.facts))
+        json.dumps(list(answers.facts))
+        assert len(answers.facts) in (0, len(one.choices))
         for split, outputs in answers.outputs.items():
             more = () if target.regression else (len(target.classes),)
             assert outputs.shape == (len(one.choices), len(target.index[split]), *more)

@@ -138,10 +138,10 @@ def test_the_end_of_every_curve_is_the_probe_itself():
 
 def test_more_rows_help_where_there_is_more_to_learn():
     rng = np.random.default_rng(4)
-    rows = rng.standard_normal((1200, 60))
+    rows = rng.standard_normal((1200, 150))
     splits = np.repeat(np.array(["train", "valid", "test"], object), [600, 300, 300])
     groups = np.array([f"{s}{i // 2}" for i, s in enumerate(splits)])
-    wide = target_of(rows @ rng.standard_normal(60) / 7 + rng.standard_normal(1200), "number",
+    wide = target_of(rows @ rng.standard_normal(150) / 12 + rng.standard_normal(1200), "number",
                      splits, groups)  # fmt: skip
     easy = target_of(rows[:, 0] + 0.01 * rng.standard_normal(1200), "number", splits, groups)
     _, _, (hard, simple) = found(
@@ -181,6 +181,16 @@ def test_all_pieces_for_all_kinds_of_task_written_and_read_and_the_same_again():
         assert bool(one.coverage) == target.regression
         assert one.learning.scores["test"][-1].value > 0.6
         assert one.codelength.saved.value > 0
+
+
+def test_a_training_set_that_cannot_be_cut_has_curves_of_one_point():
+    rng = np.random.default_rng(7)
+    splits = np.repeat(np.array(["train", "valid", "test"], object), [21, 12, 12])
+    groups = np.array([f"{s}{i // 7}" for i, s in enumerate(splits)])
+    target = target_of(rng.standard_normal(45), "number", splits, groups)
+    one = found(rng.standard_normal((45, 1)), [target], 1.0)[2][0]
+    assert one.learning.rows == (21.0,) and np.isnan(one.learning.rise["test"].value)
+    assert one.codelength.bits.value == one.codelength.uniform and one.dimensions.components == (1,)
 
 
 def test_pieces_can_be_left_out():

@@ -32,7 +32,6 @@ def thinned(
     for count, name in zip(frames, names, strict=True):
         wanted = min(count, max(1, round(count * budget / total)))
         rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-        edges = np.arange(wanted + 1) * count / max(1, wanted)
-        at = np.floor(edges[:-1] + rng.random(wanted) * np.diff(edges)).astype(np.int64)
-        kept.append(np.unique(np.minimum(at, count - 1)))
+        edges = np.arange(wanted + 1) * count // max(1, wanted)
+        kept.append(edges[:-1] + np.floor(rng.random(wanted) * np.diff(edges)).astype(np.int64))
     return kept

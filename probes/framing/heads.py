@@ -16,7 +16,7 @@ from probes.solvers import Problem, solve
 # Of the grid of `probes.heads.linear` the decades that were best for some layer and task of `mini`
 PENALTIES = (1e1, 1e2, 1e3, 1e4)
 # A layer is judged by decoded scores, which further steps of the solver do not move.
-TOLERANCE = 1e-4
+TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ NEVER = -30.0  # log-odds of what training lacks
 
 
 def _spread(fit, kept: np.ndarray, outputs: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weights and intercepts of all outputs; what training lacks costs no time, and is not heard."""
+    """Weights and intercepts of all outputs; those that training lacks are never heard."""
     if len(kept) == outputs:
         return fit.weights, fit.intercepts
     choices, rank, _ = fit.weights.shape

@@ -1,4 +1,4 @@
-"""A frame task on some clips: which of them take part, what is trained on, what scores by chance."""
+"""A frame task on some clips: which take part, what is trained on, what scores by chance."""
 
 from __future__ import annotations
 
@@ -113,10 +113,17 @@ class Question:
         reader = self.reader
         return FrameTarget(np.concatenate(some), reader.loss, len(reader.outputs))
 
+    def names(self, split: str) -> np.ndarray:
+        """[clips of the split]."""
+        return np.array([self.clips.clips[p].id for p in self.places[split]], dtype=object)
+
+    def members(self, split: str) -> np.ndarray:
+        """[clips of the split] group of each."""
+        return np.array([self.clips.clips[p].group for p in self.places[split]], dtype=object)
+
     def groups(self, split: str) -> np.ndarray:
         """[clips of the split] number of the group among those of the split."""
-        names = [self.clips.clips[place].group for place in self.places[split]]
-        return np.unique(np.array(names, dtype=str), return_inverse=True)[1]
+        return np.unique(self.members(split).astype(str), return_inverse=True)[1]
 
     def scored(self, split: str, score: str, tracks: Sequence[TrackScores]) -> Sums:
         """A score of the clips of a split, that any resample of groups can be scored from."""
@@ -125,8 +132,7 @@ class Question:
     def chance(self, prior: np.ndarray) -> dict[str, float]:
         """Score by score, on the headline split, of answers that do not know the layer."""
         valid, test = (
-            [self.truths[place] for place in self.places[split]]
-            for split in (VALID, self.headline)
+            [self.truths[place] for place in self.places[split]] for split in (VALID, self.headline)
         )
         found = self.reader.chance(valid, test, prior, self.task.metric)
         return {name: found[name] for name in (self.task.metric, *self.task.also)}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,7 +26,11 @@ from probes.targets import NotProbed
 from probes.tasks.frames import FrameTask
 from probes.threads import one_a_core
 
+if TYPE_CHECKING:
+    from probes.running import Watcher
+
 MAX_FRAMES = 20_000
+LINEAR = Linear()
 
 
 def run_frames(
@@ -32,14 +38,15 @@ def run_frames(
     rows: FrameRows,
     tasks: Sequence[FrameTask],
     *,
-    head: FrameHead = Linear(),
+    head: FrameHead = LINEAR,
     max_frames: int = MAX_FRAMES,
     seed: int = 0,
     resamples: int = 1000,
     ordered: bool = True,
     device: str = "cpu",
+    data: str = "",
     progress: Callable[[int, int], None] | None = None,
-    watcher=None,
+    watcher: Watcher | None = None,
     done: ProbeResults | None = None,
 ) -> ProbeResults:
     """Trains a head on the frames of every layer for the tasks that are asked of this rate.
@@ -61,7 +68,7 @@ def run_frames(
     head : trained for each task.
     max_frames : to train on, and to choose on.
     seed : of which frames are kept, of resamples, and of the splits where the data has none.
-    resamples, ordered, device, progress, watcher, done : as in `probes.running.run`.
+    resamples, ordered, device, data, progress, watcher, done : as in `probes.running.run`.
 
     Raises
     ------
@@ -85,7 +92,7 @@ def run_frames(
     for number, batch in enumerate(batches):
         fitted = []
         with one_a_core(device) as pool:
-            made = pool.map(lambda layer: batch.layer(source, layer, head, device), layers)
+            made = pool.map(partial(batch.layer, source, head, device), layers)
             for layer, one in zip(layers, made, strict=True):
                 fitted.append(one)
                 if progress:
@@ -100,13 +107,14 @@ def run_frames(
                 column[0].asked.frame((*_remarks(layers, column), *drawn)),
                 head.name,
                 layers,
-                [tally.judged(resamples, seed) for tally in column],
+                [tally.judged() for tally in column],
                 seed=seed,
                 resamples=resamples,
                 ordered=ordered,
+                data=data,
             )
             if watcher:
-                watcher.task(found[name])
+                watcher.task(found[name], ())
     if progress and not batches:
         progress(len(layers), len(layers))
     settings = {
@@ -159,7 +167,7 @@ class _Batch:
     train: Kept
     valid: Kept
 
-    def layer(self, source: Source, layer: str, head: FrameHead, device: str) -> list[Tally]:
+    def layer(self, source: Source, head: FrameHead, device: str, layer: str) -> list[Tally]:
         """What one layer scores on every question."""
         edges = self.asked[0].question.clips.edges
         train, valid = (

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import expit, logit, softmax
 
-from probes import inference
 from probes.framing.heads import FrameTarget
 from probes.framing.questions import Kept, Question
 from probes.framing.readers.base import Setting, choose
 from probes.framing.scores import TrackScores
-from probes.results import Score
 from probes.scored import Sums
 from probes.scoring import Frame, Judged
 from probes.splits import TRAIN, VALID
@@ -39,12 +37,10 @@ class Asked:
         self.question = question
         self.target = question.targets(train)
         self.learnable = self.target.learnable
-        least = 2 if self.target.loss == "softmax" else 1
-        if len(self.learnable) < least:
-            raise NotProbed(
-                f"task {question.task.name}: {len(self.learnable)} of what it asks for is in "
-                f"train; needs {least}"
-            )
+        if not len(self.learnable):
+            raise NotProbed(f"task {question.task.name}: nothing of what it asks for is in train")
+        if len(self.learnable) < 2 and self.target.loss == "softmax":
+            raise NotProbed(f"task {question.task.name}: 1 class in train; needs 2")
         self.held = question.targets(valid).only(self.learnable)
         self.prior = self.target.prior
         rare = 0.5 / len(self.target.values)
@@ -55,8 +51,8 @@ class Asked:
         """[frames, outputs], as the question's reader takes them."""
         return softmax(logits, axis=1) if self.target.loss == "softmax" else expit(logits)
 
-    def gained(self, place: int, logits: np.ndarray) -> tuple[float, float]:
-        """How many bits fewer the frames of a clip take with the layer, and how many frames.
+    def gained(self, place: int, logits: np.ndarray) -> float:
+        """How many bits fewer a frame of a clip takes with the layer than without, on average.
 
         Without the layer each output has its frequency in training (see `probes.information`).
         Frames of which nothing is known, or nothing that training has, are left out.
@@ -66,7 +62,7 @@ class Asked:
         without = target.surprise(np.broadcast_to(self._flat, logits.shape))
         gained = (without - target.surprise(logits)) / np.log(2)
         known = np.isfinite(gained)
-        return float(gained[known].sum()), float(known.sum())
+        return float(gained[known].mean()) if known.any() else 0.0
 
     def frame(self, notes: tuple[str, ...]) -> Frame:
         """What is the same for all layers, with these notes beside the question's own."""
@@ -84,6 +80,8 @@ class Asked:
             question.headline,
             len(self.learnable) if self.target.loss == "softmax" else None,
             (*question.notes, *((budget,) if kept < all_frames else ()), *notes),
+            {split: question.names(split) for split in question.evaluated},
+            {split: question.members(split) for split in question.evaluated},
         )
 
 
@@ -105,7 +103,7 @@ class Tally:
         self.decoder: Setting = {}
         self._choices: dict[int, list[TrackScores]] = {}
         self._tracks: dict[int, TrackScores] = {}
-        self._bits: dict[int, tuple[float, float]] = {}
+        self._bits: dict[int, float] = {}
 
     def hold(self, places: Sequence[int], logits: Sequence[np.ndarray]) -> None:
         """Scores clips of validation with every setting of the decoder."""
@@ -139,22 +137,12 @@ class Tally:
         tracks = [self._tracks[place] for place in self.question.places[split]]
         return self.question.scored(split, name, tracks)
 
-    def judged(self, resamples: int, seed: int) -> Judged:
-        """What the layer scores."""
+    def judged(self) -> Judged:
+        """What the layer scores, and the bits a frame that it gives on each clip."""
         task, tested = self.question.task, self.question.evaluated
         scores = {
             name: {split: self.scored(name, split) for split in (VALID, *tested)}
             for name in (task.metric, *task.also)
         }
-        bits = {split: self._information(split, resamples, seed) for split in tested}
+        bits = {s: np.array([self._bits[p] for p in self.question.places[s]]) for s in tested}
         return Judged({**self.settings[self.choice], **self.decoder}, scores, bits)
-
-    def _information(self, split: str, resamples: int, seed: int) -> Score:
-        """Bits a frame, with their interval over groups."""
-        groups = self.question.groups(split)
-        sums = np.zeros((int(groups.max()) + 1, 2))
-        np.add.at(sums, groups, [self._bits[place] for place in self.question.places[split]])
-        mean = Sums(sums, lambda both: both[..., 0] / np.maximum(both[..., 1], 1.0))
-        drawn = mean.resampled(inference.draw(mean.groups, resamples, seed))
-        low, high = inference.interval(drawn, mean.groups)
-        return Score(mean.value, float(low), float(high))

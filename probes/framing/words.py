@@ -1,4 +1,4 @@
-"""What the scores of frame tasks are, and how answers become what is scored, in words."""
+"""What the scores of frame tasks are, in words."""
 
 from __future__ import annotations
 
@@ -17,26 +17,11 @@ _TRACKED = (
 _HITS = "{0} of boundaries within {1} s, start and end of a clip not counted; mean over clips"
 _NAMES = {"F": "F measure", "P": "precision", "R": "recall"}
 
-# reader -> how what a head says of frames becomes what is scored
-DECODINGS = {
-    "beats": "a bar-pointer model tracks beats; for `F, peaks` the peaks above a threshold",
-    "downbeats": "a bar-pointer model tracks beats and bars together, bars as long as those of "
-    "training; for `F, peaks` the peaks above a threshold",
-    "moments": "peaks above a threshold, a second apart",
-    "boundaries": "peaks that stand out from their surroundings",
-    "functions": "the most probable sequence of classes that tend to stay (Viterbi)",
-    "chords": "the most probable sequence of chords that tend to stay (Viterbi)",
-    "melody": "the best semitone and its neighbours, averaged; voiced above a threshold; running "
-    "median",
-    "pitches": "every pitch above a threshold, frame by frame",
-    "sources": "every source above a threshold, frame by frame",
-}
-
 # reader -> score -> (what it is, source), but for those whose names say how far or how many
 _SCORES: dict[str, dict[str, tuple[str, str]]] = {
     "beats": {
         "F": (_TRACKED, _BEATS),
-        "F, peaks": (f"{_TRACKED}; of peaks alone, without a model of metre", _BEATS),
+        "F peaks": (f"{_TRACKED}; of peaks alone, without a model of metre", _BEATS),
         "CMLt": (
             "share of beats that are within 17.5 % of an interval of their place, as is the beat "
             "before, at the right level; mean over clips",

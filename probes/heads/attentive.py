@@ -10,7 +10,7 @@ import torch
 
 from probes.design import standardisation
 from probes.errors import ProbeError
-from probes.heads.base import Answers, FrameHead, asked
+from probes.heads.base import Answers, PoolingHead, asked
 from probes.heads.frames import Frames
 from probes.heads.memory import budget
 from probes.heads.objective import Objective
@@ -20,7 +20,7 @@ from probes.targets import Target
 
 
 @dataclass(frozen=True)
-class Attentive(FrameHead):
+class Attentive(PoolingHead):
     """Attention pooling: softmax over frames of their products with one learned query.
 
     Query and map start at zero, so that the first that is learned is the mean over frames; what

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -27,18 +27,13 @@ class Answers:
     outputs : split -> natural logs of probabilities [choices, rows, classes] of a classification,
         numbers [choices, rows] of a regression, log-odds [choices, rows, tags] of tags.
     converged : [choices] whether training ended as it should.
-    facts : what else the head has to say, to be written as JSON.
-    of_choice : the same of each choice (weights of layers ...), or none of any.
+    facts : for each choice, what else the head has to say (weights of layers ...), to be written as
+        JSON; () where it has nothing.
     """
 
     outputs: Mapping[str, np.ndarray]
     converged: np.ndarray
-    facts: Mapping[str, object] = field(default_factory=dict)
-    of_choice: Sequence[Mapping[str, object]] = ()
-
-    def facts_of(self, choice: int) -> dict[str, object]:
-        """All that the head has to say of one choice."""
-        return {**self.facts, **(self.of_choice[choice] if self.of_choice else {})}
+    facts: Sequence[Mapping[str, object]] = ()
 
     def loss(self, target: Target, split: str) -> np.ndarray:
         """[choices] mean over rows: squared error, or cross-entropy in nats a row (a known tag)."""
@@ -133,8 +128,8 @@ class JoiningHead(Head):
         """
 
 
-class FrameHead(Head):
-    """A head on the frames of a layer, for targets of whole clips."""
+class PoolingHead(Head):
+    """A head that pools the frames of a clip by itself, for targets of whole clips."""
 
     frames = True
 

@@ -61,7 +61,11 @@ class LinearLayer:
 
     def outputs(self, target: Target, split: str, fit: Fit) -> np.ndarray:
         """What fitted weights say about the rows of a split, as in `Answers.outputs`."""
-        said = self.rows(target, split) @ fit.weights + fit.intercepts[:, None]
+        return self.read(target, self.rows(target, split), fit)
+
+    def read(self, target: Target, rows: torch.Tensor, fit: Fit) -> np.ndarray:
+        """What fitted weights say about rows in the axes of the design, [rows, rank]."""
+        said = rows @ fit.weights + fit.intercepts[:, None]
         if target.regression:
             mean, spread = standard(target)
             return said[..., 0].double().cpu().numpy() * spread + mean

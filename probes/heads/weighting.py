@@ -37,9 +37,10 @@ class Weighting(JoiningHead):
     Layers of different widths cannot be summed: then each is reduced to its leading principal
     components, as many as the layer of least rank has and at most 256.
 
-    Facts: `layers` and the `entropy_of_equal_weights`; of each choice their `weights`, the
-    `entropy` of these in nats, and `agreement`, the share of weight that two starts of the same
-    settings have in common, averaged over pairs of starts.
+    Facts of a choice: `weights` of `layers`, their `entropy` in nats (of equal weights:
+    `entropy_of_equal_weights`), both for every one of `starts` with the same rate, and `agreement`,
+    the share of weight that two of these starts have in common, averaged over pairs; `note` where
+    layers were reduced.
 
     Parameters
     ----------
@@ -110,15 +111,13 @@ class Weighting(JoiningHead):
         found = []
         for place, objective in enumerate(objectives):
             mine = slice(place, None, len(targets))
-            facts = {"layers": list(names), "entropy_of_equal_weights": math.log(len(names))}
-            facts |= {"note": note} if note else {}
+            facts = self._facts(names, trained, mine, note)
             parameters = {k: v[mine] for k, v in trained.parameters.items()}
             outputs = {}
             for split in asked(objective.target):
                 raw = networks.outputs(parameters, {}, rows(objective.target, split))
                 outputs[split] = objective.outputs(raw[..., : objective.width])
-            converged = trained.converged[mine].cpu().numpy()
-            found.append(Answers(outputs, converged, facts, self._weights(trained, mine)))
+            found.append(Answers(outputs, trained.converged[mine].cpu().numpy(), facts))
         return found
 
     def _start(self, shape: torch.Size, outputs: int, number: int) -> dict[str, torch.Tensor]:
@@ -131,16 +130,32 @@ class Weighting(JoiningHead):
             "layers": drawn if number else torch.zeros(shape[0]),
         }
 
-    def _weights(self, trained: Trained, mine: slice) -> tuple[dict[str, object], ...]:
-        """Of each choice."""
+    def _facts(
+        self, names: Sequence[str], trained: Trained, mine: slice, note: str
+    ) -> list[dict[str, object]]:
+        """For each choice; see above."""
         weights = trained.parameters["layers"][mine].double().softmax(dim=1).cpu()
-        entropy = torch.special.entr(weights).sum(dim=1)
-        agreement = []
+        facts = []
         for group in weights.split(len(self.starts)):
             shared = [float(torch.minimum(a, b).sum()) for a, b in combinations(group, 2)]
-            agreement += [float(np.mean(shared)) if shared else 1.0] * len(group)
-        told = zip(weights.tolist(), entropy.tolist(), agreement, strict=True)
-        return tuple({"weights": w, "entropy": e, "agreement": a} for w, e, a in told)
+            starts = [
+                {"start": name, "weights": one.tolist(), "entropy": _entropy(one)}
+                for name, one in zip(self.starts, group, strict=True)
+            ]
+            more = {"note": note} if note else {}
+            facts += [
+                {
+                    "layers": list(names),
+                    "weights": one["weights"],
+                    "entropy": one["entropy"],
+                    "entropy_of_equal_weights": math.log(len(names)),
+                    "agreement": float(np.mean(shared)) if shared else 1.0,
+                    "starts": starts,
+                    **more,
+                }
+                for one in starts
+            ]
+        return facts
 
     def _stack(self, layers: Iterable[tuple[str, torch.Tensor]], targets: Sequence[Target]):
         """All layers on the rows that are used, [layers, rows, width], and how to find rows."""
@@ -205,6 +220,11 @@ class Weighted(Networks):
 
     def at_once(self, networks):
         return (64 << 20) // (4 * self.stack.shape[2] * (len(self.stack) + networks))
+
+
+def _entropy(weights: torch.Tensor) -> float:
+    """In nats."""
+    return float(torch.special.entr(weights).sum())
 
 
 def _normalised(

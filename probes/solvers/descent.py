@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import torch
 
 from probes.solvers.losses import Loss
+from probes.solvers.rows import Rows
 
 PAIRS = 4  # that L-BFGS keeps
 TRIALS = 10  # of a step length, before a unit is given up
+SLACK = 5  # times the tolerance, for a unit that rounding stops to count as converged
 LEAVING = 1 / 16  # of the units: once so many are done they leave the batch
 
 
@@ -55,8 +57,7 @@ class Optimum:
 
 
 def descend(
-    features: torch.Tensor,
-    spectrum: torch.Tensor,
+    rows: Rows,
     lanes: Sequence[Lane],
     *,
     tolerance: float,
@@ -72,36 +73,46 @@ def descend(
 
     Parameters
     ----------
-    features : [rows, rank + 1] float32, the last column ones.
-    spectrum : [rank + 1] mean squares of the features, which should be nearly uncorrelated.
-    tolerance : of the expected gap to the optimum, relative to the objective.
+    tolerance : of the gap to the optimum that is expected, relative to the objective.
     block : columns whose logits are held at once.
     """
-    batch = _Batch(features, spectrum, lanes, block)
+    batch = _Batch(rows, lanes, block)
     pairs: deque[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = deque(maxlen=PAIRS)
     loss, gradient = batch.first()
     length, trials = torch.ones_like(loss), torch.zeros_like(loss)
     scale, done = torch.ones_like(loss), torch.zeros_like(loss, dtype=torch.bool)
+    last = loss
+    marks: deque[tuple[int, torch.Tensor]] = deque(maxlen=2)
     for step in range(max_steps + 1):
         direction = batch.direction(gradient, pairs, scale)
         slope = batch.dot(gradient, direction)
-        # half of -slope is the gain that the quadratic model expects of a whole step
-        gap = -0.5 * slope
-        done |= ~(gap > tolerance * loss) | (trials >= TRIALS)
+        # half of -slope is the gain that the quadratic model expects of a whole step; what is
+        # left to gain is the sum over all steps to come, if they shrink as they did so far
+        gain = -0.5 * slope
+        left = gain
+        if marks:
+            since, before = marks[0]
+            rate = (gain / before).clamp_max(1).pow(1 / (step - since)).clamp_max(0.99)
+            left = torch.maximum(gain, rate * last) / (1 - rate)
+        done |= ~(left > tolerance * batch.strict * loss) | (trials >= TRIALS)
         leaving = int(done.sum())
         if leaving == len(done) or step == max_steps:
-            batch.write(loss, gap <= 30 * tolerance * loss, step)
+            batch.write(loss, left <= SLACK * tolerance * batch.strict * loss, step)
             break
         if leaving > LEAVING * len(done):
-            batch.write(loss, gap <= 30 * tolerance * loss, step, done)
+            batch.write(loss, left <= SLACK * tolerance * batch.strict * loss, step, done)
             stay, columns = batch.keep(~done)
             gradient, direction = gradient[columns], direction[columns]
             kept = [(s[columns], y[columns], rate[stay]) for s, y, rate in pairs]
             pairs = deque(kept, maxlen=PAIRS)
-            loss, slope, length, trials, scale, done = (
-                v[stay] for v in (loss, slope, length, trials, scale, done)
+            marks = deque([(when, value[stay]) for when, value in marks], maxlen=2)
+            loss, slope, gain, length, trials, scale, done = (
+                v[stay] for v in (loss, slope, gain, length, trials, scale, done)
             )
+        last = gain
         fresh = step & (step - 1) == 0  # 0, 1, 2, 4, 8 ...
+        if fresh:
+            marks.append((step, gain))
         move = direction.mul_(batch.spread(length)[:, None])
         found, ahead, bends = batch.evaluate(batch.theta + move, fresh)
         end, slope = batch.dot(ahead, move), slope * length
@@ -111,14 +122,14 @@ def descend(
         length = torch.where(good, 1.0, length * shorter)
         trials = torch.where(good, 0.0, trials + 1)
         mask = batch.spread(good)[:, None]
-        move = torch.where(mask, move, 0.0)
+        move *= mask
         batch.theta += move
         ahead = torch.where(mask, ahead, gradient)
         change, gradient = ahead - gradient, ahead
         loss = torch.where(good, found, loss)
         if fresh:
             batch.bend(bends, good)
-        curvature = batch.dot(move, change)
+        curvature = torch.where(good, end - slope, 0.0)
         held = batch.dot(change, batch.precondition(change))
         # a pair without curvature (rounding, or no step at all) is void for that unit
         able = (curvature > 0) & (held > 0)
@@ -133,18 +144,19 @@ class _Batch:
     Attributes
     ----------
     theta : [columns, rank + 1] weights, the intercept last; a unit's columns stand together.
+    strict : [units] factor on the tolerance.
     """
 
-    def __init__(self, features, spectrum, lanes, block):
-        self.features, self.spectrum, self.block = features, spectrum, block
+    def __init__(self, rows: Rows, lanes: Sequence[Lane], block: int):
+        self.rows, self.features, self.block = rows, rows.features, block
         self.lanes, self.optima = list(lanes), []
         for lane in lanes:
-            theta = features.new_zeros(len(lane), lane.loss.width, features.shape[1])
-            loss = features.new_zeros(len(lane))
-            steps = torch.zeros(len(lane), dtype=torch.int64, device=features.device)
+            theta = self.features.new_zeros(len(lane), lane.loss.width, self.features.shape[1])
+            loss = self.features.new_zeros(len(lane))
+            steps = torch.zeros(len(lane), dtype=torch.int64, device=self.features.device)
             self.optima.append(Optimum(theta, loss, steps, steps.bool()))
         self.answers = list(self.optima)
-        self.logits = features.new_empty(0)
+        self.logits = self.features.new_empty(0)
         self.turns: list[torch.Tensor | None] = []
         self.curvatures: list[torch.Tensor] = []
         self._arrange()
@@ -158,7 +170,17 @@ class _Batch:
             self.columns.append(slice(column, column + len(lane) * width))
             unit, column = unit + len(lane), column + len(lane) * width
             owners.append(torch.arange(*_ends(self.units[-1])).repeat_interleave(width))
+        strict = [torch.full((len(lane),), lane.loss.strict) for lane in self.lanes]
+        self.strict = torch.cat(strict).to(self.features.device)
         self.owner = torch.cat(owners).to(self.features.device)
+        # [units, widest] the columns of each, and one past the last where it has no more
+        widest, self.own = max(lane.loss.width for lane in self.lanes), None
+        if widest > 1:
+            self.own = torch.full((unit, widest), column)
+            for lane, units, columns in zip(self.lanes, self.units, self.columns, strict=True):
+                place = torch.arange(*_ends(columns)).view(len(lane), -1)
+                self.own[units, : lane.loss.width] = place
+            self.own = self.own.to(self.features.device)
         self.penalty = self.spread(torch.cat([lane.penalty for lane in self.lanes]))[:, None]
         # (columns, (lane, its units from and to, its columns within the block from and to))
         self.blocks, pieces, first, column = [], [], 0, 0
@@ -185,13 +207,10 @@ class _Batch:
         return self._gather(torch.linalg.vecdot(a, b))
 
     def _gather(self, values: torch.Tensor) -> torch.Tensor:
-        """[columns] -> [units], summed."""
-        sums = [
-            values[columns] if lane.loss.width == 1
-            else values[columns].unflatten(0, (-1, lane.loss.width)).sum(dim=1)
-            for lane, columns in zip(self.lanes, self.columns, strict=True)
-        ]  # fmt: skip
-        return sums[0] if len(sums) == 1 else torch.cat(sums)
+        """[columns] -> [units], summed (not by `index_add_`, whose order a GPU leaves open)."""
+        if self.own is None:
+            return values
+        return torch.nn.functional.pad(values, (0, 1))[self.own].sum(dim=1)
 
     def first(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Starts from the intercepts alone: the units of a set are still one."""
@@ -208,7 +227,7 @@ class _Batch:
         for lane, units, columns in zip(lanes, self.units, self.columns, strict=True):
             losses.append(loss[units][lane.sets])
             for values, out in ((theta, thetas), (gradient, parts)):
-                some = values[columns].unflatten(0, (-1, lane.loss.width))
+                some = values[columns].view(-1, lane.loss.width, values.shape[1])
                 out.append(some[lane.sets].flatten(0, 1))
         self.lanes = lanes
         self._arrange()
@@ -230,14 +249,14 @@ class _Batch:
         for columns, pieces in self.blocks:
             count = columns.stop - columns.start
             logits = self.logits[: count * rows].view(count, rows)
-            torch.mm(theta[columns], self.features.T, out=logits)
+            self.rows.logits(theta[columns], logits)
             for number, units, place in pieces:
                 lane = self.lanes[number]
                 some = logits[place].view(-1, lane.loss.width, rows)
                 loss, curvature = lane.loss.residual(some, lane.sets[units], bend)
                 losses.append(loss)
                 bends[number].append(curvature)
-            torch.mm(logits, self.features, out=gradient[columns])
+            self.rows.gradient(logits, gradient[columns])
         flat, steep = theta[:, :-1], gradient[:, :-1]
         steep.addcmul_(flat, self.penalty)
         ridge = self._gather(torch.linalg.vecdot(flat, flat) * self.penalty[:, 0])
@@ -266,7 +285,7 @@ class _Batch:
                 self.turns.append(turn)
                 sizes.append(size.clamp_min(1e-6 * size[:, -1:]))
         size = torch.cat([some.flatten() for some in sizes])[:, None].clamp_min(1e-12)
-        self.inverse = size * self.spectrum
+        self.inverse = size * self.rows.spectrum
         self.inverse[:, :-1] += self.penalty
         self.inverse.reciprocal_()
 

@@ -10,7 +10,8 @@ import torch
 from probes.design import Design
 from probes.solvers.problem import Fit, Problem
 
-STEPS = 25  # that the iterative solver takes for a ridge regression, about
+STEPS = 20  # that the iterative solver takes for a ridge regression, about
+NARROW = 40  # columns that a matrix product of any width costs, about
 SINGLE, DOUBLE = 1e11, 4e10  # operations a second in float32 and float64, about
 
 
@@ -18,7 +19,7 @@ def by_cost(
     design: Design, problems: Sequence[Problem]
 ) -> tuple[list[int], list[list[int]], list[int]]:
     """Numbers of the problems to solve in closed form, directly (those that share their weights
-    and axes together), and by iteration."""
+    and axes together), and by iteration: few columns of each of many weights."""
     plain, left, alike = [], [], defaultdict(list)
     for number, problem in enumerate(problems):
         if problem.loss != "squared":
@@ -27,19 +28,23 @@ def by_cost(
             plain.append(number)
         else:
             alike[problem.axes, problem.weights.cpu().numpy().tobytes()].append(number)
-    direct = []
+    direct, slow, spent, together = [], [], 0.0, 0.0
     for (axes, _), numbers in alike.items():
         width = design.rows.shape[1] if axes is None else axes
         rows = int((problems[numbers[0]].weights > 0).sum())
         grid = {p for number in numbers for p in problems[number].penalties}
         columns = sum(len(problems[n].penalties) * problems[n].outputs for n in numbers)
-        small = min(rows, width)
+        small, step = min(rows, width), STEPS * 4 * rows * width / SINGLE
         once = (2 * rows * width * small + len(grid) * small**3 / 3) / DOUBLE
-        if once < STEPS * 4 * rows * width * columns / SINGLE:
+        if once < step * columns:
             direct.append(numbers)
         else:
-            left.extend(numbers)
-    return plain, direct, sorted(left)
+            slow.append(numbers)
+            spent, together = spent + once, together + step * columns
+            narrow = step * NARROW
+    if slow and spent < together + narrow:
+        return plain, direct + slow, left
+    return plain, direct, sorted(left + [number for numbers in slow for number in numbers])
 
 
 def closed(design: Design, problem: Problem) -> Fit:

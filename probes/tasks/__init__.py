@@ -8,19 +8,24 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from probes.errors import ProbeError
-from probes.tasks import rhythm, sound, style, tonality, voice
+from probes.tasks import frames, rhythm, sound, style, tonality, voice
 from probes.tasks.base import Task
+from probes.tasks.frames import FrameTask
 
-__all__ = ["ALIASES", "TASKS", "Label", "Task", "resolve"]
+__all__ = ["ALIASES", "TASKS", "FrameTask", "Label", "Task", "resolve"]
 
 TASKS: dict[str, Task] = {
     task.name: task
-    for task in (*tonality.ENTRIES, *rhythm.ENTRIES, *sound.ENTRIES, *style.ENTRIES, *voice.ENTRIES)
-}
+    for task in (
+        *tonality.ENTRIES, *rhythm.ENTRIES, *sound.ENTRIES, *style.ENTRIES, *voice.ENTRIES,
+        *frames.ENTRIES,
+    )
+}  # fmt: skip
 # where the data lacks what a name means, or no task has the name
 ALIASES = {
-    "bpm": "tempo", "chords": "chord", "instrument": "family",
-    "meter": "metre", "inversion": "triad_inversion", "quality": "triad_quality",
+    "beats": "beat", "bpm": "tempo", "chords": "chord", "downbeats": "downbeat",
+    "instrument": "family", "inversion": "triad_inversion", "meter": "metre",
+    "notes": "multipitch", "phrase_ends": "phrase_end", "quality": "triad_quality",
     "root": "triad_root",
 }  # fmt: skip
 
@@ -80,7 +85,8 @@ def resolve(names: str | Iterable[str], labels: Iterable[Label]) -> list[Task]:
             raise ProbeError(_unknown(name, cards))
         if not _fits(task, cards):
             have = ", ".join(sorted(cards)) or "none"
-            raise ProbeError(f"task {name} needs the label {task.label}; the data has: {have}")
+            needed = ", ".join(task.labels if isinstance(task, FrameTask) else [task.label])
+            raise ProbeError(f"task {name} needs the label {needed}; the data has: {have}")
         tasks.append(_stamped(task, cards))
     return list({task.name: task for task in tasks}.values())
 
@@ -89,6 +95,8 @@ _CLIP_KINDS = ("category", "number", "tags")
 
 
 def _fits(task: Task, cards: dict[str, Label]) -> bool:
+    if isinstance(task, FrameTask):
+        return bool(task.present(_kinds(cards)))
     if task.label not in cards:
         return False
     if task.rows.startswith("segments:"):
@@ -100,8 +108,15 @@ def _fits(task: Task, cards: dict[str, Label]) -> bool:
 
 def _stamped(task: Task, cards: dict[str, Label]) -> Task:
     """The task with what the data says of its label."""
+    if isinstance(task, FrameTask):
+        kinds = _kinds(cards)
+        return task.stamped(kinds, cards[task.present(kinds)[0]].tier)
     card = cards[task.label]
     return dataclasses.replace(task, tier=card.tier, unit=task.unit or card.unit)
+
+
+def _kinds(cards: dict[str, Label]) -> dict[str, str]:
+    return {name: card.kind for name, card in cards.items()}
 
 
 def _unknown(name: str, cards: dict[str, Label]) -> str:

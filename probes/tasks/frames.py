@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from probes.errors import ProbeError
@@ -33,12 +33,14 @@ class FrameTask(Task):
     metric, also : scores of `probes.framing.scores`, as the reader names them.
     rows : `frames:HZ`.
     reader : a name known to `probes.framing.readers`.
+    decoding : how answers for frames become what is scored.
     beside : further labels that are read.
     any_of : whether one of the labels is enough; otherwise all are needed.
     holds : kinds of label that can be read.
     """
 
     reader: str = ""
+    decoding: str = ""
     beside: tuple[str, ...] = ()
     any_of: bool = False
     holds: tuple[str, ...] = ()
@@ -47,6 +49,16 @@ class FrameTask(Task):
     def labels(self) -> tuple[str, ...]:
         """All labels that are read."""
         return (self.label, *self.beside)
+
+    def stamped(self, kinds: Mapping[str, str], tier: str) -> FrameTask:
+        """The task on data with some labels (label -> kind).
+
+        Its rows are frames of clips that have a label of any known task of the same rate: the same
+        rows whichever tasks are asked for, so that they are extracted once.
+        """
+        same = [task for task in ENTRIES if task.rows == self.rows]
+        labels = sorted({label for task in same for label in task.present(kinds)})
+        return replace(self, rows=f"{self.rows}@{','.join(labels)}", tier=tier)
 
     def present(self, kinds: Mapping[str, str]) -> tuple[str, ...]:
         """Labels that can be read, of those that the data has (label -> kind); none if too few."""
@@ -70,34 +82,43 @@ class FrameTask(Task):
 ENTRIES = (
     FrameTask("beat", "Beats", "beat", "beats", FRAMES, "F",
               "where beats are, within 70 ms, tracked by a model of bars",
-              rows=FAST, also=("F, peaks", "CMLt", "AMLt"), reader="beats", holds=("events",)),
+              rows=FAST, also=("F peaks", "CMLt", "AMLt"), reader="beats", holds=("events",),
+              subsets=("chorale", "fiddle"),
+              decoding="a bar-pointer model of beats; peaks above a threshold for F peaks"),
     FrameTask("downbeat", "Downbeats", "beat", "downbeats", FRAMES, "F",
               "where bars begin, within 70 ms, tracked by a model of bars",
-              rows=FAST, also=("F, peaks",), reader="downbeats", beside=("beats",),
-              holds=("events",)),
+              rows=FAST, also=("F peaks",), reader="downbeats", beside=("beats",),
+              holds=("events",), subsets=("chorale", "fiddle"),
+              decoding="a bar-pointer model of bars; peaks above a threshold for F peaks"),
     FrameTask("melody", "Melody", "pitch", "melody", FRAMES, "OA",
               "the pitch of the melody in each frame, within 50 cents, or that there is none",
               rows=FAST, also=("RPA", "RCA", "VR", "VFA"), reader="melody",
-              holds=("curve", "segments")),
+              holds=("curve", "segments"),
+              decoding="the best semitone between its neighbours, a median over time, a threshold "
+              "of voicing"),
     FrameTask("multipitch", "Pitches that sound", "pitch", "notes", FRAMES, "F",
               "all pitches that sound in each frame; also by how many there are",
               rows=FAST, also=("P", "R", "F 1", "F 2", "F 3", "F 4"), reader="pitches",
-              holds=("segments",)),
+              holds=("segments",), subsets=("voices",), decoding="pitches above a threshold"),
     FrameTask("chord_frames", "Chords in time", "chord", "chord", FRAMES, "majmin",
               "which of 24 triads sounds when; the share of time it is right",
-              rows=MIDDLE, also=("root",), reader="chords", holds=("segments",)),
+              rows=MIDDLE, also=("root",), reader="chords", holds=("segments",),
+              decoding="Viterbi; chords tend to stay"),
     FrameTask("phrase_end", "Phrase ends", "structure", "phrase_ends", FRAMES, "F 0.5",
               "where phrases end, within half a second",
-              rows=MIDDLE, also=("P 0.5", "R 0.5"), reader="moments", holds=("events",)),
+              rows=MIDDLE, also=("P 0.5", "R 0.5"), reader="moments", holds=("events",),
+              decoding="peaks above a threshold, a second apart"),
     FrameTask("sources", "Sources that sound", "instrumentation", "vocals_active", FRAMES, "F",
               "which of voice, drums, bass and the rest sound in each frame",
               rows=MIDDLE, also=("F vocals", "F drums", "F bass", "F other"), reader="sources",
               beside=("drums_active", "bass_active", "other_active"), any_of=True,
-              holds=("segments",)),
+              holds=("segments",), decoding="sources above a threshold"),
     FrameTask("section", "Section boundaries", "structure", "section", FRAMES, "F 0.5",
               "where sections change, within half a second",
-              rows=SLOW, also=("F 3", "P 0.5", "R 0.5"), reader="boundaries", holds=("segments",)),
+              rows=SLOW, also=("F 3", "P 0.5", "R 0.5"), reader="boundaries", holds=("segments",),
+              decoding="peaks that stand out from their surroundings (Ullrich et al. 2014)"),
     FrameTask("function", "Section functions", "structure", "function", FRAMES, "accuracy",
               "what the section is that a frame belongs to: intro, verse, chorus ...",
-              rows=SLOW, also=("PW F", "F 0.5", "F 3"), reader="functions", holds=("segments",)),
+              rows=SLOW, also=("PW F", "F 0.5", "F 3"), reader="functions", holds=("segments",),
+              decoding="Viterbi; sections tend to stay"),
 )  # fmt: skip

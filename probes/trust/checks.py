@@ -30,8 +30,12 @@ from probes.trust.layer import LayerTrust
 from probes.trust.learning import learning
 from probes.trust.nesting import FRACTIONS, Nesting, nestings
 
+LEAST_CELLS = 10
 # of the gap to the optimum, relative; moves these scores by half a thousandth on average
 TOLERANCE = 1e-5
+CONTROLS = 31  # stream of the labels drawn, apart from that of the groups
+# of training, drawn for the interval of the code; of more, several are one
+MOST_GROUPS = 5000
 
 
 @dataclass(frozen=True)
@@ -100,29 +104,38 @@ class Checks:
         types_from: np.ndarray | None = None,
     ):
         self.settings, self.cells = settings, 0
+        self._drawn: dict[int, np.ndarray] = {}
         types = None
         if types_from is not None and settings.controls:
             types = controls.cells(
                 types_from, targets[0].index[TRAIN], settings.seed, settings.cells
             )
             self.cells = int(types.max()) + 1
+            # few types may be the classes themselves, and then there is nothing to learn by heart
+            types = types if self.cells >= LEAST_CELLS else None
         self.cases = [self._case(target, types) for target in targets]
 
     def _case(self, target: Target, types: np.ndarray | None) -> _Case:
         s = self.settings
-        rng = np.random.default_rng(s.seed)
+        rng = np.random.default_rng((s.seed, CONTROLS))
         draws = s.controls if types is not None else 0
+        index = {split: target.group_index(split) for split in target.index}
+        index[TRAIN] = index[TRAIN] % MOST_GROUPS
         return _Case(
             target,
             tuple(controls.control(target, types, rng) for _ in range(draws)),
             tuple(controls.shuffled(target, rng) for _ in range(s.shuffles)),
             nestings(target, s.orders, s.seed, s.fractions) if s.orders else (),
-            {split: target.group_index(split) for split in target.index},
-            {
-                split: inference.draw(target.count_groups(split), s.resamples, s.seed)
-                for split in target.index
-            },
+            index,
+            {split: self._draw(int(one.max()) + 1) for split, one in index.items()},
         )
+
+    def _draw(self, groups: int) -> np.ndarray:
+        if groups not in self._drawn:
+            self._drawn[groups] = inference.draw(
+                groups, self.settings.resamples, self.settings.seed
+            )
+        return self._drawn[groups]
 
     def layer(
         self,
@@ -167,11 +180,11 @@ class Checks:
             )
         if case.shuffles:
             drawn = asking.drawn(case.shuffles, fit["shuffled"])
-            found["shuffled"] = controls.chance(tested, drawn)
+            found["shuffled"] = controls.chance(tested, drawn, bounds)
         if case.nestings:
             steps = len(case.nestings[0].sizes) - 1
             orders = [
-                fit["nested"][at : at + steps] for at in range(0, len(case.nestings) * steps, steps)
+                fit["nested"][at * steps : (at + 1) * steps] for at in range(len(case.nestings))
             ]
             curves = {
                 split: [[*asking.curve(split, some), task[split]] for some in orders]
@@ -248,9 +261,14 @@ class _Asking:
 
     def blocks(self, nesting: Nesting, fits: Sequence[Fit]) -> list[np.ndarray]:
         """What the fit to each set says of the next block."""
+        rows = self.ready.design.rows
+        places = [
+            torch.as_tensor(nesting.block(step + 1), device=rows.device)
+            for step in range(len(fits))
+        ]
         return [
-            self.ready.outputs(self.case.target, TRAIN, fit)[0][nesting.block(step + 1)]
-            for step, fit in enumerate(fits)
+            self.ready.read(self.case.target, rows[some], fit)[0]
+            for some, fit in zip(places, fits, strict=True)
         ]
 
 

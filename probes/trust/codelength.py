@@ -69,7 +69,7 @@ def codelength(
     nestings : orders of the groups.
     outputs : for each order, what the probe of each set but the last says of the next block, as
         in `Answers.outputs`, without the choices.
-    index : [train] number of the group of each training row.
+    index : [train] number of the group, or of several groups as one, of each training row.
     counts : [resamples, training groups] how often each is drawn.
     """
     orders = [_bits(target, *one, index) for one in zip(nestings, outputs, strict=True)]

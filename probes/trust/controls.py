@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import t
+from threadpoolctl import threadpool_limits
 
 from probes.errors import ProbeError
 from probes.record import Record
@@ -82,14 +83,16 @@ def cells(
     if values.ndim != 2 or not np.isfinite(values).all():
         raise ProbeError(
             f"types of the control task need a finite matrix, not one of shape {values.shape}: "
-            "give the rows of a reference such as logmel"
+            "give the rows of a reference such as log-mel"
         )
     if number is None:
         number = int(np.clip(len(train) // ROWS_A_CELL, 2, MOST_CELLS))
     scaler = StandardScaler().fit(values[train])
     known = scaler.transform(values[train])
     number = min(number, len(np.unique(known, axis=0)))
-    return KMeans(number, n_init=1, random_state=seed).fit(known).predict(scaler.transform(values))
+    with threadpool_limits(1):  # sums in another order may move a row to another cell
+        found = KMeans(number, n_init=1, random_state=seed).fit(known)
+        return found.predict(scaler.transform(values))
 
 
 def control(target: Target, types: np.ndarray, rng: np.random.Generator) -> Target:
@@ -155,7 +158,8 @@ def selectivity(
     bounds : of the score.
     seed : of which draws are in a resample.
     """
-    rng, number = np.random.default_rng(seed), len(drawn)
+    # not the stream that groups are drawn from with the same seed
+    rng, number = np.random.default_rng((seed, len(drawn))), len(drawn)
     score, gap = {}, {}
     for split, own in task.items():
         several = np.stack([one[split].resampled(counts[split]) for one in drawn])
@@ -170,7 +174,9 @@ def selectivity(
     return Control(cells, number, score, gap)
 
 
-def chance(task: Mapping[str, Scored], drawn: Sequence[Mapping[str, Scored]]) -> Shuffled:
+def chance(
+    task: Mapping[str, Scored], drawn: Sequence[Mapping[str, Scored]], bounds: Bounds
+) -> Shuffled:
     """Holds the score on the task, by test split, against those with shuffled labels."""
     mean, level, p = {}, {}, {}
     for split, own in task.items():
@@ -181,6 +187,7 @@ def chance(task: Mapping[str, Scored], drawn: Sequence[Mapping[str, Scored]]) ->
             continue
         mean[split] = float(some.mean())
         reach = t.ppf(0.95, number - 1) * some.std(ddof=1) if number > 1 else np.nan
-        level[split] = float(mean[split] + reach * np.sqrt(1 + 1 / number))
+        most = np.inf if bounds[1] is None else bounds[1]
+        level[split] = float(np.minimum(mean[split] + reach * np.sqrt(1 + 1 / number), most))
         p[split] = float((1 + (some >= own.value - 1e-12).sum()) / (1 + number))
     return Shuffled(len(drawn), mean, level, p)

@@ -22,7 +22,7 @@ class Learning(Record):
     rows, groups : of the sets, means over orders of the groups; the last has all.
     scores : split, validation included -> score for each set.
     rise : split -> score of all rows minus that of the set before, of about half as many: well
-        above 0 where more data would help.
+        above 0 where more data would help. NaN where all rows are the only set.
     orders : of the groups, averaged over.
     """
 
@@ -55,8 +55,10 @@ def learning(
         scores[split] = tuple(
             around(*one, groups, bounds) for one in zip(values, drawn, strict=True)
         )
-        if len(values) > 1:
-            rise[split] = around(values[-1] - values[-2], drawn[-1] - drawn[-2], groups)
+        before = values[-2] if len(values) > 1 else np.nan
+        rise[split] = around(
+            values[-1] - before, drawn[-1] - (drawn[-2] if len(values) > 1 else np.nan), groups
+        )
     sizes, groups = (
         tuple(np.mean([getattr(one, name) for one in nestings], axis=0).tolist())
         for name in ("sizes", "groups")

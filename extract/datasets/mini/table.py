@@ -78,7 +78,10 @@ def encode(rows: Rows) -> list[dict]:
 
 
 def _plain(clip: Clip) -> dict:
-    segments = {name: [vars(s) for s in values] for name, values in clip.segments.items()}
+    segments = {
+        name: [{"start": s.start, "end": s.end, "value": s.value} for s in values]
+        for name, values in clip.segments.items()
+    }
     return {**vars(clip), "segments": segments}
 
 

@@ -76,8 +76,8 @@ class Reader(ABC):
     def truth(self, clip: Clip, grid: Grid) -> Truth:
         """What answers about the clip are scored against."""
 
-    def learn(self, clips: Sequence[Clip]) -> None:
-        """Takes from the clips of training what the decoder must know of the music."""
+    def learn(self, clips: Sequence[Clip]) -> None:  # noqa: B027
+        """Takes from the clips of training what the decoder must know of the music, if anything."""
 
     @abstractmethod
     def judge(

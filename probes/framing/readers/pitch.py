@@ -37,9 +37,7 @@ class Melody(Reader):
     loss = "softmax"
     outputs = ("none", *(f"{m:g}" for m in np.arange(BINS.lowest, BINS.highest + 1)))
     chooser = "OA"
-    settings = tuple(
-        {"voicing": v, "median": m} for v, m in product((0.5, 0.3, 0.7), (0.0, 0.2))
-    )
+    settings = tuple({"voicing": v, "median": m} for v, m in product((0.5, 0.3, 0.7), (0.0, 0.2)))
 
     def labelled(self, clip: Clip) -> bool:
         label = self.labels[0]

@@ -12,7 +12,7 @@ from probes.decoding.beats import track_all
 from probes.decoding.peaks import pick
 from probes.framing import scores, targets
 from probes.framing.grid import Grid
-from probes.framing.readers.base import Reader, Setting, Truth, guessed
+from probes.framing.readers.base import Reader, Setting, Truth, choose, over
 from probes.framing.scores import TrackScores
 from probes.framing.table import Clip
 
@@ -20,7 +20,7 @@ from probes.framing.table import Clip
 # than a tolerance of 70 ms would be wrong
 WIDTHS = (1.0, 0.5)
 THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
-PICKED = "F, peaks"
+PICKED = "F peaks"
 PER_BAR = (3, 4)  # Böck et al. 2016, where training does not say
 RARE, MOST = 0.05, 8  # share of bars, and beats in one
 # seconds between the moments of a grid; the fastest is as dense as the tolerance is wide
@@ -75,15 +75,14 @@ class Beats(Reader):
         return found
 
     def chance(self, valid, test, prior, by):
-        def regular(truth: Times, settings: Sequence[Setting]) -> list[TrackScores]:
-            found = []
-            for setting in settings:
-                times = np.arange(0.5 * setting["period"], truth.duration, setting["period"])
-                sums = self._score(truth, times).sums
-                found.append(TrackScores({**sums, PICKED: sums["F"]}))
-            return found
+        def regular(truth: Times, period: float) -> np.ndarray:
+            return np.arange(0.5 * period, truth.duration, period)
 
-        return guessed(valid, test, [{"period": p} for p in PERIODS], regular, by)
+        held = [[TrackScores({by: self._f(t, regular(t, p))}) for p in PERIODS] for t in valid]
+        period = PERIODS[choose(held, by)]
+        found = [self._score(truth, regular(truth, period)).sums for truth in test]
+        tracks = [TrackScores({**sums, PICKED: sums["F"]}) for sums in found]
+        return {name: over(tracks, name) for name in tracks[0].sums}
 
     def _track(self, said: Sequence[np.ndarray], rate: float) -> list[np.ndarray]:
         return [found.beats for found in track_all([one[:, 0] for one in said], rate=rate)]

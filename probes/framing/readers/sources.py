@@ -63,7 +63,5 @@ class Sources(Reader):
             each = {
                 f"F {name}": (2.0 * hits[i], float(both[i])) for i, name in enumerate(self.outputs)
             }
-            found.append(
-                TrackScores({"F": (2.0 * float(hits.sum()), float(both.sum())), **each})
-            )
+            found.append(TrackScores({"F": (2.0 * float(hits.sum()), float(both.sum())), **each}))
         return found
