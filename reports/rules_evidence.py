@@ -172,7 +172,7 @@ def other_heads(study: Study) -> list[Finding]:
         else:
             where = "" if best.selected == ALL else f" at {named(best.selected)}"
             claim = (
-                f"{named(task.title)}: {name}{where} reads {with_interval(gain, sign=True)} "
+                f"{named(task.title)}: {name}{where} reads {with_interval(gain)} "
                 f"{task.metric} more from {title} than a {main} probe of its best layer."
             )
         test = f"paired difference over groups, widened for {many} heads, tasks and models"

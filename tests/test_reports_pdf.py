@@ -306,7 +306,7 @@ def test_full_size(tmp_path):
     path = write_report(make_study(tmp_path / "s"))
     pages = text_of(path)
     assert 20 <= len(pages) <= 27
-    assert len(list((tmp_path / "s" / "figures").glob("*.pdf"))) == 19
+    assert len(list((tmp_path / "s" / "figures").glob("*.pdf"))) == 18
 
 
 @pytest.mark.slow
