@@ -89,7 +89,7 @@ probing = several(
     click.option(
         "--head", "heads", default="weighting,concatenation", show_default=True, metavar="LIST",
         help="Further heads beside that of the protocol, separated by commas: mlp, weighting, "
-        "concatenation, knn, centroid; or none.",
+        "concatenation, attentive, knn, centroid; or none.",
     ),
     click.option(
         "--checks/--no-checks", default=True, show_default=True,

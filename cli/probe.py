@@ -42,8 +42,8 @@ def command(
         probe_models,
         resolve_probing,
         resolve_tasks,
+        row_kinds,
         show_probes,
-        task_kinds,
     )  # fmt: skip
     from cli.record import begin_study, default_folder, study_folder, write_study
     from cli.screen import Screen
@@ -95,7 +95,7 @@ def command(
 
     everyone = {**models, **untrained, "ref": references()}
     activations = {
-        role: extract_rows(model, dataset, clips, task_kinds(chosen), run, screen)
+        role: extract_rows(model, dataset, clips, row_kinds(chosen, probing), run, screen)
         for role, model in everyone.items()
     }
     failures = gather_failures(activations, screen)
@@ -114,8 +114,8 @@ def command(
         rows={},
         failures=failures,
         settings={"models": list(names), "data": data, "limit": limit, "tasks": tasks,
-                  "protocol": protocol, "heads": heads, "checks": checks, "max_frames": probing.max_frames,
-                  "twins": twins, **asdict(run)},
+                  "protocol": protocol, "heads": heads, "checks": checks,
+                  "max_frames": probing.max_frames, "twins": twins, **asdict(run)},
         device=run.device,
         seed=run.seed,
         timings=screen.timings,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from probes.trust.checks import Settings
 
 FRAMES = "frames:"  # what the rows of tasks on frames begin with
+POOLED = "frames:4"  # rows of heads that pool the frames of a clip
 TYPES_FROM = "log-mel"  # the reference by which clips are alike for the control task
 
 
@@ -48,6 +49,13 @@ def resolve_tasks(wanted: Wanted, dataset: Dataset) -> list[Task]:
 def task_kinds(tasks: Sequence[Task]) -> list[str]:
     """Kinds of rows that the tasks are asked of, without repeats."""
     return list(dict.fromkeys(task.rows for task in tasks))
+
+
+def row_kinds(tasks: Sequence[Task], probing: Probing) -> list[str]:
+    """Kinds of rows that tasks and heads need."""
+    kinds = task_kinds(tasks)
+    pooled = any(head.frames for head in probing.heads) and "clips" in kinds
+    return [*kinds, POOLED] if pooled and POOLED not in kinds else kinds
 
 
 @dataclass(frozen=True)
@@ -107,10 +115,7 @@ def resolve_probing(
     for name in names:
         if name not in HEADS:
             raise click.UsageError(f"--head {name}: there is no such head{suggestion(name, HEADS)}")
-        one = head(name)
-        if one.frames:
-            raise click.UsageError(f"--head {name}: it reads frames, and rows are clips")
-        found.append(_seeded(one, seed))
+        found.append(_seeded(head(name), seed))
     known = PROTOCOLS[protocol]
     known = replace(known, heads=tuple(_seeded(one, seed) for one in known.heads))
     checks = Settings(seed=seed) if checked else None
@@ -137,13 +142,13 @@ def probe_models(
     """
     from extract.store import align
 
-    for kind in task_kinds(tasks):
+    for kind in row_kinds(tasks, probing):
         align(*(found[kind] for found in activations.values()))
     results = {}
     for role, found in activations.items():
         if not tasks:
             break
-        ref = activations["ref"]
+        ref = activations.get("ref")
         results[role] = _probed(role, found, ref, tasks, probing, run, folder, screen)
         if role == next(iter(activations)):
             for reason in results[role].skipped.values():
@@ -154,7 +159,7 @@ def probe_models(
 def _probed(
     role: str,
     found: dict[str, Activations],
-    ref: dict[str, Activations],
+    ref: dict[str, Activations] | None,
     tasks: Sequence[Task],
     probing: Probing,
     run: Run,
@@ -168,6 +173,7 @@ def _probed(
     from cli.probed import Probed, Recorder
     from extract.weights import cache_dir
     from probes.framing.running import run_frames
+    from probes.heads.frames import FrameSource
 
     source = next(iter(found.values()))
     name = f"{source.name} (untrained twin)" if role.endswith("0") else source.name
@@ -187,13 +193,16 @@ def _probed(
                 "seed": run.seed, "device": run.solver_device, "ordered": role != "ref",
                 **probing.of(kind),
             }  # fmt: skip
-            alike = probing.checks is not None and not kind.startswith(FRAMES)
+            alike = probing.checks and ref and not kind.startswith(FRAMES)
             about = {**settings, "types": content(ref[kind]) if alike else None}
             kept = Probed(cache_dir("probes"), layers, about)
             known = kept.find(some)
             live.kept(known)
             if alike and len(known.tasks) < len(some):
                 settings["types_from"] = ref[kind].read(TYPES_FROM).numpy()
+            if POOLED in found and kind == "clips":
+                frames = found[POOLED]
+                settings["frames"] = FrameSource(frames, frames.rows.clip, len(layers))
             work = run_frames if kind.startswith(FRAMES) else probes.run
             part = work(
                 layers, layers.rows, some, **settings, progress=progress, done=known,

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from probes.errors import ProbeError
-from probes.heads.base import Answers, Head, JoiningHead, LayerHead
+from probes.heads.base import Answers, Head, JoiningHead, LayerHead, PoolingHead
+from probes.heads.frames import FrameSource
 from probes.heads.linear import Linear, LinearLayer
 from probes.heads.memory import limit
 from probes.judging import Judge
@@ -64,6 +65,7 @@ class Batch:
     ----------
     heads : beside the main one of the protocol.
     checks : what is checked of linear probes; None for nothing.
+    frames : of the same clips, for heads that pool them.
     """
 
     source: Source
@@ -72,6 +74,7 @@ class Batch:
     heads: Sequence[Head]
     device: str
     checks: Checks | None = None
+    frames: FrameSource | None = None
 
     def fit(self, tell: Tell) -> tuple[list[list[Column]], list[str]]:
         """Trains everything; every layer is read once, and once more for each head that joins them.
@@ -96,17 +99,40 @@ class Batch:
                 if fitted[0] is not None:
                     names = tuple(self.source.layers)
                     columns[number].append(Column(head, names, tuple(fitted)))
-        for head in every:
-            if isinstance(head, JoiningHead):
-                try:
-                    found = self._judged(head, partial(head.fit, self._read()))
-                except ProbeError as reason:
-                    notes.append(str(reason))
+        further = [head for head in self.heads if not isinstance(head, LayerHead)]
+        with one_a_core(self.device) as pool:
+            for found in pool.map(self._further, further):
+                if isinstance(found, ProbeError):
+                    notes.append(str(found))
                     continue
                 for number, one in enumerate(found):
                     if one is not None:
-                        columns[number].append(Column(head, (ALL_LAYERS,), (one,)))
+                        columns[number].append(one)
         return columns, notes
+
+    def _further(self, head: JoiningHead | PoolingHead) -> list[Column | None] | ProbeError:
+        """A column a target, or why there are none."""
+        try:
+            return self._joined(head) if head.joins else self._pooled(head)
+        except ProbeError as reason:
+            return reason
+
+    def _joined(self, head: JoiningHead) -> list[Column | None]:
+        found = self._judged(head, partial(head.fit, self._read()))
+        return [one and Column(head, (ALL_LAYERS,), (one,)) for one in found]
+
+    def _pooled(self, head: PoolingHead) -> list[Column | None]:
+        if self.frames is None:
+            raise ProbeError(f"head {head.name} pools frames, and none were given: leave it out")
+        names = tuple(self.source.layers)
+        table = [
+            self._judged(head, partial(head.fit, self.frames.read(name, self.device)))
+            for name in names
+        ]
+        return [
+            None if column[0] is None else Column(head, names, column)
+            for column in zip(*table, strict=True)
+        ]
 
     def _layers(
         self, heads: Sequence[LayerHead], tell: Tell

@@ -12,9 +12,12 @@ import numpy as np
 from probes import inference
 from probes.errors import ProbeError
 from probes.fitting import Batch, Column, Fitted
+from probes.heads import head as find_head
 from probes.heads.base import Head
+from probes.heads.frames import FrameSource
 from probes.judging import Judge
-from probes.protocols import PROTOCOLS, Protocol
+from probes.protocols import Protocol
+from probes.protocols import protocol as find_protocol
 from probes.record import plain
 from probes.results import ProbeResults, TaskResult
 from probes.scoring import result
@@ -41,10 +44,11 @@ def run(
     rows: RowTable,
     tasks: Sequence[Task],
     *,
-    protocol: Protocol = PROTOCOLS["linear"],
-    heads: Sequence[Head] = (),
+    protocol: Protocol | str = "linear",
+    heads: Sequence[Head | str] = (),
     checks: Settings | None = None,
     types_from: np.ndarray | None = None,
+    frames: FrameSource | None = None,
     seed: int = 0,
     resamples: int = 1000,
     ordered: bool = True,
@@ -70,10 +74,11 @@ def run(
     source : layers over the rows.
     rows : what each row is.
     tasks : those for another kind of rows are passed over (see `ProbeResults.merge`).
-    protocol : the main head, whose results are `tasks`, and others that belong to it.
-    heads : further ones.
+    protocol : the main head, whose results are `tasks`, and others that belong to it; or its name.
+    heads : further ones, or their names.
     checks : how much is done to see what the scores of linear probes are worth; None for nothing.
     types_from : [rows, width] what rows are alike by (log-mel spectra), for the control task.
+    frames : of the same clips, for heads that pool them.
     seed : of the resamples, and of the splits where the data has none.
     resamples : of groups, for every interval.
     ordered : False when the layers have no depth (references): no gain over the last.
@@ -92,6 +97,11 @@ def run(
             f"{source.name} has {len(source)} rows and the labels have {len(rows)}: "
             f"extract again over the same clips, rows {rows.kind}"
         )
+    for task in tasks:
+        if not isinstance(task, Task):
+            raise ProbeError(f"task {task!r} is no Task: take probes.TASKS[...] or Task.from_label")
+    protocol = find_protocol(protocol) if isinstance(protocol, str) else protocol
+    heads = [find_head(one) if isinstance(one, str) else one for one in heads]
     layers = tuple(source.layers)
     known = {} if done is None else {t.task: t for t in done.tasks if _layers(t) == layers}
     wanted = [task for task in tasks if task.rows == rows.kind]
@@ -116,7 +126,9 @@ def run(
     for number, some in enumerate(batches):
         checked = Checks(some, checks, types_from) if checks else None
         told = _Told(some, number * len(layers), len(batches) * len(layers), progress, watcher)
-        columns, notes = Batch(source, some, protocol, others, device, checked).fit(told.layer)
+        columns, notes = Batch(source, some, protocol, others, device, checked, frames).fit(
+            told.layer
+        )
         for target, by_head in zip(some, columns, strict=True):
             made: list[TaskResult] = []
             single = None

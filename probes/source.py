@@ -62,6 +62,8 @@ class Matrices:
 
     def __init__(self, name: str, layers: Mapping[str, np.ndarray | torch.Tensor]):
         counts = {layer: len(values) for layer, values in layers.items()}
+        if not counts:
+            raise ProbeError(f"{name} has no layers; give at least one")
         if len(set(counts.values())) != 1:
             raise ProbeError(f"layers of {name} have rows {counts}; give each the same rows")
         self.name = name

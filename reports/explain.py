@@ -112,14 +112,16 @@ def task_notes(study: Study) -> list[str]:
         for task in table.tasks.values():
             for note in task.notes:
                 about.setdefault(note, {})[task.title] = None
-    return _joined(about)
+    return _joined(about, "tasks")
 
 
-def _joined(about: dict[str, dict[str, None]]) -> list[str]:
+def _joined(about: dict[str, dict[str, None]], kind: str = "measures and tasks") -> list[str]:
+    """Each note with what it is about; of notes that differ in numbers alone the first."""
     alike: dict[str, list[str]] = {}
     for note, names in about.items():
-        who = ", ".join(names) if len(names) <= _NAMED else f"{len(names)} measures and tasks"
-        alike.setdefault(note.rpartition(": ")[2], []).append(f"{who}: {note}")
+        who = ", ".join(names) if len(names) <= _NAMED else f"{len(names)} {kind}"
+        key = re.sub(r"\d[\d,.]*", "#", note.rpartition(": ")[2])
+        alike.setdefault(key, []).append(f"{who}: {note}")
     notes = [
         some[0] + (f" (and {len(some) - 1} notes like it)" if some[1:] else "")
         for some in alike.values()

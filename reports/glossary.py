@@ -66,7 +66,7 @@ ENTRIES = (
     ),
     Entry(
         ("F", "F peaks"), "F of beats", "2 P R / (P + R)",
-        "Beats within 70 ms, mean over tracks, the first 5 s left out. “Peaks”: of the peaks "
+        "Beats within 70 ms, mean over tracks, the first 5 s left out. F peaks: of the peaks "
         "of the probe's answers, without a model of bars.", "Davies et al. 2009; mir_eval",
         ("beat",),
     ),

@@ -248,7 +248,9 @@ def _sections(study: Study) -> list[_Section]:
     kept.append(
         _Section("papers", "References", "papers", content={"models": _papers(study)}, fresh=False)
     )
-    # Few tasks leave room for the next question on the same page.
+    # Warnings, and few tasks, leave room for the next question on the same page.
+    if {"trust", "heads"} <= anchors:
+        next(s for s in kept if s.anchor == "heads").fresh = False
     if "recommendation" in anchors and len(advice.groups) <= 3:
         next(s for s in kept if s.anchor == "recommendation").fresh = False
     return kept

@@ -52,8 +52,8 @@ def selectivities(study: Study) -> list[Finding]:
             gap = task.chosen.trust.selectivity
             claim = (
                 f"{named(task.title)}: {named(task.selected)} of {title} is no better than its "
-                f"control task, {with_interval(gap, sign=True)} {task.metric}: the score may be "
-                "what a probe learns by heart."
+                f"control task, {with_interval(gap, sign=True)} {task.metric}: labels dealt by "
+                "lot to what sounds alike are read as well."
             )
             out.append(_selectivity(claim, gap, len(tasks), UNSUPPORTED, role, task))
     return out

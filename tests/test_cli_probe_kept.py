@@ -30,7 +30,7 @@ from probes import TASKS, Task
 RUN = Run("cpu", 0, 1, "float32", 0.5, False, False, None, None, "float32", False)
 ROWS = 60
 PLACE, HERTZ = Task.of_kind("place", "category"), Task.of_kind("hertz", "number")
-LINEAR = resolve_probing("linear", "", "", 0)
+LINEAR = resolve_probing("linear", "none", "", 0)
 # ends the process in the middle of the second batch: another training set begins a batch
 KILL = """
 import os, signal
@@ -186,7 +186,8 @@ def test_the_study_grows_with_every_batch(tmp_path):
 def test_a_killed_command_loses_the_batch_in_hand_only(tmp_path):
     music, study = sounds(tmp_path / "music"), tmp_path / "study"
     arguments = ["probe", "--model", "vgg-mtt", "--untrained", "--data", str(music), "--task",
-                 "place,hertz,some", "--out", str(study), "--no-report"]  # fmt: skip
+                 "place,hertz,some", "--out", str(study), "--no-report", "--head", "none",
+                 "--no-checks"]  # fmt: skip
     environment = {"RSA_CACHE": str(tmp_path / "cache")}
     killed = subprocess.run(
         [sys.executable, "-c", KILL, *arguments], cwd=ROOT, env={**os.environ, **environment},

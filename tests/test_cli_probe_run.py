@@ -19,6 +19,8 @@ from extract.weights import cache_dir
 from probes import ProbeResults
 from reports.study import Study
 
+ALONE = ("--head", "none", "--no-checks")  # scores of the protocol's head, nothing beside them
+
 
 @pytest.fixture(scope="module")
 def music(tmp_path_factory):
@@ -36,7 +38,7 @@ def probe(cache, tmp_path):
 
     def run(*arguments, **environment):
         out = ("--out", tmp_path / "study", "--model", "vgg-mtt", "--untrained", "--no-report")
-        given = [str(each) for each in ("probe", *out, *arguments)]
+        given = [str(each) for each in ("probe", *out, *ALONE, *arguments)]
         done = CliRunner().invoke(
             root, given, env={"RSA_CACHE": str(cache), "COLUMNS": "100", **environment}
         )
@@ -195,7 +197,7 @@ def test_twins_are_probed_beside_their_models(music, tmp_path):
     cache.mkdir()
     (cache / "wheels").symlink_to(cache_dir("wheels"))
     arguments = ("probe", "--model", "vgg-mtt", "--twins", "--data", music, "--task", "place,hertz",
-                 "--out", study, "--no-report")  # fmt: skip
+                 "--out", study, "--no-report", *ALONE)  # fmt: skip
     done = CliRunner().invoke(
         root, [str(each) for each in arguments], env={"COLUMNS": "100", "RSA_CACHE": str(cache)}
     )

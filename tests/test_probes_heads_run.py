@@ -9,6 +9,7 @@ import pytest
 
 import probes
 from probes.heads import head
+from probes.heads.frames import FrameSource
 from probes.protocols import PROTOCOLS
 from probes.results import ALL_LAYERS
 from probes.source import Matrices, Table
@@ -128,3 +129,26 @@ def test_a_protocol_of_networks_trains_them_on_every_layer(planted):
     assert found.protocol == "marble" and found["mood"].head == "mlp"
     assert found["mood"].selected != "third" and found["mood"].best.value > 0.35
     assert set(found["mood"].layers[0].setting) == {"learning_rate"}
+
+
+def test_a_head_that_pools_frames_finds_what_the_mean_blurs(planted):
+    """One frame in six tells the class, louder in the others is noise; the mean hardly shows it."""
+    source, table = planted
+    rng = np.random.default_rng(1)
+    mood = np.array([int(m[1]) for m in table.label("mood")])
+    tells = rng.integers(6, size=len(mood))
+    frames = rng.normal(size=(len(mood), 6, 9)) * 2
+    place = np.arange(len(mood))
+    frames[place, tells, mood] += 8
+    frames[place, tells, 8] += 12
+    rows = np.repeat(place, 6)
+    layer = {name: frames.reshape(-1, 9).astype(np.float32) for name in source.layers}
+    pooled = FrameSource(Matrices("planted", layer), rows, len(mood))
+    means = {name: frames.mean(axis=1).astype(np.float32) for name in source.layers}
+    found = probes.run(
+        Matrices("planted", means), table, [TASK], heads=[head("attentive")], frames=pooled,
+        resamples=50,
+    )  # fmt: skip
+    assert other(found, "mood", "attentive").best.value > found["mood"].best.value + 0.05
+    without = probes.run(source, table, [TASK], heads=[head("attentive")], resamples=20)
+    assert without.heads == () and any("pools frames" in n for n in without["mood"].notes)

@@ -114,3 +114,23 @@ def test_years_are_decades():
     assert [decade(v) for v in ("1967", 1967.0, "1967-06-01", "Baroque", "")] == [
         "1960s", "1960s", "1960s", "Baroque", None,
     ]  # fmt: skip
+
+
+def test_tags_may_be_any_collection():
+    assert Task.from_label("t", [["a"], None, {"b"}]).kind == "tags"
+    assert Task.of_kind("t", "tags").target(["a", "b"]) == ("a", "b")
+
+
+def test_natural_mistakes_in_python_are_named():
+    source, table, _ = planted(rows=90)
+    for given, message in (
+        ({"tasks": ["tags"]}, "'tags' is no Task"),
+        ({"tasks": [], "heads": ["nonsense"]}, "head 'nonsense' is unknown"),
+        ({"tasks": [], "protocol": "nonsense"}, "protocol 'nonsense' is unknown"),
+    ):
+        with pytest.raises(probes.ProbeError, match=message):
+            probes.run(source, table, **given)
+    with pytest.raises(probes.ProbeError, match="has no layers"):
+        Matrices("m", {})
+    with pytest.raises(probes.ProbeError, match="not finite"):
+        Task.of_kind("n", "number").target(float("inf"))

@@ -138,10 +138,10 @@ def test_the_end_of_every_curve_is_the_probe_itself():
 
 def test_more_rows_help_where_there_is_more_to_learn():
     rng = np.random.default_rng(4)
-    rows = rng.standard_normal((1200, 60))
+    rows = rng.standard_normal((1200, 150))
     splits = np.repeat(np.array(["train", "valid", "test"], object), [600, 300, 300])
     groups = np.array([f"{s}{i // 2}" for i, s in enumerate(splits)])
-    wide = target_of(rows @ rng.standard_normal(60) / 7 + rng.standard_normal(1200), "number",
+    wide = target_of(rows @ rng.standard_normal(150) / 12 + rng.standard_normal(1200), "number",
                      splits, groups)  # fmt: skip
     easy = target_of(rows[:, 0] + 0.01 * rng.standard_normal(1200), "number", splits, groups)
     _, _, (hard, simple) = found(

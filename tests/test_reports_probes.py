@@ -447,7 +447,7 @@ def test_published_numbers_stand_beside_ones_own_with_source_and_protocol(study,
 
 def test_heads_with_their_gains(study, plain):
     first, second = tables_probes.heads(study)
-    assert first.title and not second.title
+    assert first.intro and not second.intro
     assert list(first.head)[1:3] == ["linear, best single layer", "weighted sum of layers"]
     group = next(g for g in first.groups if g[0][0] == "Tempo")
     gains = {name: cell for name, cell in zip(first.head, group[1], strict=True)}

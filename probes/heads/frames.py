@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from probes.errors import ProbeError
+from probes.source import Source, read_layer
 
 
 @dataclass(frozen=True)
@@ -77,3 +78,23 @@ class Frames:
         there = steps < lengths[:, None]
         places = torch.where(there, self.first[clips][:, None] + steps, 0)
         return self.rows[places] * there[..., None], there
+
+
+@dataclass(frozen=True)
+class FrameSource:
+    """Frames of the same model for rows that are clips.
+
+    Attributes
+    ----------
+    source : layers over frames.
+    row : [frames] number of the row that each frame belongs to, rising.
+    rows : how many rows there are.
+    """
+
+    source: Source
+    row: Sequence[int]
+    rows: int
+
+    def read(self, layer: str, device: str) -> Frames:
+        """The frames of a layer."""
+        return Frames.of(read_layer(self.source, layer, device), self.row, self.rows)

@@ -60,8 +60,7 @@ def batches(design: Design, jobs: Sequence[Job], memory: int) -> Iterator[Batch]
     kind = design.rows.device.type
     alike: dict[tuple, list[Job]] = defaultdict(list)
     for job in jobs:
-        used = None if job.weights is None else (job.weights > 0).any(dim=0).cpu().numpy()
-        alike[job.axes, None if used is None or used.all() else used.tobytes()].append(job)
+        alike[job.axes, job.used.tobytes()].append(job)
     for group in _merged(alike, design, kind):
         axes = group[0].axes
         rows = Rows.of(design, _mean_weights(design, group), axes)
@@ -80,10 +79,8 @@ def _merged(alike: dict[tuple, list[Job]], design: Design, kind: str) -> Iterato
         return STEP.get(kind, STEP["cpu"]) + ahead / RATE.get(kind, RATE["cpu"])
 
     found = []
-    for (axes, mask), group in alike.items():
-        used = torch.ones(len(design.rows), dtype=torch.bool)
-        if mask is not None:
-            used = torch.frombuffer(bytearray(mask), dtype=torch.bool)
+    for (axes, _), group in alike.items():
+        used = group[0].used
         columns = sum(len(j.problem.penalties) * len(j.targets) * j.width for j in group)
         found.append((axes, int(used.sum()), columns, used, group))
     found.sort(key=lambda one: one[:2])
@@ -156,8 +153,7 @@ def _loss(rows: Rows, jobs: Sequence[Job]) -> Loss:
     n = jobs[0].targets.shape[1]
     used = slice(None) if rows.used is None else rows.used
     targets = torch.cat([job.targets[:, used] for job in jobs])
-    kinds = {id(job.problem.weights): job.weights for job in jobs}
-    if len(kinds) == 1 and all(w is None or len(w) == 1 for w in kinds.values()):
+    if len({job.key for job in jobs}) == 1 and (jobs[0].key is None or len(jobs[0].weights) == 1):
         weights = jobs[0].weights
         weights = rows.mean.new_full((1, n), 1.0 / n) if weights is None else weights
     else:

@@ -81,6 +81,7 @@ def descend(
     loss, gradient = batch.first()
     length, trials = torch.ones_like(loss), torch.zeros_like(loss)
     scale, done = torch.ones_like(loss), torch.zeros_like(loss, dtype=torch.bool)
+    last = loss
     marks: deque[tuple[int, torch.Tensor]] = deque(maxlen=2)
     for step in range(max_steps + 1):
         direction = batch.direction(gradient, pairs, scale)
@@ -93,13 +94,14 @@ def descend(
             since, before = marks[0]
             rate = (gain / before).clamp_max(1).pow(1 / (step - since)).clamp_max(0.99)
             left = torch.maximum(gain, rate * last) / (1 - rate)
-        done |= ~(left > tolerance * batch.strict * loss) | (trials >= TRIALS)
+        enough = tolerance * batch.reach(loss)
+        done |= ~(left > enough) | (trials >= TRIALS)
         leaving = int(done.sum())
         if leaving == len(done) or step == max_steps:
-            batch.write(loss, left <= SLACK * tolerance * batch.strict * loss, step)
+            batch.write(loss, left <= SLACK * enough, step)
             break
         if leaving > LEAVING * len(done):
-            batch.write(loss, left <= SLACK * tolerance * batch.strict * loss, step, done)
+            batch.write(loss, left <= SLACK * enough, step, done)
             stay, columns = batch.keep(~done)
             gradient, direction = gradient[columns], direction[columns]
             kept = [(s[columns], y[columns], rate[stay]) for s, y, rate in pairs]
@@ -116,7 +118,7 @@ def descend(
         found, ahead, bends = batch.evaluate(batch.theta + move, fresh)
         end, slope = batch.dot(ahead, move), slope * length
         # so that overshooting lowers the loss of a parabola, and rounding does not matter
-        good = (end <= -0.8 * slope) & (found <= loss + 1e-5 * loss.abs())
+        good = (end <= -0.8 * slope) & (found <= loss + 1e-5 * loss.abs() + 1e-7)
         shorter = (slope / (slope - end)).nan_to_num(0.1).clamp(0.1, 0.5)
         length = torch.where(good, 1.0, length * shorter)
         trials = torch.where(good, 0.0, trials + 1)
@@ -143,7 +145,6 @@ class _Batch:
     Attributes
     ----------
     theta : [columns, rank + 1] weights, the intercept last; a unit's columns stand together.
-    strict : [units] factor on the tolerance.
     """
 
     def __init__(self, rows: Rows, lanes: Sequence[Lane], block: int):
@@ -169,8 +170,11 @@ class _Batch:
             self.columns.append(slice(column, column + len(lane) * width))
             unit, column = unit + len(lane), column + len(lane) * width
             owners.append(torch.arange(*_ends(self.units[-1])).repeat_interleave(width))
-        strict = [torch.full((len(lane),), lane.loss.strict) for lane in self.lanes]
-        self.strict = torch.cat(strict).to(self.features.device)
+        strict, floor = (
+            torch.cat([torch.full((len(lane),), getattr(lane.loss, name)) for lane in self.lanes])
+            for name in ("strict", "floor")
+        )
+        self.strict, self.floor = strict.to(self.features.device), floor.to(self.features.device)
         self.owner = torch.cat(owners).to(self.features.device)
         # [units, widest] the columns of each, and one past the last where it has no more
         widest, self.own = max(lane.loss.width for lane in self.lanes), None
@@ -196,6 +200,10 @@ class _Batch:
                 pieces.append((number, slice(start, stop), slice(begin - first, column - first)))
                 start = stop
         self.blocks.append((slice(first, column), pieces))
+
+    def reach(self, loss: torch.Tensor) -> torch.Tensor:
+        """[units] the objective that the tolerance is relative to."""
+        return torch.maximum(self.strict * loss, self.floor)
 
     def spread(self, values: torch.Tensor) -> torch.Tensor:
         """[units] -> [columns]."""

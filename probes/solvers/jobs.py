@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
 import torch
 
 from probes.design import Design
@@ -23,6 +25,7 @@ class Job:
     loss, width : of a set, and how many columns it takes.
     targets : [sets, train] int64 or float32.
     weights : [sets or 1, train] float32, each summing to one; None where all rows count alike.
+    key : equal where the weights are; None where all rows count alike.
     sums : [sets] of the weights that were given, float64.
     mean, spread : [sets] of numbers, float64.
     answers : [penalties, sets, width, axes + 1] float32, intercepts last.
@@ -46,6 +49,17 @@ class Job:
         self.losses = new(shape)
         self.steps = new(shape, dtype=torch.int64)
         self.converged = new(shape, dtype=torch.bool)
+
+    @cached_property
+    def key(self) -> bytes | None:
+        return None if self.weights is None else self.weights.cpu().numpy().tobytes()
+
+    @cached_property
+    def used(self) -> np.ndarray:
+        """[train] rows with weight for any set."""
+        if self.weights is None:
+            return np.ones(self.targets.shape[1], dtype=bool)
+        return (self.weights > 0).any(dim=0).cpu().numpy()
 
     @property
     def penalties(self) -> torch.Tensor:

@@ -23,9 +23,11 @@ class Loss(ABC):
     weights : [sets, rows], or [1, rows] where all sets share them; each sums to one.
     width : columns that a unit has.
     strict : factor on the tolerance.
+    floor : least objective that the tolerance is relative to, after that factor: float32 does not
+        resolve the chance of a row that is all but certain.
     """
 
-    strict = 1.0
+    strict, floor = 1.0, 2.5e-4
 
     def __init__(self, targets: torch.Tensor, weights: torch.Tensor, width: int = 1):
         self.targets, self.weights, self.width = targets, weights, width
@@ -116,7 +118,8 @@ class Sigmoid(Loss):
 class Squared(Loss):
     """Half the squared distance to targets [sets, rows]."""
 
-    strict = 1e-4  # predictions are off by the root of the gap; a parabola is soon at its bottom
+    # predictions are off by the root of the gap, and a parabola is soon at its bottom
+    strict, floor = 1e-4, 2.5e-6
 
     def start(self) -> torch.Tensor:
         return (self.weights * self.targets).sum(dim=1, keepdim=True)

@@ -79,20 +79,22 @@ class Task:
                     raise ValueError("a tuple of tags is needed")
                 return tuple(str(tag) for tag in found)
             number = float(found)
+            if math.isinf(number):
+                raise ValueError("it is not finite")
         except (TypeError, ValueError, AttributeError) as error:
             raise ProbeError(
                 f"task {self.name}: label {self.label} is {value!r}: {error}"
             ) from None
-        return number if math.isfinite(number) else None
+        return None if math.isnan(number) else number
 
     @classmethod
     def from_label(cls, name: str, values: Iterable[Value | None], **changes) -> Task:
-        """A task for any label: by its values, numbers, tuples of tags, or else classes."""
+        """A task for any label: by its values: numbers, collections of tags, or else classes."""
         present = [v for v in values if v is not None and v != ""]
         kind = "category"
         if present and all(isinstance(v, Real) and not isinstance(v, bool) for v in present):
             kind = "number"
-        elif present and all(isinstance(v, tuple) for v in present):
+        elif present and all(isinstance(v, tuple | list | set | frozenset) for v in present):
             kind = "tags"
         return cls.of_kind(name, kind, **changes)
 

@@ -288,7 +288,7 @@ def _calibration(
     counts: np.ndarray,
     seed: int,
 ) -> Calibration:
-    signs = np.random.default_rng(seed).choice((-1.0, 1.0), size=(FLIPS, counts.shape[1]))
+    signs = np.random.default_rng((seed, FLIPS)).choice((-1.0, 1.0), size=(FLIPS, counts.shape[1]))
     diagram = []
     for at in range(one.rows.shape[1]):
         sums = Sums(np.stack([one.happened[:, at], one.rows[:, at]], axis=1), _share)

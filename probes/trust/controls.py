@@ -158,7 +158,8 @@ def selectivity(
     bounds : of the score.
     seed : of which draws are in a resample.
     """
-    rng, number = np.random.default_rng(seed), len(drawn)
+    # not the stream that groups are drawn from with the same seed
+    rng, number = np.random.default_rng((seed, len(drawn))), len(drawn)
     score, gap = {}, {}
     for split, own in task.items():
         several = np.stack([one[split].resampled(counts[split]) for one in drawn])

@@ -60,7 +60,7 @@ def nestings(
     wanted = [least, *(f * n for f in sorted(fractions) if least < f * n < n), n]
     found = []
     for number in range(orders):
-        shuffled = np.random.default_rng((seed, number)).permutation(len(counts))
+        shuffled = np.random.default_rng((seed, 1 + number)).permutation(len(counts))
         total = counts[shuffled].cumsum()
         cuts = np.searchsorted(total, np.array(wanted) - 1e-9).clip(LEAST_GROUPS - 1, None)
         cuts = cuts.clip(None, len(counts) - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -77,11 +78,15 @@ def width_of(text: str, size: float) -> float:
 def fitted(text: str, inches: float, size: float, smallest: float = 6.0) -> tuple[str, float]:
     """A text and a size at which it fits: smaller first, then shorter."""
     wide = width_of(text, size)
-    if wide > inches:
-        size = max(smallest, size * inches / wide)
-    while len(text) > 4 and width_of(text, size) > inches:
-        text = abridged(text, len(text) - 1)
-    return text, size
+    if wide <= inches:
+        return text, size
+    size = max(smallest, size * inches / wide)
+    fits = bisect_right(range(4, len(text) + 1), inches, key=lambda most: _cut(text, most, size))
+    return abridged(text, 3 + max(fits, 1)), size
+
+
+def _cut(text: str, most: int, size: float) -> float:
+    return width_of(abridged(text, most), size)
 
 
 def small_ticks(axes: Axes, names: Sequence[str], axis: str, inches: float, room: float) -> None:

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from reports import style
 from reports.figures import keys as legends
 from reports.figures import levels
+from reports.figures.cells import width_of
 from reports.figures.drawing import Drawing
 from reports.probing import Task
 from reports.study import Study
@@ -18,6 +19,7 @@ from reports.words import abridged
 
 PER_PAGE = 12
 _OTHER = (0, (1, 1.6))
+_TALL, _NAME = 1.05, 6.8  # inches of a panel; points of a layer's name
 
 
 def curves(study: Study) -> list[Drawing]:
@@ -93,9 +95,7 @@ def _panel(axes: Axes, study: Study, key: str, wide: float) -> None:
     levels.draw_chance(axes, task.chance)
     levels.draw_references(axes, known)
     levels.draw_published(axes, others, list(found.values()), wide)
-    depths = {role: _depth(one) for role, one in found.items()}
-    for role, one in found.items():
-        _selected(axes, role, one, [d for r, d in depths.items() if r != role])
+    _selected(axes, found, wide - 0.15)
     axes.set_title(task.title[:30], loc="left", pad=11, fontsize=9)
     words = f"{task.metric}: {task.headline}"
     words += f", dotted {task.other_split}" if task.other_split else ""
@@ -122,44 +122,62 @@ def _twin(axes: Axes, study: Study, role: str, key: str) -> None:
         legends.curve(axes, twin.role, task.curve(task.headline))
 
 
-def _depth(task: Task) -> float:
-    return task.index / max(len(task.layers) - 1, 1)
+def _selected(axes: Axes, found: dict[str, Task], wide: float) -> None:
+    """Marks the selected layers; their names stand clear of each other and of the marks.
 
-
-def _selected(axes: Axes, role: str, task: Task, others: list[float]) -> None:
-    """Marks the selected layer; its name leans away from the other models' marks."""
-    best = task.best()
-    if not best.exists:
-        return
-    depth = _depth(task)
-    near = [d for d in others if abs(d - depth) < 0.35]
-    side = "left" if depth < 0.12 else "right" if depth > 0.88 else "center"
-    if near and side == "center":
-        side = "right" if min(near) > depth or (min(near) == depth and role == "a") else "left"
-    axes.plot(
-        depth,
-        best.value,
-        style.MARKERS.get(role, "o"),
-        ms=5.5,
-        color=style.role_colour(role),
-        mec="white",
-        mew=0.8,
-        zorder=5,
-    )
+    Parameters
+    ----------
+    wide : of the panel, inches.
+    """
     low, high = axes.get_ylim()
-    above = best.value < low + 0.86 * (high - low)
-    axes.annotate(
-        abridged(task.selected, 12),
-        (depth, best.value),
-        xytext=(0, 5 if above else -6),
-        textcoords="offset points",
-        fontsize=6.8,
-        color=style.role_colour(role, text=True),
-        ha=side,
-        va="bottom" if above else "top",
-        zorder=6,
-        bbox={"boxstyle": "square,pad=0.08", "fc": "white", "ec": "none", "alpha": 0.75},
-    )
+    taken: list[tuple[float, float, float, float]] = []
+    places = {}
+    for role, task in found.items():
+        best = task.best()
+        if best.exists:
+            depth = task.index / max(len(task.layers) - 1, 1)
+            axes.plot(
+                depth, best.value, style.MARKERS.get(role, "o"), ms=5.5,
+                color=style.role_colour(role), mec="white", mew=0.8, zorder=5,
+            )  # fmt: skip
+            at = wide * depth, _TALL * (best.value - low) / (high - low)
+            places[role] = depth, best.value, at
+            taken.append((at[0] - 0.04, at[0] + 0.04, at[1] - 0.04, at[1] + 0.04))
+    for role, (depth, value, (x, y)) in places.items():
+        name = abridged(found[role].selected, 12)
+        across, down = width_of(name, _NAME), 0.1
+        boxes = [
+            (x + shift * across, x + (shift + 1) * across, y + lift, y + lift + down, shift, lift)
+            for lift in (0.06, -0.17, 0.17, -0.28, 0.28)
+            for shift in sorted((-0.5, -0.9, -0.1), key=lambda s: _outside(x, s, across, wide))
+        ]
+        x0, x1, y0, y1, shift, lift = min(
+            boxes,
+            key=lambda box: (
+                sum(_shared(box[:4], other) for other in taken)
+                + max(0.0, -0.1 - box[0]) + max(0.0, box[1] - wide - 0.1)
+                + max(0.0, box[3] - _TALL - 0.02) + max(0.0, -box[2])
+            ),
+        )  # fmt: skip
+        taken.append((x0, x1, y0, y1))
+        axes.annotate(
+            name, (depth, value), xytext=(72 * shift * across, 72 * lift),
+            textcoords="offset points", fontsize=_NAME, color=style.role_colour(role, text=True),
+            ha="left", va="bottom", zorder=6,
+            bbox={"boxstyle": "square,pad=0.08", "fc": "white", "ec": "none", "alpha": 0.75},
+        )  # fmt: skip
+
+
+def _outside(x: float, shift: float, across: float, wide: float) -> float:
+    """How far a name would pass the panel's sides."""
+    return max(-(x + shift * across), x + (shift + 1) * across - wide, 0.0)
+
+
+def _shared(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """How far two boxes reach into each other."""
+    width = min(one[1], other[1]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[2], other[2])
+    return min(width, height) if width > 0 and height > 0 else 0.0
 
 
 def _legend(study: Study, keys: list[str]) -> list[Line2D]:

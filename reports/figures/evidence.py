@@ -19,7 +19,7 @@ from reports.study import Study
 from reports.words import abridged
 
 _LEFT, _RIGHT, _GAP, _HEAD, _FEET = 1.08, 0.05, 0.09, 0.42, 0.56  # inches
-_MOST = 8.6
+_MOST = 7.4
 _UNKNOWN = "#DDDAD4"  # what is not known
 
 
@@ -102,7 +102,7 @@ def evidence(study: Study) -> list[Drawing]:
             pages.append([])
         pages[-1].append(role)
     return [
-        _page(study, {role: tables[role] for role in page}, maps, f"evidence-{n}")
+        _page(study, {role: tables[role] for role in page}, maps, n)
         for n, page in enumerate(pages, 1)
     ]
 
@@ -119,15 +119,15 @@ def _known(one: _Map, task: Task) -> bool:
 
 
 def _row(tasks: int) -> float:
-    """Inches of a row: less for many tasks."""
-    return float(np.clip((_MOST - _HEAD - _FEET) / max(tasks, 1), 0.09, 0.15))
+    """Inches of a row: less for many tasks, so that two models share a page."""
+    return float(np.clip((_MOST / 2 - _HEAD - _FEET) / max(tasks, 1), 0.1, 0.15))
 
 
 def _height(tasks: int) -> float:
     return _HEAD + _FEET + tasks * _row(tasks)
 
 
-def _page(study: Study, tables: dict[str, list[Task]], maps: list[_Map], name: str) -> Drawing:
+def _page(study: Study, tables: dict[str, list[Task]], maps: list[_Map], page: int) -> Drawing:
     height = sum(_height(len(tasks)) for tasks in tables.values())
     figure = Figure(figsize=(style.WIDTH, height))
     wide = (style.WIDTH - _LEFT - _RIGHT - _GAP * (len(maps) - 1)) / len(maps)
@@ -159,7 +159,8 @@ def _page(study: Study, tables: dict[str, list[Task]], maps: list[_Map], name: s
             va="top", color=style.role_colour(role, text=True),
         )  # fmt: skip
         top += _HEAD + tall + _FEET
-    return Drawing(name, figure, _caption(study, tables, maps), "Matrices of tasks and layers.")
+    caption = _caption(maps) if page == 1 else "What bears out the scores of further models."
+    return Drawing(f"evidence-{page}", figure, caption, "Matrices of tasks and layers.")
 
 
 def _scale(one: _Map, tasks: list[Task]) -> Normalize:
@@ -174,6 +175,10 @@ def _scale(one: _Map, tasks: list[Task]) -> Normalize:
 
 def _draw(axes: Axes, role: str, one: _Map, tasks: list[Task], scale: Normalize):
     table = np.array([one.of(task) for task in tasks])
+    doubtful = np.array([one.doubtful(task) for task in tasks]) if one.doubtful else None
+    if doubtful is not None:
+        # what may be nothing has the colour of nothing
+        table = np.where(doubtful & np.isfinite(table), 0.0, table)
     choice = one.of is standing
     colours = style.SEQUENTIAL
     if choice:
@@ -181,8 +186,8 @@ def _draw(axes: Axes, role: str, one: _Map, tasks: list[Task], scale: Normalize)
         colours = ListedColormap(["#F6F5F1", light]).with_extremes(bad=_UNKNOWN)
     image = axes.imshow(table, cmap=colours, norm=scale, aspect="auto", interpolation="nearest")
     rows, columns = table.shape
-    if one.doubtful:
-        hatch(axes, np.isfinite(table), ~np.array([one.doubtful(task) for task in tasks]))
+    if doubtful is not None:
+        hatch(axes, np.isfinite(table), ~doubtful)
     axes.set_xlim(-0.5, columns - 0.5)
     axes.set_ylim(rows - 0.5, -0.5)
     axes.spines[:].set_visible(False)
@@ -227,10 +232,10 @@ def _bar(figure: Figure, image, left: float, top: float, wide: float, height: fl
         )  # fmt: skip
 
 
-def _caption(study: Study, tables: dict[str, list[Task]], maps: list[_Map]) -> str:
+def _caption(maps: list[_Map]) -> str:
     parts = {
         "above": "Above the control task: score less that of the same probe on labels dealt by lot "
-        "to kinds of clips (selectivity); hatched where the interval reaches 0.",
+        "to kinds of clips (selectivity); hatched where the interval reaches 0 or lies below.",
         "bits": "Bits of code saved: what the layer saves of the online code of the training "
         "labels, against a code that knows frequencies alone, as a share of the best layer; "
         "hatched as before.",

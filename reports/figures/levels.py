@@ -52,7 +52,7 @@ def published(study: Study, key: str) -> tuple[Published, ...]:
 def _label(row: Published, inches: float) -> str:
     """`published: mert-95m, MARBLE constrained`; the protocol gives way where there is no room."""
     start = f"published: {abridged(row.model, 20)}, "
-    protocol = row.protocol.partition(":")[0] or row.source.partition(",")[0]
+    protocol = (row.protocol.partition(":")[0] or row.source.partition(",")[0])[:60]
     while len(protocol) > 6 and width_of(start + protocol, _SIZE) > inches:
         protocol = protocol[:-2].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
     return start + protocol

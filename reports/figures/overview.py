@@ -78,7 +78,8 @@ def _column(axes: Axes, study: Study, role: str, place: float, *, label_left: bo
     found = specialities(study, role)
     tasks = study.probes[role].tasks if role in study.probes else {}
     few = len(study.models) < 3
-    box, limit = (_BOX, 22) if few else (_NARROW, 13)
+    box = _BOX if few else _NARROW
+    limit = 22 if few else 20 if len(study.models) == 3 else 13
     step = 1.0 / len(names)
     gap = min(0.12 * step, 0.012)
     for i, name in enumerate(names):
@@ -100,9 +101,8 @@ def _column(axes: Axes, study: Study, role: str, place: float, *, label_left: bo
         task = found.get(names[i])
         label = abridged(names[i], 18 if few else 10)
         side = -1 if label_left else 1
-        word = f"{label}   {tasks[task].title[:limit]}" if task and not label_left else label
-        if task and label_left:
-            word = f"{tasks[task].title[:limit]}   {label}"
+        title = abridged(tasks[task].title, limit) if task else ""
+        word = "   ".join(filter(None, [title, label] if label_left else [label, title]))
         axes.text(
             place + side * (box / 2 + 0.012),
             _height(i, len(names)),

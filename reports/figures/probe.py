@@ -149,7 +149,6 @@ def _calibration(axes: Axes, stated: dict[str, Calibration]) -> None:
         _nothing(axes)
         return
     axes.plot([0, 1], [0, 1], color=style.PALE, lw=0.8, zorder=1)
-    line = 0
     for role, one in stated.items():
         colour = style.role_colour(role)
         axes.vlines(one.stated, one.observed[:, 1], one.observed[:, 2], color=colour, lw=0.5)
@@ -157,17 +156,30 @@ def _calibration(axes: Axes, stated: dict[str, Calibration]) -> None:
             one.stated, one.observed[:, 0], color=colour, lw=0.8, ls="-" if not one.intervals else
             keys.DOTS, marker=style.MARKERS.get(role, "o"), ms=1.7, mew=0, zorder=3,
         )  # fmt: skip
-        if math.isfinite(one.error):
-            sure = one.p <= 0.05
-            axes.text(
-                0.98, 0.03 + 0.15 * line, f"{number(one.error)} ({number(one.chance)})",
-                fontsize=5.2, ha="right", va="bottom", color=style.role_colour(role, text=True),
-                weight="bold" if sure else "normal", zorder=5,
-            )  # fmt: skip
-            line += 1
+    told = {role: one for role, one in stated.items() if math.isfinite(one.error)}
+    below = _room(told, 1.0, -1.0) >= _room(told, -1.0, 1.0)
+    for line, (role, one) in enumerate(told.items()):
+        at = 0.03 + 0.15 * (len(told) - 1 - line) if below else 0.85 - 0.15 * line
+        axes.text(
+            0.98 if below else 0.03, at, f"{number(one.error)} ({number(one.chance)})",
+            fontsize=5.2, ha="right" if below else "left", va="bottom", zorder=5,
+            color=style.role_colour(role, text=True), weight="bold" if one.p <= 0.05 else "normal",
+            bbox={"boxstyle": "square,pad=0.03", "fc": "white", "ec": "none", "alpha": 0.7},
+        )  # fmt: skip
     axes.set_xticks([0, 1], ["0", "1"])
     axes.set_yticks([0, 1], ["0", "1"])
     axes.tick_params(labelsize=_SMALL, length=1.8, pad=1.2)
+
+
+def _room(stated: dict[str, Calibration], right: float, up: float) -> float:
+    """How far the points, with their intervals, stay from a corner."""
+    reach = [
+        right * (0.5 - np.array(one.stated)) + up * (0.5 - one.observed[:, end])
+        for one in stated.values()
+        for end in (0, 1, 2)
+    ]
+    found = np.concatenate(reach) if reach else np.zeros(1)
+    return float(np.nanmin(np.append(found, 1.0)))
 
 
 def _nothing(axes: Axes) -> None:

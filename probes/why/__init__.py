@@ -1,0 +1,1 @@
+"""Evidence for why a task is read out where it is; one file a question."""
