@@ -24,6 +24,7 @@ class Asked:
 
     Attributes
     ----------
+    truths : by place of the clip, what answers are scored against.
     target, held : of the kept frames of training and of validation; of the latter without what
         training lacks.
     prior : [outputs] mean target of training.
@@ -34,7 +35,7 @@ class Asked:
     """
 
     def __init__(self, question: Question, train: Kept, valid: Kept):
-        self.question = question
+        self.question, self.truths = question, question.truths
         self.target = question.targets(train)
         self.learnable = self.target.learnable
         if not len(self.learnable):
@@ -128,7 +129,7 @@ class Tally:
     def _judge(
         self, places: Sequence[int], logits: Sequence[np.ndarray], settings: Sequence[Setting]
     ) -> list[list[TrackScores]]:
-        truths = [self.question.truths[place] for place in places]
+        truths = [self.asked.truths[place] for place in places]
         said = [self.asked.probabilities(some) for some in logits]
         return self.reader.judge_all(truths, said, settings)
 
