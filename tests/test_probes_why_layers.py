@@ -15,6 +15,7 @@ from probes.why.choice import CHANCE, DEFAULT, JOINED, LAST, ONE, SINGLE, Choice
 from probes.why.conditional import Added, conditional
 from probes.why.contrast import Contrast, Curve, contrasts
 from probes.why.course import Course, course
+from probes.why.keeping import read_curves, write_curves
 from probes.why.training import Training, training
 
 PENALTIES = (1.0, 1e2, 1e4)
@@ -102,6 +103,23 @@ def test_curves_that_are_not_paired_are_refused():
         training("key", one, curve([0.3, 0.4], groups=20))
     with pytest.raises(ProbeError, match="task key: all of them is on other groups"):
         choice("key", one, {"all of them": curve([0.3], groups=20)})
+
+
+def test_curves_are_kept_in_a_file(tmp_path):
+    kept = {("key", "linear"): curve([0.3, 0.5]), ("key", "mlp"): curve([0.4], names=["all"])}
+    path = write_curves(tmp_path / "curves" / "a.npz", kept)
+    again = read_curves(path)
+    assert list(again) == list(kept)
+    for name, one in kept.items():
+        assert again[name].layers == one.layers and again[name].bounds == (0.0, 1.0)
+        assert (again[name].groups, again[name].chance) == (60, 0.25)
+        assert np.array_equal(again[name].values, one.values)
+        assert np.allclose(again[name].resampled, one.resampled, atol=1e-6)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(ProbeError, match="a.npz: no curves of a probing run"):
+        read_curves(path)
+    with pytest.raises(ProbeError, match="b.npz: no curves"):
+        read_curves(tmp_path / "b.npz")
 
 
 def test_nothing_is_learned_where_the_twin_is_as_good():

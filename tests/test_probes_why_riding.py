@@ -123,6 +123,18 @@ def test_what_cannot_be_asked_is_refused_in_words():
         one.erased("a", "end")
 
 
+def test_a_reference_that_never_varies_is_left_out_with_a_note():
+    source, references, targets = study(0, "a", groups=20)
+    layers = {n: references.read(n) for n in references.layers}
+    with_still = planted.source("r", {**layers, "still": np.ones((80, 3), np.float32)})
+    (one, _) = riding(source, with_still, targets, draws=2, resamples=50)
+    assert [r.name for r in one.references] == ["a", "b"]
+    assert one.notes == ("never varies on training rows, not erased: still",)
+    alone = planted.source("r", {"still": np.ones((80, 3), np.float32)})
+    with pytest.raises(ProbeError, match="no reference varies"):
+        riding(source, alone, targets, draws=2)
+
+
 @pytest.mark.slow
 def test_false_findings_are_rare_in_two_hundred_studies():
     studies = [found(seed, None, draws=10) for seed in range(200)]

@@ -12,6 +12,7 @@ from sklearn.linear_model import Ridge
 
 from probes.errors import ProbeError
 from probes.heads.linear import LinearLayer
+from probes.solvers import solve
 from probes.why.transfer import Transfer, _Batch, _logits, transfer
 
 PENALTIES = (1.0, 1e2, 1e4)
@@ -91,8 +92,6 @@ def test_outputs_that_are_mapped_come_from_probes_that_have_not_seen_the_labels(
     train, _ = side.taught[0]
     truth = targets[0].of("train")
     ready = side.ready
-    from probes.solvers import solve
-
     (fit,) = solve(ready.design, [ready.problem(targets[0], [1.0])])
     seen = _logits(ready, targets[0], "train", fit, 0)
     assert np.mean(seen.argmax(axis=1) == truth) > 0.9

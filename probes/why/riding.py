@@ -194,7 +194,7 @@ def riding(
 
     Raises
     ------
-    ProbeError : rows that do not match, references that never vary, values that are not finite.
+    ProbeError : rows that do not match, values that are not finite.
     """
     if head not in ("least squares", "linear"):
         raise ProbeError(f"head {head!r} cannot be probed again: use least squares or linear")
@@ -248,11 +248,15 @@ def _result(
         chosen = layers[int(np.argmin([tally.loss for tally in table]))]
     place = layers.index(chosen)
     pairs = [(f, g) for i, f in enumerate(names) for g in names[i + 1 :]]
-    each = [_less(table, f, (f, control), headline) for control in CONTROLS for f in names]
-    above = _families(each, names, CONTROLS, headline.groups, place)
-    over = _pairs([_less(table, f, g, headline) for f, g in pairs], pairs, headline.groups, place)
+    above = {
+        control: _family(table, [(f, (f, control)) for f in names], headline, place)
+        for control in CONTROLS
+    }
+    over = _family(table, pairs, headline, place)
+    both = {pair: one for pair, one in zip(pairs, over, strict=True)}
+    both |= {(g, f): tuple(-one for one in some) for (f, g), some in both.items()}
     found = []
-    for name, concept in batch.concepts.items():
+    for number, (name, concept) in enumerate(batch.concepts.items()):
         lines = []
         for at, tally in enumerate(table):
             facts = tally.facts[name]
@@ -265,22 +269,16 @@ def _result(
                     _score(tally.after[name], headline),
                     _drop(tally, name, headline),
                     {c: _drop(tally, (name, c), headline) for c in CONTROLS},
-                    {c: above[name, c][0][at] for c in CONTROLS},
-                    {g: over[name, g][0][at] for g in names if g != name},
+                    {c: above[c][number][at] for c in CONTROLS},
+                    {g: both[name, g][at] for g in names if g != name},
                 )
             )
         here = Selected(
-            {c: above[name, c][1] for c in CONTROLS},
-            {g: over[name, g][1] for g in names if g != name},
+            {c: above[c][number][-1] for c in CONTROLS},
+            {g: both[name, g][-1] for g in names if g != name},
         )
         kept = concept.axes.shape[1]
         found.append(Reference(name, kept, concept.share, tuple(lines), here))
-    notes = ()
-    if batch.training_groups < 10:
-        notes = (
-            f"{batch.training_groups} training groups: references can be dealt to others in few "
-            "ways only",
-        )
     return Riding(
         task.name,
         batch.settings.head,
@@ -293,7 +291,7 @@ def _result(
         layers,
         tuple(_score(tally.before, headline) for tally in table),
         tuple(found),
-        notes,
+        batch.notes,
     )
 
 
@@ -307,36 +305,18 @@ def _drop(tally: Tally, key, headline: Headline) -> Score:
     return around(before.value - after.value, resampled, headline.groups, headline.reach)
 
 
-def _less(table: Sequence[Tally], key, other, headline: Headline) -> tuple[np.ndarray, np.ndarray]:
-    """[layers] and [layers, resamples] by how much the score is lower than with another erased."""
-    both = [(tally.after[other], tally.after[key]) for tally in table]
-    return (
-        np.array([a.value - b.value for a, b in both]),
-        np.stack([a.resampled - b.resampled for a, b in both]),
-    )
+def _family(
+    table: Sequence[Tally], pairs: Sequence[tuple], headline: Headline, place: int
+) -> list[tuple[Contrast, ...]]:
+    """For each pair of what is erased, how much lower the score is with the first than the other.
 
-
-def _families(each, names, controls, groups: int, place: int):
-    """(reference, control) -> tests by layer, and that of the selected layer."""
-    found = {}
-    for number, control in enumerate(controls):
-        some = each[number * len(names) : (number + 1) * len(names)]
-        values, drawn = (np.stack([one[k] for one in some]) for k in (0, 1))
-        wide = contrasts(values, drawn, groups)
-        here = contrasts(values[:, place], drawn[:, place], groups)
-        found |= {(name, control): (wide[i], here[i]) for i, name in enumerate(names)}
-    return found
-
-
-def _pairs(each, pairs, groups: int, place: int):
-    """(reference, other) -> tests by layer, and that of the selected layer, both ways round."""
+    By layer, all pairs and layers one family; and last, at one layer, all pairs there.
+    """
     if not pairs:
-        return {}
-    values, drawn = (np.stack([one[k] for one in each]) for k in (0, 1))
-    wide = contrasts(values, drawn, groups)
-    here = contrasts(values[:, place], drawn[:, place], groups)
-    found = {}
-    for i, (f, g) in enumerate(pairs):
-        found[f, g] = (wide[i], here[i])
-        found[g, f] = (tuple(-one for one in wide[i]), -here[i])
-    return found
+        return []
+    some = [[(tally.after[g], tally.after[f]) for tally in table] for f, g in pairs]
+    value = np.array([[a.value - b.value for a, b in line] for line in some])
+    drawn = np.array([[a.resampled - b.resampled for a, b in line] for line in some])
+    wide = contrasts(value, drawn, headline.groups)
+    here = contrasts(value[:, place], drawn[:, place], headline.groups)
+    return [(*line, one) for line, one in zip(wide, here, strict=True)]

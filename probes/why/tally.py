@@ -11,6 +11,7 @@ import torch
 
 from probes import inference
 from probes.design import Design
+from probes.errors import ProbeError
 from probes.heads.linear import LinearLayer
 from probes.splits import TRAIN, VALID
 from probes.targets import Target
@@ -22,6 +23,7 @@ from probes.why.reprobing import Reprobing
 RANDOM, EQUAL, MADE = "random", "equal variance", "made up"
 CONTROLS = (RANDOM, EQUAL, MADE)
 Head = Literal["least squares", "linear"]
+FEW_GROUPS = 10  # of training
 
 
 @dataclass(frozen=True)
@@ -87,14 +89,21 @@ class Batch:
         self.headlines = [Headline(target) for target in targets]
         train = targets[0].index[TRAIN]
         self._valid = np.unique(np.concatenate([t.index[VALID] for t in targets]))
-        self.concepts = {
-            name: Concept.of(name, rows[train], settings.directions)
-            for name, rows in tables.items()
-        }
+        self.concepts, still = {}, []
+        for name, rows in tables.items():
+            if np.ptp(rows[train], axis=0).any():
+                self.concepts[name] = Concept.of(name, rows[train], settings.directions)
+            else:
+                still.append(name)
+        if not self.concepts:
+            raise ProbeError("no reference varies on training rows: there is nothing to erase")
         self._train = {n: c.values(tables[n][train]) for n, c in self.concepts.items()}
         self._told = {n: c.values(tables[n][self._valid]) for n, c in self.concepts.items()}
         groups = targets[0].groups[train]
-        self.training_groups = len(set(groups))
+        count = len(set(groups))
+        self.notes = tuple(f"never varies on training rows, not erased: {name}" for name in still)
+        if count < FEW_GROUPS:
+            self.notes += (f"{count} training groups: references can be made up in few ways only",)
         rng = np.random.default_rng([settings.seed, 11])
         self._orders = [deal(groups, rng) for _ in range(settings.draws)]
         self._counts = [
