@@ -116,11 +116,11 @@ def test_many_weights_and_axes_in_one_call_are_those_of_one_call_each():
 
 def test_ridge_by_iteration_is_ridge_solved_directly():
     """Many resamples with one column each go through the iterative solver, one goes directly."""
-    design, one = some("squared", 300, 60)
+    design, one = some("squared", 400, 250)
     rng = np.random.default_rng(0)
     problems = [
         Problem(one.target[:, :1], "squared", (100.0,), weights=torch.tensor(counts))
-        for counts in rng.multinomial(300, np.ones(300) / 300, size=60)
+        for counts in rng.multinomial(400, np.ones(400) / 400, size=60)
     ]
     assert len(by_cost(design, problems)[2]) == 60
     assert by_cost(design, problems[:1])[1] == [[0]]

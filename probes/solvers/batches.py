@@ -6,21 +6,15 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from probes.design import Design
+from probes.solvers.costs import Machine, machine
 from probes.solvers.descent import PAIRS, Lane, Optimum
 from probes.solvers.jobs import Job
 from probes.solvers.losses import Loss
 from probes.solvers.rows import Rows
-
-# bytes of logits at once: on a CPU they should stay in its cache
-BLOCK = {"cpu": 2**23, "cuda": 2**29}
-# columns that a matrix product of any width costs, and seconds of a step without columns: what
-# few columns lose, and what makes it worth while to multiply rows that some of them do not use
-NARROW = {"cpu": 40, "cuda": 500}
-STEP = {"cpu": 1e-3, "cuda": 3e-3}
-RATE = {"cpu": 1e11, "cuda": 2e13}  # operations a second
 
 
 @dataclass(frozen=True)
@@ -57,45 +51,37 @@ class Batch:
 
 def batches(design: Design, jobs: Sequence[Job], memory: int) -> Iterator[Batch]:
     """Problems with the same axes whose rows are much the same, cut to fit the memory."""
-    kind = design.rows.device.type
+    here = machine(design.rows.device)
     alike: dict[tuple, list[Job]] = defaultdict(list)
     for job in jobs:
-        alike[job.axes, job.used.tobytes()].append(job)
-    for group in _merged(alike, design, kind):
-        axes = group[0].axes
-        rows = Rows.of(design, _mean_weights(design, group), axes)
+        alike[job.axes, int(job.used.sum()), job.used.tobytes()].append(job)
+    for group in _merged([alike[key] for key in sorted(alike)], here):
+        rows = Rows.of(design, _mean_weights(design, group), group[0].axes)
         count, width = rows.features.shape
         room = 4 * width * (2 * PAIRS + 9)  # bytes a column takes, logits aside
-        block = max(1, min(BLOCK.get(kind, BLOCK["cpu"]), memory // 4) // (4 * count))
+        block = max(1, min(here.block, memory // 4) // (4 * count))
         for parts in _cut(group, max(1, 3 * memory // 4 // room)):
             yield _batch(rows, parts, block)
 
 
-def _merged(alike: dict[tuple, list[Job]], design: Design, kind: str) -> Iterator[list[Job]]:
-    """Joins groups where the rows multiplied in vain cost less than a batch of its own."""
+def _merged(groups: Sequence[list[Job]], here: Machine) -> Iterator[list[Job]]:
+    """Joins neighbours where rows multiplied in vain cost less than a batch of their own."""
 
-    def cost(rows: int, columns: int, axes: int) -> float:
-        ahead = 4 * rows * axes * (columns + NARROW.get(kind, NARROW["cpu"]))
-        return STEP.get(kind, STEP["cpu"]) + ahead / RATE.get(kind, RATE["cpu"])
+    def cost(jobs: list[Job], used: np.ndarray) -> float:
+        return here.steps(int(used.sum()), jobs[0].axes, sum(job.columns for job in jobs))
 
-    found = []
-    for (axes, _), group in alike.items():
+    if not groups:
+        return
+    ready, mask = groups[0], groups[0][0].used
+    for group in groups[1:]:
         used = group[0].used
-        columns = sum(len(j.problem.penalties) * len(j.targets) * j.width for j in group)
-        found.append((axes, int(used.sum()), columns, used, group))
-    found.sort(key=lambda one: one[:2])
-    while found:
-        axes, rows, columns, used, group = found.pop(0)
-        while found and found[0][0] == axes:
-            _, more_rows, more_columns, more, others = found[0]
-            both = used | more
-            together = cost(int(both.sum()), columns + more_columns, axes)
-            if together > cost(rows, columns, axes) + cost(more_rows, more_columns, axes):
-                break
-            used, rows, columns = both, int(both.sum()), columns + more_columns
-            group = group + others
-            found.pop(0)
-        yield group
+        alike = ready[0].axes == group[0].axes
+        if alike and cost(ready + group, mask | used) <= cost(ready, mask) + cost(group, used):
+            ready, mask = ready + group, mask | used
+        else:
+            yield ready
+            ready, mask = group, used
+    yield ready
 
 
 def _mean_weights(design: Design, group: Sequence[Job]) -> torch.Tensor | None:
@@ -111,7 +97,8 @@ def _cut(group: Sequence[Job], most: int) -> Iterator[list[tuple[Job, int, int]]
     """Jobs, and the penalties of each, of so many columns at most (one penalty at least)."""
     parts, columns = [], 0
     for job in group:
-        each, first, many = len(job.targets) * job.width, 0, len(job.problem.penalties)
+        first, many = 0, len(job.problem.penalties)
+        each = job.columns // many
         while first < many:
             fitting = (most - columns) // each
             if fitting < 1 and parts:

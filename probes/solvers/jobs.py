@@ -50,6 +50,10 @@ class Job:
         self.steps = new(shape, dtype=torch.int64)
         self.converged = new(shape, dtype=torch.bool)
 
+    @property
+    def columns(self) -> int:
+        return len(self.problem.penalties) * len(self.targets) * self.width
+
     @cached_property
     def key(self) -> bytes | None:
         return None if self.weights is None else self.weights.cpu().numpy().tobytes()

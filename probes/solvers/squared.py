@@ -8,11 +8,10 @@ from collections.abc import Sequence
 import torch
 
 from probes.design import Design
+from probes.solvers.costs import machine
 from probes.solvers.problem import Fit, Problem
 
 STEPS = 20  # that the iterative solver takes for a ridge regression, about
-NARROW = 40  # columns that a matrix product of any width costs, about
-SINGLE, DOUBLE = 1e11, 4e10  # operations a second in float32 and float64, about
 
 
 def by_cost(
@@ -28,23 +27,22 @@ def by_cost(
             plain.append(number)
         else:
             alike[problem.axes, problem.weights.cpu().numpy().tobytes()].append(number)
-    direct, slow, spent, together = [], [], 0.0, 0.0
+    here, direct, narrow, spent, most = machine(design.rows.device), [], [], 0.0, (0, 0, 0)
     for (axes, _), numbers in alike.items():
         width = design.rows.shape[1] if axes is None else axes
         rows = int((problems[numbers[0]].weights > 0).sum())
         grid = {p for number in numbers for p in problems[number].penalties}
         columns = sum(len(problems[n].penalties) * problems[n].outputs for n in numbers)
-        small, step = min(rows, width), STEPS * 4 * rows * width / SINGLE
-        once = (2 * rows * width * small + len(grid) * small**3 / 3) / DOUBLE
-        if once < step * columns:
+        once = here.factors(rows, width, len(grid))
+        if once < STEPS * 4 * rows * width * columns / here.single:
             direct.append(numbers)
         else:
-            slow.append(numbers)
-            spent, together = spent + once, together + step * columns
-            narrow = step * NARROW
-    if slow and spent < together + narrow:
-        return plain, direct + slow, left
-    return plain, direct, sorted(left + [number for numbers in slow for number in numbers])
+            narrow.append(numbers)
+            spent += once
+            most = max(most[0], rows), max(most[1], width), most[2] + columns
+    if spent < here.steps(*most, STEPS):
+        return plain, direct + narrow, left
+    return plain, direct, sorted(left + [number for numbers in narrow for number in numbers])
 
 
 def closed(design: Design, problem: Problem) -> Fit:
