@@ -119,6 +119,11 @@ class Place:
         value = self.number(key)
         return value if math.isfinite(value) else math.nan
 
+    def whole(self, key: str) -> int:
+        """A count; 0 where there is none."""
+        value = self.finite(key)
+        return int(value) if math.isfinite(value) else 0
+
     def vector(self, key: str, size: int, *, needed: bool = False) -> np.ndarray:
         """One number a layer; NaN throughout where there is none."""
         return self._numbers(key, (size,), needed)

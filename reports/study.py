@@ -14,7 +14,9 @@ from reports.layers import Geometry, Information
 from reports.place import AGAIN, Place, load
 from reports.probing import Probes, Task, probes
 from reports.reading import STUDY, model, similarity
+from reports.reading_why import transfers, why
 from reports.results import ModelCard, Similarity
+from reports.why import Transfer, Why
 from reports.words import abridged, clean
 
 T = TypeVar("T")
@@ -24,7 +26,8 @@ T = TypeVar("T")
 class Study:
     """A study folder in memory; `raw` is study.json as it stands.
 
-    `twins` are the models again without training, under `a0`, `b0`, ...
+    `twins` are the models again without training, under `a0`, `b0`, ...; `transfer` has, for two
+    roles, what probes of the first do on the second, task by task.
     """
 
     folder: Path
@@ -40,6 +43,8 @@ class Study:
     geometry: Mapping[str, Geometry]
     information: Mapping[str, Information]
     probes: Mapping[str, Probes]
+    why: Mapping[str, Why]
+    transfer: Mapping[tuple[str, str], Mapping[str, Transfer]]
     raw: Mapping[str, Any]
 
     @classmethod
@@ -71,6 +76,9 @@ class Study:
         twins = {role: model(Place(path, cards[role], f"twins.{role}"), role) for role in cards}
         ref = raw.get("references")
         references = model(Place(path, ref, "references"), "ref") if ref else None
+        causes = sorted((folder / "why").glob("*.json"))
+        alone = [file for file in causes if "-" not in file.stem]
+        paired = [file for file in causes if "-" in file.stem]
         compared = {(s.x, s.y): s for s in _all(folder / "similarity", similarity)}
         return cls(
             folder=folder,
@@ -86,6 +94,8 @@ class Study:
             geometry={g.role: g for g in _all(folder / "geometry", layers.geometry)},
             information={i.role: i for i in _all(folder / "information", layers.information)},
             probes={p.role: p for p in _all(folder / "probes", probes)},
+            why={w.role: w for w in _read(alone, why)},
+            transfer=dict(_read(paired, transfers)),
             raw=raw,
         )
 
@@ -123,4 +133,8 @@ class Study:
 
 
 def _all(folder: Path, read: Callable[[Path], T]) -> list[T]:
-    return [read(file) for file in sorted(folder.glob("*.json"))]
+    return _read(sorted(folder.glob("*.json")), read)
+
+
+def _read(files: list[Path], read: Callable[[Path], T]) -> list[T]:
+    return [read(file) for file in files]
