@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reports.grades import GRADES, KINDS, STRONG, SUGGESTIVE, UNSUPPORTED, Finding, grade
+from reports.rules_choice import choices
+from reports.rules_depth import associations, news, partitions, returns
 from reports.rules_evidence import (
     comparisons,
     drops,
@@ -18,6 +20,7 @@ from reports.rules_evidence import (
 )
 from reports.rules_probes import advantages, baselines, gains, peaks
 from reports.rules_similarity import informations, matches, novelties, resemblances
+from reports.rules_why import ridings, trainings, transfers
 from reports.study import Study
 
 __all__ = [
@@ -49,6 +52,14 @@ def find(study: Study) -> tuple[Finding, ...]:
         *comparisons(study),
         *informations(study),
         *novelties(study),
+        *ridings(study),
+        *trainings(study),
+        *transfers(study),
+        *news(study),
+        *partitions(study),
+        *returns(study),
+        *associations(study),
+        *choices(study),
     ]
     return tuple(
         sorted(

@@ -6,14 +6,16 @@ import math
 from dataclasses import dataclass, field
 
 from reports.numbers import Estimate
+from reports.why import LEVEL
 from reports.words import abridged
 
 STRONG, SUGGESTIVE, UNSUPPORTED = "strong", "suggestive", "not supported"
 GRADES = (STRONG, SUGGESTIVE, UNSUPPORTED)
 # The order in which kinds are offered to the first page.
 KINDS = (
-    "advantage", "peak", "match", "gain", "resemblance", "baseline", "polyphony", "drop", "head",
-    "selectivity", "information", "novelty", "published",
+    "advantage", "peak", "riding", "training", "match", "choice", "gain", "transfer",
+    "resemblance", "baseline", "polyphony", "drop", "head", "selectivity", "information", "new",
+    "lost", "partition", "novelty", "returning", "association", "published",
 )  # fmt: skip
 CLEAR_WIN = 0.8
 ENOUGH = 10  # groups without which no score is strong evidence
@@ -62,6 +64,19 @@ def grade(
     if also and estimate.widened(looked_at, interval).low > null:
         return STRONG
     return SUGGESTIVE if estimate.low > null else UNSUPPORTED
+
+
+def grade_corrected(p: float, families: int, *, also: bool = True) -> str:
+    """From a p that holds for all differences of its family, of which the rule looked at several.
+
+    Parameters
+    ----------
+    families : tested each by itself, such as tasks; strong is corrected for them too (Bonferroni).
+    also : what strong needs besides.
+    """
+    if not p <= LEVEL:  # NaN included
+        return UNSUPPORTED
+    return STRONG if also and p * max(families, 1) <= LEVEL else SUGGESTIVE
 
 
 def named(text: str) -> str:

@@ -84,6 +84,14 @@ def with_interval(
     return text
 
 
+def p_value(p: float) -> str:
+    """`p = 0.012`, `p < 0.001`."""
+    if not math.isfinite(p):
+        return "no p"
+    space = "\N{NO-BREAK SPACE}"
+    return f"p{space}<{space}0.001" if p < 0.001 else f"p{space}={space}{p:.2g}"
+
+
 def count(value: float | None) -> str:
     """12345 -> `12,345`."""
     if value is None or not math.isfinite(value):

@@ -113,7 +113,7 @@ class Task:
 
     @property
     def head_title(self) -> str:
-        return _HEADS.get(self.head, self.head)
+        return head_title(self.head)
 
     @property
     def other_split(self) -> str | None:
@@ -172,6 +172,11 @@ class Probes:
     tasks: Mapping[str, Task]
     skipped: Mapping[str, str]
     heads: Mapping[str, tuple[Task, ...]] = field(default_factory=dict)
+
+
+def head_title(head: str) -> str:
+    """A head in words."""
+    return _HEADS.get(head, head)
 
 
 def table(found: Iterable[Estimate | None]) -> np.ndarray:

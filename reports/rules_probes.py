@@ -141,12 +141,21 @@ def peaks(study: Study) -> list[Finding]:
 
 
 def gains(study: Study) -> list[Finding]:
-    """What choosing the layer brings over taking the last one."""
+    """What choosing the layer brings over taking the last one.
+
+    Where the study says what to take (`rules_choice`), that says this too.
+    """
     table = []
     for role in study.models:
+        told = study.why[role].choice if role in study.why else {}
         for task in study.probes[role].tasks.values() if role in study.probes else ():
             gain = task.gain.get(task.headline)
-            if gain and gain.bounded and task.index < len(task.layers) - 1:
+            if (
+                task.key not in told
+                and gain
+                and gain.bounded
+                and task.index < len(task.layers) - 1
+            ):
                 table.append((role, task, gain))
     out = []
     for role, task, gain in table:

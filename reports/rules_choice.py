@@ -1,0 +1,103 @@
+"""Rules about what to use: one layer, all layers together, or the usual last one.
+
+The study decides by four rules (docs/method.md, "What should I use?"); here they become words.
+"""
+
+from __future__ import annotations
+
+from reports.grades import ENOUGH, SUGGESTIVE, UNSUPPORTED, Finding, grade_corrected, named
+from reports.numbers import Estimate, p_value, with_interval
+from reports.probing import head_title
+from reports.rules_why import title_of
+from reports.study import Study
+from reports.why import Choice, Option
+
+ANCHOR = "recommendation"
+LAST, SINGLE = "last layer", "best layer"
+CHANCE, JOINED, DEFAULT, ONE = 1, 2, 3, 4
+# what the rules say, for the table
+WORDS = {
+    CHANCE: "nothing: no layer is shown to be above chance",
+    JOINED: "all layers together are shown to beat the best one",
+    DEFAULT: "the last layer keeps nine tenths of the lead",
+    ONE: "the best layer by validation",
+}
+
+
+def choices(study: Study) -> list[Finding]:
+    """What a user should take, task by task, where it is not simply the last layer that is best."""
+    table = [
+        (role, one) for role in study.models if role in study.why
+        for one in study.why[role].choice.values()
+    ]  # fmt: skip
+    found = (_choice(study, role, one, len(table)) for role, one in table)
+    return [one for one in found if one]
+
+
+def words_of(one: Choice) -> str:
+    """Why this is recommended."""
+    best = one.option(SINGLE)
+    if one.rule == DEFAULT and best is not None and best.layer == _layer(one, LAST):
+        return "the last layer is the best by validation"
+    return WORDS.get(one.rule, "")
+
+
+def _choice(study: Study, role: str, one: Choice, tested: int) -> Finding | None:
+    title, model = title_of(study, one.task), study.name_of(role)
+    task = study.probed(one.task).get(role)
+    metric = task.metric if task else "score"
+    taken, best, last = one.option(one.recommended), one.option(SINGLE), one.option(LAST)
+    test = (
+        "paired difference over groups, corrected for all options of the task; strong also for "
+        f"{tested} tasks and models"
+    )
+    numbers = {"task": one.task, "role": role, "take": one.recommended, "rule": float(one.rule)}
+
+    def made(claim: str, gap: Estimate, verdict: str) -> Finding:
+        return Finding("choice", claim, gap, 0.0, tested, verdict, test, ANCHOR, numbers)
+
+    if one.rule == CHANCE or taken is None:
+        claim = (
+            f"{title}: no layer of {model} is one to take, none is shown to be above chance "
+            f"({with_interval(one.above, sign=True)} {metric})."
+        )
+        return made(claim, one.above, UNSUPPORTED)
+    enough = one.groups >= ENOUGH
+    if one.rule == JOINED:
+        verdict = grade_corrected(taken.best.p, tested, also=enough)
+        claim = (
+            f"For {title} take the {head_title(taken.name)} of {model}: it scores "
+            f"{with_interval(taken.best)} {metric} above the best single layer"
+            f"{_named(best)} ({p_value(taken.best.p)})."
+        )
+        return made(claim, taken.best, verdict)
+    if best is None or last is None or best.layer == last.layer:
+        return None
+    gap = best.last
+    if one.rule == DEFAULT:
+        claim = (
+            f"For {title} the last layer of {model} will do: {named(best.layer)}, the best, "
+            f"scores {with_interval(gap, sign=True)} {metric} above it, surely no more than a "
+            "tenth of its lead over chance."
+        )
+        return made(claim, gap, SUGGESTIVE)
+    if gap.above:
+        claim = (
+            f"For {title} take {named(best.layer)} of {model}, not the last layer: it scores "
+            f"{with_interval(gap)} {metric} more ({p_value(gap.p)})."
+        )
+        return made(claim, gap, grade_corrected(gap.p, tested, also=enough))
+    claim = (
+        f"For {title} take {named(best.layer)} of {model}; that the last layer is worse is not "
+        f"shown, nor that it is as good: {with_interval(gap, sign=True)} {metric}."
+    )
+    return made(claim, gap, UNSUPPORTED)
+
+
+def _named(option: Option | None) -> str:
+    return f", {named(option.layer)}" if option else ""
+
+
+def _layer(one: Choice, name: str) -> str:
+    found = one.option(name)
+    return found.layer if found else ""

@@ -1,0 +1,260 @@
+"""Rules about why a layer is good at a task: what it rides on, what training added, transfer.
+
+Only tasks whose selected layer is shown to be above chance are asked: else there is nothing to
+explain.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from reports.grades import ENOUGH, UNSUPPORTED, Finding, grade_corrected, named
+from reports.numbers import number, p_value, percent, with_interval
+from reports.structure import Across
+from reports.study import Study
+from reports.why import EQUAL, MADE, RANDOM, Contrast, Reference, Riding, Training, Transfer
+from reports.words import listed
+
+ANCHOR = "why"
+
+
+def title_of(study: Study, key: str) -> str:
+    """What a task is called."""
+    found = study.probed(key)
+    return named(next(iter(found.values())).title if found else key)
+
+
+def above_chance(study: Study, role: str, key: str) -> bool:
+    """Whether the layer that validation chooses is shown to be above chance."""
+    why = study.why[role]
+    if key in why.choice:
+        return why.choice[key].above.above
+    if key in why.riding:
+        riding = why.riding[key]
+        return riding.before[riding.index].low > riding.chance
+    task = study.probed(key).get(role)
+    return task is not None and task.best().low > task.chance
+
+
+def asked(study: Study, role: str, keys: Sequence[str]) -> list[str]:
+    """Those of the tasks that have something to explain."""
+    return [key for key in keys if above_chance(study, role, key)]
+
+
+def ridings(study: Study) -> list[Finding]:
+    """What a task rides on at its selected layer, and what it does not ride on."""
+    out = []
+    for role in _roles(study):
+        table = study.why[role].riding
+        keys = asked(study, role, list(table))
+        for key in keys:
+            out += _riding(study, role, table[key], len(keys))
+    return out
+
+
+def _riding(study: Study, role: str, riding: Riding, tasks: int) -> list[Finding]:
+    title, place = title_of(study, riding.task), _place(study, role, riding.selected)
+    on, out = riding.on, []
+    test = (
+        f"difference from random subspaces and from made-up references, {riding.draws} draws of "
+        f"each, corrected for {len(riding.references)} references; strong also for {tasks} tasks, "
+        "and above random subspaces with as much variance"
+    )
+    if on:
+        costs = listed(
+            [f"{with_interval(riding.drop(one))} for {named(one.name)}" for one in on]
+            if len(on) > 1
+            else [with_interval(riding.drop(one)) for one in on]
+        )
+        first = on[0]
+        least, control = _least(first)
+        claim = (
+            f"{title} rides on {listed([named(one.name) for one in on])} at {place}: erasing it "
+            f"costs {costs} {riding.metric}, {with_interval(least)} more than "
+            f"{'made-up references' if control == MADE else 'random subspaces'} "
+            f"({p_value(first.p)}), {_special(first)}."
+        )
+        if len(on) > 1:
+            claim = claim.replace("erasing it costs", "erasing each costs", 1)
+        verdict = grade_corrected(first.p, tasks, also=first.special and riding.groups >= ENOUGH)
+        numbers = {
+            "task": riding.task,
+            "role": role,
+            "layer": riding.selected,
+            "reference": first.name,
+            "drop": riding.drop(first).value,
+            "p": first.p,
+        }
+        out.append(Finding("riding", claim, least, 0.0, tasks, verdict, test, ANCHOR, numbers))
+    rest = [one for one in riding.references if not one.rides]
+    if rest:
+        most = max(rest, key=lambda one: _sortable(riding.drop(one).value))
+        names = listed([named(one.name) for one in rest])
+        what = "erasing it costs" if len(rest) == 1 else "of these the most is"
+        claim = (
+            f"{title} is not shown to ride on {names} at {place}: {what} "
+            f"{with_interval(riding.drop(most), sign=True)} {riding.metric}"
+            + (f" ({named(most.name)})" if len(rest) > 1 else "")
+            + ", no more than random subspaces or made-up references."
+        )
+        numbers = {"task": riding.task, "role": role, "layer": riding.selected}
+        out.append(
+            Finding("riding", claim, most.weakest, 0.0, tasks, UNSUPPORTED, test, ANCHOR, numbers)
+        )
+    return out
+
+
+def _least(one: Reference) -> tuple[Contrast, str]:
+    """The contrast that is nearer to nothing, and its control."""
+    return one.weakest, MADE if one.weakest is one.against(MADE) else RANDOM
+
+
+def _special(one: Reference) -> str:
+    if one.special:
+        return "and more than random directions with as much variance"
+    gap = one.against(EQUAL)
+    if not gap.exists:
+        return "with no control of as much variance"
+    return "though not shown to be more than random directions with as much variance"
+
+
+def trainings(study: Study) -> list[Finding]:
+    """Where training added most to a task: above the untrained layer and the best reference."""
+    out = []
+    for role in _roles(study):
+        table = study.why[role].training
+        keys = asked(study, role, list(table))
+        for key in keys:
+            found = _training(study, role, table[key], len(keys))
+            out += [found] if found else []
+    return out
+
+
+def _training(study: Study, role: str, one: Training, tasks: int) -> Finding | None:
+    gain = one.gain(one.most)
+    if gain is None or not gain.twin.exists:
+        return None
+    title, place = title_of(study, one.task), _place(study, role, one.most)
+    metric = _metric(study, role, one.task)
+    both = [gain.twin] + ([gain.reference] if gain.reference is not None else [])
+    least = min(both, key=lambda c: _sortable(c.low))
+    p = max((c.p for c in both), key=lambda v: v if math.isfinite(v) else math.inf)
+    reference = named(one.reference) if one.reference else "the best reference"
+    over = f"{with_interval(gain.twin, sign=not gain.learned)} over the same layer untrained"
+    beyond = ""
+    if gain.reference is not None:
+        beyond = f"{with_interval(gain.reference, sign=not gain.learned)} over {reference}"
+    if gain.learned:
+        verdict = grade_corrected(p, tasks, also=one.groups >= ENOUGH)
+        claim = (
+            f"Training added {title} to {study.name_of(role)}, most at {named(one.most)}: "
+            f"{over}{' and ' if beyond else ''}{beyond} ({metric}, {p_value(p)})."
+        )
+    else:
+        verdict = UNSUPPORTED
+        why = "" if not gain.twin.above else ", which reads as much without a network"
+        claim = (
+            f"{title}: that training added to it is not shown at {place}, where it would be most: "
+            f"{over}{', ' if beyond else ''}{beyond}{why} ({metric})."
+        )
+    test = (
+        f"paired differences over groups, corrected for {len(one.gains)} layers; strong also for "
+        f"{tasks} tasks"
+    )
+    numbers = {"task": one.task, "role": role, "layer": one.most, "gain": gain.twin.value, "p": p}
+    return Finding("training", claim, least, 0.0, tasks, verdict, test, ANCHOR, numbers)
+
+
+def counterpart(study: Study, x: str, y: str, layer: str, key: str = "") -> tuple[str, bool]:
+    """The layer of Y that is most like a layer of X, and True; without one Y's own selected layer.
+
+    Y's own is for `key`; "" where there is neither.
+    """
+    found = study.between(x, y)
+    if found is not None and isinstance(found.structure, Across) and layer in found.layers_x:
+        match = found.structure.best_x[found.layers_x.index(layer)]
+        if match is not None:
+            return found.layers_y[match.layer], True
+    task = study.probed(key).get(y)
+    return (task.selected, False) if task else ("", False)
+
+
+def transfers(study: Study) -> list[Finding]:
+    """Does a probe of one model's layer work on its counterpart through a linear map?"""
+    table = []
+    for (x, y), tasks in study.transfer.items():
+        if x in study.why and y in study.models:
+            for key in asked(study, x, list(tasks)):
+                task = study.probed(key).get(x)
+                if task is not None:
+                    table.append((x, y, task.selected, tasks[key]))
+    found = (_transfer(study, *one, len(table)) for one in table)
+    return [one for one in found if one]
+
+
+def _transfer(
+    study: Study, x: str, y: str, layer: str, one: Transfer, tested: int
+) -> Finding | None:
+    other, alike = counterpart(study, x, y, layer, one.task)
+    pair = one.pair(layer, other)
+    if pair is None or not pair.above.exists:
+        return None
+    title, where = title_of(study, one.task), f"{named(other)} of {study.name_of(y)}"
+    how = "the layer most like it" if alike else "its own best layer"
+    probe = f"a probe of {_place(study, x, layer)}"
+    if pair.above.above:
+        verdict = grade_corrected(pair.above.p, tested, also=one.groups >= ENOUGH)
+        kept = ""
+        if pair.kept.bounded:
+            ends = f"{100 * pair.kept.low:.0f}, {100 * pair.kept.high:.0f}"
+            kept = f" and keeps {percent(pair.kept.value)} [{ends}] of its lead over chance"
+        claim = (
+            f"{title}: {probe} works on {where}, {how}, through a linear map{kept} "
+            f"({one.metric} {with_interval(pair.score)}, {p_value(pair.above.p)})"
+        )
+        if pair.own.below:
+            claim += f"; that layer's own probe reads {number(-pair.own.value)} more"
+        elif _among_best(study, y, one.task, other):
+            claim += "; the layer is among its model's best for the task"
+        claim += "."
+    else:
+        verdict = UNSUPPORTED
+        claim = (
+            f"{title}: that {probe} works on {where}, {how}, through a linear map is not shown: "
+            f"{one.metric} {with_interval(pair.score)}, chance {number(one.chance)}."
+        )
+    pairs = len(one.layers_x) * len(one.layers_y)
+    test = (
+        f"score against chance, corrected for {pairs} pairs of layers; strong also for {tested} "
+        "tasks and directions"
+    )
+    numbers = {
+        "task": one.task, "role": x, "other": y, "layer": layer, "match": other,
+        "kept": pair.kept.value,
+    }  # fmt: skip
+    estimate = pair.above
+    return Finding("transfer", claim, estimate, 0.0, tested, verdict, test, ANCHOR, numbers)
+
+
+def _among_best(study: Study, role: str, key: str, layer: str) -> bool:
+    task = study.probed(key).get(role)
+    found = task.trust.comparison if task else None
+    return found is not None and layer in found.not_worse
+
+
+def _roles(study: Study) -> list[str]:
+    return [role for role in study.models if role in study.why]
+
+
+def _place(study: Study, role: str, layer: str) -> str:
+    return f"{named(layer)} of {study.name_of(role)}"
+
+
+def _metric(study: Study, role: str, key: str) -> str:
+    task = study.probed(key).get(role)
+    return task.metric if task else "score"
+
+
+def _sortable(value: float) -> float:
+    return value if math.isfinite(value) else -math.inf
