@@ -100,10 +100,9 @@ def _partition(study: Study, role: str, one: Partition, tested: int) -> Finding:
     if gap.above:
         verdict = grade_corrected(gap.p, tested, also=one.groups >= ENOUGH)
         claim = (
-            f"Of the layers of {study.name_of(role)}, {named(one.layers[at])} is most of all made "
-            f"of what one reference alone explains: {named(name)}, {share} of its variance "
-            f"{where} ({p_value(gap.p)}); all references together explain "
-            f"{_percents(one.whole[at])}."
+            f"{named(one.layers[at])} is the layer of {study.name_of(role)} that one reference "
+            f"alone explains most of: {named(name)}, {share} of its variance {where} "
+            f"({p_value(gap.p)}); all references together explain {_percents(one.whole[at])}."
         )
     else:
         verdict = UNSUPPORTED

@@ -96,7 +96,7 @@ def _riding(study: Study, role: str, riding: Riding, tasks: int) -> list[Finding
             f"{title} is not shown to ride on {names} at {place}: {what} "
             f"{with_interval(riding.drop(most), sign=True)} {riding.metric}"
             + (f" ({named(most.name)})" if len(rest) > 1 else "")
-            + ", no more than random subspaces or made-up references."
+            + ", not shown to be more than random subspaces and made-up references cost."
         )
         numbers = {"task": riding.task, "role": role, "layer": riding.selected}
         out.append(

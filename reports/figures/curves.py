@@ -35,7 +35,7 @@ def _page(study: Study, keys: list[str], number: int, pages: int) -> Drawing:
     figure = style.canvas(1.66 * down + 0.4)
     panels = legends.grid(figure, len(keys), across)
     for place, (axes, key) in enumerate(zip(panels, keys, strict=True)):
-        _panel(axes, study, key, style.WIDTH / across - 0.5)
+        panel(axes, study, key, style.WIDTH / across - 0.5)
         if place + across >= len(keys):
             axes.set_xlabel("relative depth")
     figure.legend(
@@ -70,7 +70,13 @@ def _page(study: Study, keys: list[str], number: int, pages: int) -> Drawing:
     )
 
 
-def _panel(axes: Axes, study: Study, key: str, wide: float) -> None:
+def panel(axes: Axes, study: Study, key: str, wide: float) -> None:
+    """One task: curves of all models, twins, chance and references, with its title.
+
+    Parameters
+    ----------
+    wide : of the panel, inches.
+    """
     found = study.probed(key)
     lows, highs = [], []
     for role, task in found.items():

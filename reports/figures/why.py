@@ -1,0 +1,246 @@
+"""Why there: one panel a task with its curve, what erasing costs, and the other model's layer."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from reports import style
+from reports.figures import curves
+from reports.figures.cells import fitted, width_of
+from reports.figures.drawing import Drawing
+from reports.rules_why import above_chance, counterpart
+from reports.study import Study
+from reports.verdicts import verdict
+from reports.why import CONTROLS, EQUAL, MADE, RANDOM, Pair, Riding
+from reports.words import abridged, listed
+
+_ROW = 0.145  # inches of a reference in the dot plot
+_TOP, _FEET = 0.34, 0.42  # inches above and below the axes
+_LEFT, _CURVE, _NAMES, _KEPT = 0.4, 1.95, 1.25, 1.15
+_MARKS = {
+    RANDOM: ("|", "random subspace"),
+    EQUAL: ("d", "as much variance"),
+    MADE: ("x", "made-up reference"),
+}
+_MOST_MODELS = 4
+
+
+def explained(study: Study) -> list[str]:
+    """Tasks with something to explain and something that was erased, the largest effect first."""
+    sizes = {}
+    for role in study.models:
+        for key, riding in study.why[role].riding.items() if role in study.why else ():
+            if above_chance(study, role, key) and key in study.task_keys():
+                sizes[key] = max(sizes.get(key, (0, 0.0)), _effect(riding))
+    return sorted(sizes, key=lambda key: (-sizes[key][0], -sizes[key][1], key))
+
+
+def unexplained(study: Study) -> list[str]:
+    """One line a model on tasks whose selected layer is not shown to be above chance."""
+    out = []
+    for role in study.models:
+        keys = study.why[role].riding if role in study.why else ()
+        none = [key for key in keys if not above_chance(study, role, key)]
+        titles = [study.probed(key)[role].title for key in none if role in study.probed(key)]
+        if titles:
+            out.append(
+                f"{study.name_of(role)}: {listed([abridged(t, 40) for t in titles])}: the selected "
+                "layer is not shown to be above chance, so there is nothing to explain."
+            )
+    return out
+
+
+def _effect(riding: Riding) -> tuple[int, float]:
+    """Whether the task rides on anything, and how far from the controls in half widths."""
+    found = [one.weakest for one in riding.on or riding.references]
+    sizes = [c.value / (c.value - c.low) for c in found if c.bounded and c.value > c.low]
+    return int(bool(riding.on)), max(sizes, default=0.0)
+
+
+def why(study: Study) -> list[Drawing]:
+    """One drawing a task, about three to a page."""
+    return [_panel(study, key) for key in explained(study)]
+
+
+def _panel(study: Study, key: str) -> Drawing:
+    ridings = {
+        role: study.why[role].riding[key]
+        for role in list(study.models)[:_MOST_MODELS]
+        if role in study.why and key in study.why[role].riding and above_chance(study, role, key)
+    }
+    kept = _kept(study, key, list(ridings))
+    names = _order(ridings)
+    tall = max(1.3, _ROW * len(names) * max(1.0, 0.6 * len(ridings)))
+    height = tall + _TOP + _FEET
+    figure = Figure(figsize=(style.WIDTH, height))
+
+    def axes_at(left: float, wide: float) -> Axes:
+        return figure.add_axes(
+            (left / style.WIDTH, _FEET / height, wide / style.WIDTH, tall / height)
+        )
+
+    curve = axes_at(_LEFT, _CURVE)
+    curves.panel(curve, study, key, _CURVE)
+    left = _LEFT + _CURVE + _NAMES
+    wide = style.WIDTH - left - 0.06 - ((_KEPT + 0.22) if kept else 0.0)
+    _dots(axes_at(left, wide), study, ridings, names, wide)
+    if kept:
+        _shares(axes_at(style.WIDTH - _KEPT - 0.06, _KEPT), kept, study)
+    _legend(figure, left, wide, height)
+    return Drawing(
+        f"why-{key}", figure, f"{verdict(study, key)} {_aid(study, key, bool(kept))}",
+        "Score over depth, what erasing references costs, and what the other model keeps.",
+    )  # fmt: skip
+
+
+def _aid(study: Study, key: str, kept: bool) -> str:
+    some = next(iter(study.probed(key).values()))
+    text = (
+        f"Left: {some.metric} of each layer ({some.headline}), 95 % intervals over groups; grey "
+        "dashes chance, grey lines references"
+    )
+    if any(f"{role}0" in study.probes for role in study.models):
+        text += ", dashed the untrained twin"
+    text += (
+        ". Middle: how far it falls when a reference is erased from the named layer; whisker: "
+        "simultaneous interval of the difference from the stronger control; filled: more than "
+        "random subspaces and made-up references cost."
+    )
+    if kept:
+        text += (
+            " Right: share of the lead over chance that a probe keeps on the other model's most "
+            "similar layer."
+        )
+    return text
+
+
+def _order(ridings: dict[str, Riding]) -> list[str]:
+    """References by the largest drop in any model."""
+    sizes: dict[str, float] = {}
+    for riding in ridings.values():
+        for one in riding.references:
+            drop = riding.drop(one).value
+            sizes[one.name] = max(sizes.get(one.name, -math.inf), drop if drop == drop else -9.0)
+    return sorted(sizes, key=lambda name: (-sizes[name], name))
+
+
+def _dots(
+    axes: Axes, study: Study, ridings: dict[str, Riding], names: list[str], wide: float
+) -> None:
+    """Drops with whiskers, controls in grey; models of a reference one above the other."""
+    step = 0.74 / max(len(ridings), 1)
+    axes.axvline(0.0, color=style.GREY, lw=0.5, zorder=0)
+    for at in range(0, len(names), 2):
+        axes.axhspan(at - 0.5, at + 0.5, color="#F4F3EF", lw=0, zorder=-1)
+    ends = [0.0]
+    for number, (role, riding) in enumerate(ridings.items()):
+        colour = style.role_colour(role)
+        for one in riding.references:
+            here = riding.here(one)
+            drop, y = here.drop.value, names.index(one.name)
+            y = y + (number - (len(ridings) - 1) / 2) * step
+            if not math.isfinite(drop):
+                continue
+            least = one.weakest
+            if least.bounded:
+                low, high = drop - (least.value - least.low), drop + (least.high - least.value)
+                axes.plot([low, high], [y, y], color=colour, lw=1.0, zorder=2)
+                ends += [low, high]
+            for control in CONTROLS:
+                cost = here.controls.get(control)
+                if cost is not None and cost.exists:
+                    axes.plot(
+                        cost.value, y, _MARKS[control][0], color=style.GREY, ms=3.4, mew=0.8,
+                        mfc="none", zorder=3,
+                    )  # fmt: skip
+                    ends.append(cost.value)
+            axes.plot(
+                drop, y, style.MARKERS.get(role, "o"), ms=4.4, color=colour,
+                mfc=colour if one.rides else "white", mec=colour, mew=0.9, zorder=4,
+            )  # fmt: skip
+            ends.append(drop)
+    style.span(axes, min(ends), max(ends), "x", 0.05)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_yticks(range(len(names)), [fitted(n, _NAMES - 0.42, 7.2)[0] for n in names])
+    axes.tick_params(axis="y", length=0, pad=3, labelsize=7.2)
+    axes.tick_params(axis="x", labelsize=7)
+    axes.spines["left"].set_visible(False)
+    axes.locator_params(axis="x", nbins=5)
+    axes.set_title("what erasing costs", loc="left", fontsize=7.6, pad=11)
+    _placed(axes, study, {role: riding.selected for role, riding in ridings.items()}, wide)
+
+
+def _placed(axes: Axes, study: Study, layers: dict[str, str], wide: float) -> None:
+    """`at block05  at conv3`, each in its model's colour, under the title."""
+    at, share = 0.0, wide / max(len(layers), 1)
+    for role, layer in layers.items():
+        text, size = fitted(f"at {layer}", share - 0.08, 6.8, 5.5)
+        axes.annotate(
+            text, (at / wide, 1.0), xycoords="axes fraction", xytext=(0, 2.5),
+            textcoords="offset points", fontsize=size, color=style.role_colour(role, text=True),
+        )  # fmt: skip
+        at += width_of(text, size) + 0.12
+
+
+def _legend(figure: Figure, left: float, wide: float, height: float) -> None:
+    handles = [
+        Line2D([], [], marker=mark, ls="", color=style.GREY, mfc="none", ms=3.6, mew=0.8,
+               label=label)
+        for mark, label in _MARKS.values()
+    ]  # fmt: skip
+    figure.legend(
+        handles=handles, loc="lower center", ncols=3, frameon=False, fontsize=6.2,
+        bbox_to_anchor=((left - 0.3 + wide / 2) / style.WIDTH, -0.01 / height), handlelength=0.8,
+        handletextpad=0.25, columnspacing=0.9, borderpad=0.1,
+    )  # fmt: skip
+
+
+def _kept(study: Study, key: str, roles: list[str]) -> list[tuple[str, str, str, Pair]]:
+    """(role of the probe, its layer, the other model's layer, how it does there)."""
+    out = []
+    for (x, y), tasks in study.transfer.items():
+        task = study.probed(key).get(x)
+        if x in roles and key in tasks and task is not None:
+            layer, _ = counterpart(study, x, y, task.selected, key)
+            pair = tasks[key].pair(task.selected, layer)
+            if pair is not None and pair.kept.exists:
+                out.append((x, task.selected, layer, pair))
+    return out
+
+
+def _shares(axes: Axes, kept: list[tuple[str, str, str, Pair]], study: Study) -> None:
+    high = max([1.0, *(pair.kept.high for *_, pair in kept if pair.kept.bounded)])
+    low = min([0.0, *(pair.kept.low for *_, pair in kept if pair.kept.bounded)])
+    low, high = max(low, -0.5), min(high, 1.5)
+    for at, (role, layer, other, pair) in enumerate(kept):
+        colour = style.role_colour(role)
+        if pair.kept.bounded:
+            ends = np.clip([pair.kept.low, pair.kept.high], low, high)
+            axes.plot(ends, [at, at], color=colour, lw=1.0)
+        axes.plot(
+            np.clip(pair.kept.value, low, high), at, style.MARKERS.get(role, "o"), ms=4.6,
+            color=colour, mfc=colour if pair.above.above else "white", mew=0.9,
+        )  # fmt: skip
+        half = (_KEPT - 0.15) / 2
+        text = f"{fitted(layer, half, 6.6)[0]} \N{RIGHTWARDS ARROW} {fitted(other, half, 6.6)[0]}"
+        axes.annotate(
+            text, (0.0, at), xycoords=("axes fraction", "data"), xytext=(0, 7),
+            textcoords="offset points", fontsize=6.6, color=style.role_colour(role, text=True),
+        )  # fmt: skip
+    for edge in (0.0, 1.0):
+        axes.axvline(edge, color=style.GREY, lw=0.5, zorder=0)
+    style.span(axes, low, high, "x", 0.05)
+    axes.set_ylim(len(kept) - 0.55, -0.75)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"], fontsize=7)
+    axes.set_title("kept on the other model", loc="left", fontsize=7.6, pad=11)
+    axes.annotate(
+        "of the lead over chance", (0.0, 1.0), xycoords="axes fraction", xytext=(0, 2.5),
+        textcoords="offset points", fontsize=6.8, color=style.GREY,
+    )  # fmt: skip
