@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from reports import style, tables, tables_probes
+from reports import style, tables, tables_choice, tables_probes
 from reports.errors import ReportError
 from reports.explain import methods, notes, task_notes
 from reports.figures import (
     agreement,
     cross,
     curves,
+    depth,
     evidence,
     geometry,
     information,
@@ -30,9 +31,11 @@ from reports.figures import (
     overview,
     probe,
     resemblance,
+    riding,
     specialisation,
     voices,
     weights,
+    why,
     within,
 )
 from reports.figures.drawing import Drawing
@@ -47,7 +50,7 @@ _HERE = Path(__file__).parent
 _SOURCES = ("template.typ", "methods.typ")
 _AUTHOR = "rsa"
 _PER_SECTION = 3
-_FINDINGS = {"resemblance": 2, "probes": 5}
+_FINDINGS = {"resemblance": 2, "probes": 5, "why": 4, "depth": 4}
 
 
 @dataclass
@@ -60,6 +63,7 @@ class _Section:
     figures: list[Drawing] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    warned: str = "Warnings"
     content: dict[str, Any] = field(default_factory=dict)
     fresh: bool = True
 
@@ -181,7 +185,7 @@ def _sections(study: Study) -> list[_Section]:
         crossed = _there([cross.cross(study, *pair), agreement.agreement(study, *pair)])
         crossed[1:1] = multiples.multiples(study, *pair)
         bits = information.information(study, *pair)
-    advice = tables.recommendations(study)
+    advice = tables_choice.advice(study) or tables.recommendations(study)
     sections = [
         _Section("cards", "What was compared, on what?", "cards", content={"cards": _cards(study)}),
         _Section("within", "How is each model organised inside?", figures=within.within(study)),
@@ -208,6 +212,22 @@ def _sections(study: Study) -> list[_Section]:
             "specialisation",
             "Who specialises in what?",
             figures=specialisation.specialisation(study),
+        ),
+        _Section(
+            "why",
+            "Why there?",
+            figures=[*riding.riding(study), *why.why(study)],
+            warnings=why.unexplained(study),
+            warned="Nothing to explain",
+        ),
+        _Section(
+            "depth",
+            "What is each layer made of, and what is new in it?",
+            figures=[
+                *depth.partition(study),
+                *depth.new(study),
+                *_there([depth.returning(study)]),
+            ],
         ),
         _Section(
             "trust",
@@ -323,6 +343,7 @@ def _data(study: Study, top: Drawing, sections: list[_Section]) -> dict:
                 "figures": [_drawing(d) for d in s.figures],
                 "tables": [t.as_json() for t in s.tables],
                 "warnings": soft(s.warnings),
+                "warned": s.warned,
                 "findings": [
                     _finding(f)
                     for f in of_section(found, s.anchor, _FINDINGS.get(s.anchor, _PER_SECTION))

@@ -219,7 +219,7 @@ def recommendations(study: Study) -> Table:
     """
     groups = []
     for key in study.task_keys():
-        role, task = max(study.probed(key).items(), key=lambda item: _validation(item[1]))
+        role, task = max(study.probed(key).items(), key=lambda item: validation(item[1]))
         gain = task.gain.get(task.headline)
         is_last = task.index == len(task.layers) - 1
         row = [
@@ -229,19 +229,21 @@ def recommendations(study: Study) -> Table:
             Cell(task.selected, mono=True),
             with_interval(task.best()),
             "is the last" if is_last else with_interval(gain, sign=True) if gain else DASH,
-            _reference(study, key),
+            reference(study, key),
         ]
         groups.append([row])
     head = ["Task", "Metric, split", "Model", "Layer", "Score", "Gain over last layer"]
     return Table("", _ADVICE, [*head, "Best reference"], groups, _ADVICE_WIDTHS)
 
 
-def _validation(task: Task) -> float:
+def validation(task: Task) -> float:
+    """Score of the selected layer on validation, by which models are chosen."""
     value = task.layers[task.index].valid.value
     return value if math.isfinite(value) else -math.inf
 
 
-def _reference(study: Study, key: str) -> str:
+def reference(study: Study, key: str) -> str:
+    """Score and name of the best reference."""
     task = study.probes["ref"].tasks.get(key) if "ref" in study.probes else None
     if task is None or not task.best().exists:
         return DASH

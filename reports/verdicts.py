@@ -9,49 +9,65 @@ from reports.grades import named
 from reports.numbers import percent, with_interval
 from reports.rules_why import above_chance, counterpart, title_of
 from reports.study import Study
+from reports.why import Riding
 from reports.words import listed
 
 
 def verdict(study: Study, key: str) -> str:
     """At most two sentences; "" where nothing was asked."""
     roles = [r for r in study.models if r in study.why and above_chance(study, r, key)]
-    rides = [_rides(study, role, key) for role in roles if key in study.why[role].riding]
-    parts = [_learned(study, role, key) for role in roles if key in study.why[role].training]
-    parts += _carried_over(study, roles, key)
-    first = f"{title_of(study, key)} rides {'; '.join(rides)}." if rides else ""
-    second = "; ".join(part for part in parts if part)
+    first = _rides(study, [r for r in roles if key in study.why[r].riding], key)
+    parts = _learned(study, [r for r in roles if key in study.why[r].training], key)
+    second = "; ".join([*parts, *_carried_over(study, roles, key)])
     return f"{first} {second[0].upper() + second[1:]}." if second else first
 
 
-def _rides(study: Study, role: str, key: str) -> str:
-    """`on chroma in model-b (0.30 [0.27, 0.33])`, `on nothing that was erased in model-a`."""
-    riding, model = study.why[role].riding[key], study.name_of(role)
-    if not riding.on:
-        return f"on nothing shown among what was erased in {model}"
+def _rides(study: Study, roles: list[str], key: str) -> str:
+    """`Chord rides in model-b on chroma (costs 0.30 [0.27, 0.33]), more than ...`."""
+    if not roles:
+        return ""
+    on = {role: study.why[role].riding[key] for role in roles}
+    some = [role for role in roles if on[role].on]
+    none = [study.name_of(role) for role in roles if not on[role].on]
+    title = title_of(study, key)
+    if not some:
+        return f"{title} is not shown to ride on anything that was erased from {listed(none)}."
+    told = [f"in {study.name_of(role)} on {_costs(on[role])}" for role in some]
+    told += [f"in {listed(none)} on nothing that was erased"] if none else []
+    return f"{title} rides {'; '.join(told)}."
+
+
+def _costs(riding: Riding) -> str:
     costs = listed(
         [f"{named(one.name)} (costs {with_interval(riding.drop(one))})" for one in riding.on]
     )
     strong = [one.name for one in riding.on if one.special]
     if len(strong) == len(riding.on):
-        tail = ", more than directions as strong"
-    elif strong:
-        tail = f", of which {listed([named(n) for n in strong])} more than directions as strong"
-    else:
-        tail = ", though no more than directions as strong"
-    return f"on {costs} in {model}{tail}"
+        return f"{costs}, more than directions as strong"
+    if strong:
+        return (
+            f"{costs}, of which {listed(list(map(named, strong)))} more than directions as strong"
+        )
+    return f"{costs}, though not shown to be more than directions as strong"
 
 
-def _learned(study: Study, role: str, key: str) -> str:
-    one, model = study.why[role].training[key], study.name_of(role)
-    gain = one.gain(one.most)
-    if gain is None or not gain.twin.exists:
-        return ""
-    size = f"{with_interval(gain.twin, sign=True)} at {named(one.most)}"
-    if gain.learned:
-        return f"training added it to {model} ({size})"
-    if gain.twin.above:
-        return f"training raised it in {model} ({size}), but not above the best reference"
-    return f"training is not shown to have added it to {model} ({size})"
+def _learned(study: Study, roles: list[str], key: str) -> list[str]:
+    """Models of which the same can be said together."""
+    said: dict[str, list[str]] = {}
+    for role in roles:
+        one = study.why[role].training[key]
+        gain = one.gain(one.most)
+        if gain is None or not gain.twin.exists:
+            continue
+        if gain.learned:
+            what = "training added it to {}"
+        elif gain.twin.above:
+            what = "training raised it, but not above the best reference, in {}"
+        else:
+            what = "training is not shown to have added it to {}"
+        size = f"{with_interval(gain.twin, sign=True)} at {named(one.most)}"
+        said.setdefault(what, []).append(f"{study.name_of(role)} ({size})")
+    return [what.format(listed(models)) for what, models in said.items()]
 
 
 def _carried_over(study: Study, roles: list[str], key: str) -> list[str]:

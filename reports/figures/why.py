@@ -171,7 +171,9 @@ def _dots(
     axes.tick_params(axis="x", labelsize=7)
     axes.spines["left"].set_visible(False)
     axes.locator_params(axis="x", nbins=5)
-    axes.set_title("what erasing costs", loc="left", fontsize=7.6, pad=11)
+    metric = next(iter(ridings.values())).metric
+    title, size = fitted(f"what erasing costs, {metric}", wide, 7.6)
+    axes.set_title(title, loc="left", fontsize=size, pad=11)
     _placed(axes, study, {role: riding.selected for role, riding in ridings.items()}, wide)
 
 

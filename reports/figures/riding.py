@@ -1,0 +1,135 @@
+"""What rides on what: tasks against references, one matrix a model."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reports import style
+from reports.figures.cells import bare, fitted, hatch, width_of
+from reports.figures.drawing import Drawing
+from reports.figures.why import explained
+from reports.rules_why import above_chance
+from reports.study import Study
+from reports.why import Riding
+
+_LEFT, _GAP, _RIGHT = 1.2, 0.18, 0.6  # inches
+_HEAD, _ROW = 0.32, 0.165
+_ACROSS = 2  # models side by side
+
+
+def riding(study: Study) -> list[Drawing]:
+    """Share of the lead over chance that goes with each reference, at the selected layer."""
+    keys = explained(study)
+    roles = [
+        role
+        for role in study.models
+        if role in study.why and any(_asked(study, role, key) for key in keys)
+    ]
+    names = list(
+        dict.fromkeys(
+            one.name
+            for role in roles
+            for key in keys
+            if (found := _asked(study, role, key))
+            for one in found.references
+        )
+    )
+    if not names:
+        return []
+    pages = [roles[i : i + _ACROSS] for i in range(0, len(roles), _ACROSS)]
+    return [_page(study, part, keys, names, n) for n, part in enumerate(pages, 1)]
+
+
+def _asked(study: Study, role: str, key: str) -> Riding | None:
+    found = study.why[role].riding.get(key)
+    return found if found is not None and above_chance(study, role, key) else None
+
+
+def lead_lost(riding: Riding, name: str) -> float:
+    """Share of the score's lead over chance that erasing a reference takes; NaN where unknown."""
+    one = next((r for r in riding.references if r.name == name), None)
+    lead = riding.before[riding.index].value - riding.chance
+    if one is None or not lead > 0:
+        return float("nan")
+    return riding.drop(one).value / lead
+
+
+def _page(study: Study, roles: list[str], keys: list[str], names: list[str], page: int) -> Drawing:
+    feet = min(max(width_of(name, 7.2) for name in names), 0.9) + 0.1
+    tall = _ROW * len(keys)
+    height = _HEAD + tall + feet
+    figure = Figure(figsize=(style.WIDTH, height))
+    wide = (style.WIDTH - _LEFT - _RIGHT - _GAP * (len(roles) - 1)) / len(roles)
+    wide = min(wide, 0.42 * len(names))
+    image = None
+    for number, role in enumerate(roles):
+        left = _LEFT + number * (wide + _GAP)
+        axes = figure.add_axes(
+            (left / style.WIDTH, feet / height, wide / style.WIDTH, tall / height)
+        )
+        image = _matrix(axes, study, role, keys, names)
+        title, size = fitted(study.name_of(role), wide, 9.0)
+        axes.set_title(
+            title, loc="left", fontsize=size, color=style.role_colour(role, text=True), pad=4
+        )
+        axes.set_xticks(
+            range(len(names)), [fitted(n, 0.9, 7.2)[0] for n in names], rotation=90, fontsize=7.2
+        )
+        if number:
+            bare(axes, "y")
+        else:
+            titles = [next(iter(study.probed(key).values())).title for key in keys]
+            axes.set_yticks(
+                range(len(keys)), [fitted(t, _LEFT - 0.1, 7.2)[0] for t in titles], fontsize=7.2
+            )
+    right = _LEFT + len(roles) * (wide + _GAP)
+    bar = figure.add_axes(
+        (right / style.WIDTH, (feet + tall - min(tall, 1.0)) / height, 0.09 / style.WIDTH,
+         min(tall, 1.0) / height)
+    )  # fmt: skip
+    colours = figure.colorbar(image, cax=bar, ticks=[0, 0.5, 1])
+    colours.ax.set_yticklabels(["0", "50 %", "100 %"], fontsize=7)
+    colours.outline.set_linewidth(0.4)
+    caption = (
+        "What each task loses when a reference is erased from its selected layer and the task is "
+        "probed again: share of the score's lead over chance. Hatched: not shown to be more than "
+        "random subspaces and made-up references cost (p > 0.05, corrected for the references of "
+        "the task). Dot: the task rides on it, no other reference costs more; large dot: it costs "
+        "more than random directions with as much variance, too. Grey: the selected layer is not "
+        "above chance, or it was not asked. Tasks by the size of the effect."
+    )
+    return Drawing(f"riding-{page}", figure, caption, "Matrix of tasks and what was erased.")
+
+
+def _matrix(axes: Axes, study: Study, role: str, keys: list[str], names: list[str]):
+    table = np.full((len(keys), len(names)), np.nan)
+    rides = np.zeros(table.shape, dtype=bool)
+    for i, key in enumerate(keys):
+        found = _asked(study, role, key)
+        if found is None:
+            continue
+        on = {one.name for one in found.on}
+        for one in found.references:
+            j = names.index(one.name)
+            table[i, j] = np.clip(lead_lost(found, one.name), 0.0, 1.0)
+            rides[i, j] = one.rides
+            if one.name in on:
+                dark = table[i, j] > 0.35
+                axes.plot(
+                    j, i, "o", ms=5.2 if one.special else 2.6, zorder=5, mew=0,
+                    color="white" if dark else style.INK,
+                )  # fmt: skip
+    image = axes.imshow(
+        table, cmap=style.SEQUENTIAL, vmin=0, vmax=1, aspect="auto", interpolation="nearest"
+    )
+    hatch(axes, np.isfinite(table), rides)
+    axes.set_ylim(len(keys) - 0.5, -0.5)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, pad=2)
+    axes.set_xticks(np.arange(1, len(names)) - 0.5, minor=True)
+    axes.set_yticks(np.arange(1, len(keys)) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", lw=0.8)
+    axes.tick_params(which="minor", length=0)
+    return image
