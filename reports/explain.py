@@ -13,7 +13,8 @@ from reports.words import soft
 _HERE = Path(__file__).parent
 _ORDER = (
     "interval", "chance", "matching", "blocks", "labels", "probes", "selectivity", "codelength",
-    "emergence", "paired", "curves", "calibration", "heads", "published", "map", "limits",
+    "emergence", "paired", "curves", "calibration", "heads", "published", "riding", "training",
+    "transfer", "partition", "conditional", "returning", "association", "choice", "map", "limits",
 )  # fmt: skip
 _NOTES = 40
 _NAMED = 6
@@ -55,7 +56,7 @@ def methods(study: Study, anchors: set[str]) -> dict:
     wanted |= {"blocks"} if "within" in anchors else set()
     wanted |= {"labels"} if study.information else set()
     wanted |= {"probes"} if "probes" in anchors else set()
-    wanted |= _about_probes(study)
+    wanted |= _about_probes(study) | _about_why(study)
     wanted |= {"map"} if "landscape" in anchors else set()
     keys = [k for k in _ORDER if k in wanted]
     source = (_HERE / "methods.typ").read_text(encoding="utf-8")
@@ -77,6 +78,22 @@ def _about_probes(study: Study) -> set[str]:
         "calibration": any(one.calibration for one in chosen),
         "heads": any(study.probes[r].heads for r in study.models if r in study.probes),
         "published": any(task.published for task in tasks),
+    }
+    return {key for key, present in there.items() if present}
+
+
+def _about_why(study: Study) -> set[str]:
+    """Which notes go with the evidence for why."""
+    found = [study.why[role] for role in study.models if role in study.why]
+    there = {
+        "riding": any(one.riding for one in found),
+        "training": any(one.training for one in found),
+        "transfer": any(study.transfer.values()),
+        "partition": any(one.between or one.within for one in found),
+        "conditional": any(one.added for one in found),
+        "returning": any(one.returning for one in found),
+        "association": any(one.associations and one.associations.pairs for one in found),
+        "choice": any(one.choice for one in found),
     }
     return {key for key, present in there.items() if present}
 
@@ -112,6 +129,15 @@ def task_notes(study: Study) -> list[str]:
         for task in table.tasks.values():
             for note in task.notes:
                 about.setdefault(note, {})[task.title] = None
+    for why in study.why.values():
+        model = study.name_of(why.role)
+        parts = [part for part in (why.between, why.within) if part]
+        some = [(note, f"layers of {model}") for part in parts for note in part.notes]
+        erased = why.riding.values()
+        some += [(note, f"erasing, {one.task}") for one in erased for note in one.notes]
+        some += [(note, model) for note in why.notes]
+        for note, name in some:
+            about.setdefault(note, {})[name] = None
     return _joined(about, "tasks")
 
 

@@ -50,7 +50,7 @@ _HERE = Path(__file__).parent
 _SOURCES = ("template.typ", "methods.typ")
 _AUTHOR = "rsa"
 _PER_SECTION = 3
-_FINDINGS = {"resemblance": 2, "probes": 5, "why": 4, "depth": 4}
+_FINDINGS = {"resemblance": 3, "probes": 5, "why": 4, "depth": 4}
 
 
 @dataclass
@@ -223,11 +223,7 @@ def _sections(study: Study) -> list[_Section]:
         _Section(
             "depth",
             "What is each layer made of, and what is new in it?",
-            figures=[
-                *depth.partition(study),
-                *depth.new(study),
-                *_there([depth.returning(study)]),
-            ],
+            figures=[*depth.partition(study), *depth.new(study)],
         ),
         _Section(
             "trust",

@@ -145,7 +145,7 @@ def _returning(study: Study, role: str, one: Returning, tested: int) -> Finding:
         )
     test = f"{one.measure}, last layer minus each earlier one, corrected for all of these"
     numbers = {"role": role, "layer": "" if turn is None else one.layers[turn]}
-    return Finding("returning", claim, gap, 0.0, tested, verdict, test, ANCHOR, numbers)
+    return Finding("returning", claim, gap, 0.0, tested, verdict, test, "resemblance", numbers)
 
 
 def associations(study: Study) -> list[Finding]:

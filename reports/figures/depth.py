@@ -1,4 +1,4 @@
-"""What layers are made of, what each adds to the one before, and the return to the input."""
+"""What layers are made of, and what each adds to the one before."""
 
 from __future__ import annotations
 
@@ -243,54 +243,3 @@ def _adds(axes: Axes, table: dict[str, Added], keys: list[str], top: float):
     hatch(axes, np.isfinite(values), shown)
     _plain(axes, len(keys))
     return image
-
-
-def returning(study: Study) -> Drawing | None:
-    """Similarity to the input over depth, with the layer that the last one has left behind."""
-    found = {
-        role: study.why[role].returning
-        for role in study.models
-        if role in study.why and study.why[role].returning
-    }
-    if not found:
-        return None
-    figure = style.canvas(1.7)
-    axes = figure.add_subplot()
-    for role, one in found.items():
-        depth = np.linspace(0.0, 1.0, len(one.layers))
-        colour = style.role_colour(role)
-        axes.plot(
-            depth, one.similarity, color=colour, marker=style.MARKERS.get(role, "o"), ms=2.6,
-            lw=1.3, mec="white", mew=0.3,
-        )  # fmt: skip
-        axes.annotate(
-            fitted(study.name_of(role), 1.2, 7.4)[0], (1.0, one.similarity[-1]), xytext=(5, 0),
-            textcoords="offset points", fontsize=7.4, va="center", annotation_clip=False,
-            color=style.role_colour(role, text=True),
-        )  # fmt: skip
-        if one.turn is not None:
-            at = depth[one.turn], one.similarity[one.turn]
-            axes.plot(*at, "o", ms=7, mfc="none", mec=style.INK, mew=0.9, zorder=4)
-            axes.annotate(
-                fitted(one.layers[one.turn], 1.0, 6.8)[0], at, xytext=(0, -10), ha="center",
-                textcoords="offset points", fontsize=6.8, color=style.role_colour(role, text=True),
-            )  # fmt: skip
-    first = next(iter(found.values()))
-    low = min(min(one.similarity) for one in found.values())
-    high = max(max(one.similarity) for one in found.values())
-    axes.set_ylim(low - 0.22 * (high - low) - 0.01, high + 0.08 * (high - low) + 0.01)
-    axes.set_xticks([0, 0.5, 1], ["first", "", "last"])
-    axes.set_xlabel("relative depth")
-    axes.set_ylabel(fitted(f"similarity to {first.input}", 1.3, 8.0)[0])
-    turned = any(one.turn is not None for one in found.values())
-    caption = (
-        f"Does the last layer return to the input: similarity to {first.input} ({first.measure}) "
-        "over depth. "
-        + (
-            "Ring: the layer farthest from the input of those that the last one is shown to be "
-            "more like it than (p at most 0.05, all earlier layers together)."
-            if turned
-            else "No earlier layer is shown to be less like the input than the last one is."
-        )
-    )
-    return Drawing("returning", figure, caption, "Similarity to the input over depth.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from reports import style
@@ -32,7 +33,7 @@ def resemblance(study: Study) -> Drawing | None:
     across = min(3, len(references))
     figure = style.canvas(1.46 * math.ceil(len(references) / across) + 0.45)
     panels = keys.grid(figure, len(references), across, sharex=True, sharey=True)
-    top = 0.05
+    top, turned = 0.05, False
     for place, (axes, name) in enumerate(zip(panels, references, strict=True)):
         axes.set_title(name[:32], loc="left")
         for role, (found, measure) in tables.items():
@@ -48,6 +49,7 @@ def resemblance(study: Study) -> Drawing | None:
             if role in trained and np.isfinite(level).any():
                 depth = np.linspace(0.0, 1.0, len(level)) if len(level) > 1 else [0.5]
                 axes.plot(depth, level, **keys.CHANCE)
+            turned |= _turn(axes, study, role, found.layers_x, name, table[:, 0], measure)
         keys.depth_axis(axes, named=place + across >= len(references))
     drawn = _draw_ceilings(panels, ceilings, top)
     if drawn:
@@ -73,6 +75,11 @@ def resemblance(study: Study) -> Drawing | None:
             " Dashed: the same network without training; what it resembles as well is owed to its "
             "input and form, not to learning."
         )
+    if turned:
+        caption += (
+            " Ring: the layer farthest from the input of those that the last layer is shown to be "
+            "more like it than (p at most 0.05, all earlier layers together): a return."
+        )
     caption += _told(study, ceilings, drawn=drawn)
     caption += (
         " A layer that rides high on chroma carries its large directions the way chroma does; it "
@@ -80,6 +87,30 @@ def resemblance(study: Study) -> Drawing | None:
         f"above chance. {hatched(measure).replace('Hatched', 'Not above it')}"
     )
     return Drawing("resemblance", figure, caption, "Similarity to references over depth.")
+
+
+def _turn(
+    axes: Axes,
+    study: Study,
+    role: str,
+    layers: tuple[str, ...],
+    name: str,
+    values: np.ndarray,
+    measure: Measure,
+) -> bool:
+    """A ring round the layer from which the model returns towards this reference, its input."""
+    one = study.why[role].returning if role in study.why else None
+    if one is None or one.turn is None or (one.input, one.measure) != (name, measure.name):
+        return False
+    layer = one.layers[one.turn]
+    if layer not in layers:
+        return False
+    at = layers.index(layer)
+    axes.plot(
+        at / max(len(layers) - 1, 1), values[at], "o", ms=6.5, mfc="none", mec=style.INK, mew=0.9,
+        zorder=5,
+    )  # fmt: skip
+    return True
 
 
 def _share(tables: dict[str, tuple[Similarity, Measure]], roles: list[str]) -> str:

@@ -172,7 +172,7 @@ def _dots(
     axes.spines["left"].set_visible(False)
     axes.locator_params(axis="x", nbins=5)
     metric = next(iter(ridings.values())).metric
-    title, size = fitted(f"what erasing costs, {metric}", wide, 7.6)
+    title, size = fitted(f"cost in {metric}", wide, 7.6)
     axes.set_title(title, loc="left", fontsize=size, pad=11)
     _placed(axes, study, {role: riding.selected for role, riding in ridings.items()}, wide)
 
