@@ -101,3 +101,20 @@ def of_section(findings: Iterable[Finding], anchor: str, most: int) -> tuple[Fin
             turns.setdefault(turn, []).append(finding)
     chosen = [finding for turn in sorted(turns) for finding in turns[turn]][:most]
     return tuple(sorted(chosen, key=mine.index)) or tuple(mine[:1])
+
+
+def not_supported(findings: Iterable[Finding], most: int = 10) -> list[str]:
+    """Sentences that are not supported, kind by kind, the nearest to being so first.
+
+    Parameters
+    ----------
+    most : of a kind; one more says how many there are besides.
+    """
+    pool = [f for f in findings if f.grade == UNSUPPORTED]
+    told: list[str] = []
+    for kind in KINDS:
+        same = [f for f in pool if f.kind == kind]
+        told += [f.claim for f in same[:most]]
+        if len(same) > most:
+            told.append(f"And {len(same) - most} more of this kind ({kind}).")
+    return told

@@ -39,7 +39,7 @@ from reports.figures import (
     within,
 )
 from reports.figures.drawing import Drawing
-from reports.findings import Finding, find, first_page, of_section
+from reports.findings import Finding, find, first_page, not_supported, of_section
 from reports.numbers import count
 from reports.study import Study
 from reports.tables import Table
@@ -249,6 +249,7 @@ def _sections(study: Study) -> list[_Section]:
     ]
     kept = [s for s in sections if s.there]
     anchors = {s.anchor for s in kept}
+    kept += _there([_unsupported(study, anchors)])
     kept.append(_Section("methods", "How were the numbers made?", "methods"))
     parts = [
         ("How much fewer tracks would change the matrices", tables.steadiness(study)),
@@ -270,6 +271,15 @@ def _sections(study: Study) -> list[_Section]:
     if "recommendation" in anchors and len(advice.groups) <= 3:
         next(s for s in kept if s.anchor == "recommendation").fresh = False
     return kept
+
+
+def _unsupported(study: Study, anchors: set[str]) -> _Section | None:
+    """What was tested and is not supported, in the sentences of the findings."""
+    told = not_supported(f for f in find(study) if f.anchor in anchors)
+    if not told:
+        return None
+    question = "What was tested and not found?"
+    return _Section("unsupported", question, warnings=told, warned="", fresh=False)
 
 
 def _there(found: Iterable[T | None]) -> list[T]:

@@ -287,6 +287,15 @@ def _choice(place: Place) -> Choice:
     )
 
 
+def _pair(place: Place) -> Pair:
+    return Pair(
+        place.estimate("score"),
+        _contrast(place, "above"),
+        _contrast(place, "own"),
+        place.estimate("kept"),
+    )
+
+
 def _transfer(place: Place) -> Transfer:
     layers_x, layers_y = place.names("layers_a"), place.names("layers_b")
     rows = place.sequence("pairs", needed=True)
@@ -296,18 +305,8 @@ def _transfer(place: Place) -> Transfer:
         raise place.fail("pairs", f"is not {len(layers_x)}x{len(layers_y)}, as the layers make it")
     pairs = []
     for i, row in enumerate(rows):
-        some = [place.place(f"pairs[{i}][{j}]", one) for j, one in enumerate(row)]
-        pairs.append(
-            tuple(
-                Pair(
-                    one.estimate("score"),
-                    _contrast(one, "above"),
-                    _contrast(one, "own"),
-                    one.estimate("kept"),
-                )
-                for one in some
-            )
-        )
+        some = (place.place(f"pairs[{i}][{j}]", one) for j, one in enumerate(row))
+        pairs.append(tuple(map(_pair, some)))
     return Transfer(
         clean(place.text("task"), _NAME),
         clean(place.values.get("metric"), 80),

@@ -31,7 +31,10 @@ OF_WHY = {
 def planted(folder, **options):
     few = options.pop("tasks", 12)
     layers = options.pop("layers", LAYERS)
-    make_study(folder, layers=layers, tasks=few, planted=options.get("planted", True))
+    make_study(
+        folder, layers=layers, tasks=few, planted=options.get("planted", True), measures=1,
+        geometry=False, information=False, trust=False, heads=False,
+    )  # fmt: skip
     return make_why(folder, **options)
 
 

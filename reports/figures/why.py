@@ -139,31 +139,8 @@ def _dots(
         axes.axhspan(at - 0.5, at + 0.5, color="#F4F3EF", lw=0, zorder=-1)
     ends = [0.0]
     for number, (role, riding) in enumerate(ridings.items()):
-        colour = style.role_colour(role)
-        for one in riding.references:
-            here = riding.here(one)
-            drop, y = here.drop.value, names.index(one.name)
-            y = y + (number - (len(ridings) - 1) / 2) * step
-            if not math.isfinite(drop):
-                continue
-            least = one.weakest
-            if least.bounded:
-                low, high = drop - (least.value - least.low), drop + (least.high - least.value)
-                axes.plot([low, high], [y, y], color=colour, lw=1.0, zorder=2)
-                ends += [low, high]
-            for control in CONTROLS:
-                cost = here.controls.get(control)
-                if cost is not None and cost.exists:
-                    axes.plot(
-                        cost.value, y, _MARKS[control][0], color=style.GREY, ms=3.4, mew=0.8,
-                        mfc="none", zorder=3,
-                    )  # fmt: skip
-                    ends.append(cost.value)
-            axes.plot(
-                drop, y, style.MARKERS.get(role, "o"), ms=4.4, color=colour,
-                mfc=colour if one.rides else "white", mec=colour, mew=0.9, zorder=4,
-            )  # fmt: skip
-            ends.append(drop)
+        lift = (number - (len(ridings) - 1) / 2) * step
+        ends += _model(axes, role, riding, [names.index(r.name) + lift for r in riding.references])
     style.span(axes, min(ends), max(ends), "x", 0.05)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_yticks(range(len(names)), [fitted(n, _NAMES - 0.42, 7.2)[0] for n in names])
@@ -175,6 +152,31 @@ def _dots(
     title, size = fitted(f"cost in {metric}", wide, 7.6)
     axes.set_title(title, loc="left", fontsize=size, pad=11)
     _placed(axes, study, {role: riding.selected for role, riding in ridings.items()}, wide)
+
+
+def _model(axes: Axes, role: str, riding: Riding, rows: list[float]) -> list[float]:
+    """One model's dots on these rows; returns where they end."""
+    colour, ends = style.role_colour(role), []
+    for control in CONTROLS:
+        costs = [riding.here(r).controls.get(control) for r in riding.references]
+        values = [cost.value if cost else math.nan for cost in costs]
+        axes.plot(
+            values, rows, _MARKS[control][0], color=style.GREY, ms=3.4, mew=0.8, mfc="none",
+            zorder=3,
+        )  # fmt: skip
+        ends += values
+    drops = np.array([riding.drop(r).value for r in riding.references])
+    least = [r.weakest for r in riding.references]
+    low = drops - [c.value - c.low for c in least]
+    high = drops + [c.high - c.value for c in least]
+    axes.hlines(rows, low, high, color=colour, lw=1.0, zorder=2)
+    rides = np.array([r.rides for r in riding.references], dtype=bool)
+    for some, face in ((rides, colour), (~rides, "white")):
+        axes.plot(
+            drops[some], np.array(rows)[some], style.MARKERS.get(role, "o"), ms=4.4, ls="",
+            mfc=face, mec=colour, mew=0.9, zorder=4,
+        )  # fmt: skip
+    return [float(v) for v in (*ends, *drops, *low, *high) if math.isfinite(v)]
 
 
 def _placed(axes: Axes, study: Study, layers: dict[str, str], wide: float) -> None:
