@@ -279,7 +279,7 @@ def _unsupported(study: Study, anchors: set[str]) -> _Section | None:
     if not told:
         return None
     question = "What was tested and not found?"
-    return _Section("unsupported", question, warnings=told, warned="", fresh=False)
+    return _Section("unsupported", question, warnings=told, warned="")
 
 
 def _there(found: Iterable[T | None]) -> list[T]:
