@@ -115,9 +115,12 @@ def test_identity_depends_on_content_only(tmp_path):
     labelled = Folder(two).card.identity
     manifest(two, "path,mood\na.wav,calm\nb.wav,calm\n")
     assert len({same, labelled, Folder(two).card.identity}) == 3
+    assert Folder(two).card.audio == Folder(one).card.audio != Folder(two).card.identity
+    assert Folder(two, clip_seconds=10).card.audio != Folder(two).card.audio
     (two / "manifest.csv").unlink()
     write(two / "a.wav", 1.0, 3)
     assert Folder(two).card.identity != same
+    assert Folder(two).card.audio != Folder(one).card.audio
 
 
 def test_nothing_to_hear_is_refused(tmp_path):

@@ -73,6 +73,7 @@ class Folder(Dataset):
             sources="the user's own files" + (f", labels from {place.name}" if place else ""),
             licence="the user's own",
             identity=identity(self.clips, files),
+            audio=identity(self.clips, files, labels=False),
             labels=table.labels if table else (),
             caveats=_caveats(self.clips),
         )
