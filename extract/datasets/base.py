@@ -155,11 +155,13 @@ class Dataset(ABC):
     card : see `DataCard`.
     clips : all clips, in a fixed order.
     rate : the sample rate the audio is native to, or None when files differ.
+    notes : what a user should be told when the data is opened, a sentence each.
     """
 
     card: DataCard
     clips: tuple[Clip, ...]
     rate: int | None = None
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def audio(self, clip: Clip, sample_rate: int) -> torch.Tensor:
