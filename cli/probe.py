@@ -81,7 +81,7 @@ def command(
     models = {role: load_model(name, weights, run, layers) for role, name in roles.items()}
     with screen.stage(f"data set {data}"):
         dataset, clips = open_data(data, manifest, limit, screen.warn)
-        chosen = resolve_tasks(wanted, dataset)
+        chosen = resolve_tasks(wanted, dataset, clips)
     frames = [task.name for task in chosen if task.kind == "frames"]
     if frames and protocol != "linear":
         screen.warn(f"--protocol {protocol} has no head on frames: left out {', '.join(frames)}")

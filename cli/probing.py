@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cli.owntask import Wanted
     from cli.screen import Screen
     from cli.steps import Run
-    from extract.datasets.base import Dataset
+    from extract.datasets.base import Clip, Dataset
     from extract.store import Activations
     from probes import ProbeResults
     from probes.heads.base import Head
@@ -28,8 +28,13 @@ POOLED = "frames:4"  # rows of heads that pool the frames of a clip
 TYPES_FROM = "log-mel"  # the reference by which clips are alike for the control task
 
 
-def resolve_tasks(wanted: Wanted, dataset: Dataset) -> list[Task]:
-    """Tasks for `all`, `none` or names, of what the data has labels for."""
+def resolve_tasks(wanted: Wanted, dataset: Dataset, clips: Sequence[Clip]) -> list[Task]:
+    """Tasks for `all`, `none` or names, of what the data has labels for.
+
+    Parameters
+    ----------
+    clips : those of the data that are used.
+    """
     from cli.owntask import of_column
     from probes import ProbeError, resolve
 
@@ -37,10 +42,11 @@ def resolve_tasks(wanted: Wanted, dataset: Dataset) -> list[Task]:
     if wanted.names == ("none",):
         return []
     own = {name: of_column(name, kind, labels) for name, kind in wanted.kinds.items()}
+    subsets = {clip.subset for clip in clips}
     tasks = []
     try:
         for name in wanted.names:
-            tasks += [own[name]] if own.get(name) else resolve([name], labels)
+            tasks += [own[name]] if own.get(name) else resolve([name], labels, subsets)
     except ProbeError as error:
         raise click.UsageError(f"--task: {error}") from None
     return list({task.name: task for task in tasks}.values())
