@@ -76,8 +76,8 @@ def command(
         "b": load_model(b, weights_b, run, layers_b),
     }
     with screen.stage(f"data set {data}"):
-        dataset, clips = open_data(data, manifest, limit)
-        chosen_tasks = resolve_tasks(wanted, dataset)
+        dataset, clips = open_data(data, manifest, limit, screen.warn)
+        chosen_tasks = resolve_tasks(wanted, dataset, clips)
         if wanted.names == ("all",):  # frames have rows of their own: by name, or `rsa probe`
             chosen_tasks = [task for task in chosen_tasks if task.kind != "frames"]
     if rows == "clips":  # known before any network has run

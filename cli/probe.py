@@ -83,8 +83,8 @@ def command(
     untrained = load_twins({r: (name, layers) for r, name in roles.items()}, run) if twins else {}
     models = {role: load_model(name, weights, run, layers) for role, name in roles.items()}
     with screen.stage(f"data set {data}"):
-        dataset, clips = open_data(data, manifest, limit)
-        chosen = resolve_tasks(wanted, dataset)
+        dataset, clips = open_data(data, manifest, limit, screen.warn)
+        chosen = resolve_tasks(wanted, dataset, clips)
     frames = [task.name for task in chosen if task.kind == "frames"]
     if frames and protocol != "linear":
         screen.warn(f"--protocol {protocol} has no head on frames: left out {', '.join(frames)}")
