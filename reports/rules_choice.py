@@ -5,12 +5,15 @@ The study decides by four rules (docs/method.md, "What should I use?"); here the
 
 from __future__ import annotations
 
+import math
+
 from reports.grades import ENOUGH, SUGGESTIVE, UNSUPPORTED, Finding, grade_corrected, named
 from reports.numbers import Estimate, p_value, with_interval
 from reports.probing import head_title
 from reports.rules_why import title_of
 from reports.study import Study
 from reports.why import Choice, Option
+from reports.words import listed
 
 ANCHOR = "recommendation"
 LAST, SINGLE = "last layer", "best layer"
@@ -30,7 +33,8 @@ def choices(study: Study) -> list[Finding]:
         (role, one) for role in study.models if role in study.why
         for one in study.why[role].choice.values()
     ]  # fmt: skip
-    found = (_choice(study, role, one, len(table)) for role, one in table)
+    found = [_choice(study, role, one, len(table)) for role, one in table if one.recommended]
+    found += [_nothing(study, role, len(table)) for role in study.models if role in study.why]
     return [one for one in found if one]
 
 
@@ -56,12 +60,8 @@ def _choice(study: Study, role: str, one: Choice, tested: int) -> Finding | None
     def made(claim: str, gap: Estimate, verdict: str) -> Finding:
         return Finding("choice", claim, gap, 0.0, tested, verdict, test, ANCHOR, numbers)
 
-    if one.rule == CHANCE or taken is None:
-        claim = (
-            f"{title}: no layer of {model} is one to take, none is shown to be above chance "
-            f"({with_interval(one.above, sign=True)} {metric})."
-        )
-        return made(claim, one.above, UNSUPPORTED)
+    if taken is None:
+        return None
     enough = one.groups >= ENOUGH
     if one.rule == JOINED:
         verdict = grade_corrected(taken.best.p, tested, also=enough)
@@ -92,6 +92,22 @@ def _choice(study: Study, role: str, one: Choice, tested: int) -> Finding | None
         f"shown, nor that it is as good: {with_interval(gap, sign=True)} {metric}."
     )
     return made(claim, gap, UNSUPPORTED)
+
+
+def _nothing(study: Study, role: str, tested: int) -> Finding | None:
+    """One sentence a model for all tasks that no layer is shown to read."""
+    some = [one for one in study.why[role].choice.values() if not one.recommended]
+    if not some:
+        return None
+    nearest = max(some, key=lambda one: one.above.value if one.above.exists else -math.inf)
+    titles = listed([title_of(study, one.task) for one in some])
+    claim = (
+        f"No layer of {study.name_of(role)} is one to take for {titles}: the layer that validation "
+        "chooses is not shown to be above chance."
+    )
+    test = "score against chance of the layer that validation chooses"
+    numbers = {"role": role, "tasks": ", ".join(one.task for one in some), "rule": float(CHANCE)}
+    return Finding("choice", claim, nearest.above, 0.0, tested, UNSUPPORTED, test, ANCHOR, numbers)
 
 
 def _named(option: Option | None) -> str:

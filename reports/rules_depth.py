@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from reports.grades import ENOUGH, SUGGESTIVE, UNSUPPORTED, Finding, grade_corrected, named
-from reports.numbers import Estimate, number, p_value, percent, with_interval
+from reports.numbers import MINUS, Estimate, number, p_value, percent, with_interval
 from reports.rules_why import asked, title_of
 from reports.study import Study
 from reports.why import Added, Associations, Contrast, Partition, Returning
@@ -209,8 +209,9 @@ def _associations(study: Study, role: str, found: Associations) -> list[Finding]
 
 def _percents(one: Estimate) -> str:
     """`12 % [10, 14]`."""
-    text = percent(one.value)
-    return f"{text} [{100 * one.low:.0f}, {100 * one.high:.0f}]" if one.bounded else text
+    text = percent(one.value).replace("-", MINUS)
+    ends = f"{number(100 * one.low, 0)}, {number(100 * one.high, 0)}"
+    return f"{text} [{ends}]" if one.bounded else text
 
 
 def _roles(study: Study) -> list[str]:

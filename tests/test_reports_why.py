@@ -122,8 +122,10 @@ def test_nothing_is_asked_where_nothing_is_above_chance(study, found):
     for role, task in NOTHING:
         assert not some(found, "riding", role=role, task=task)
         assert not some(found, "training", role=role, task=task)
-        (one,) = some(found, "choice", role=role, task=task)
-        assert one.grade == UNSUPPORTED and "none is shown to be above chance" in one.claim
+        assert not some(found, "choice", role=role, task=task)
+    (one,) = some(found, "choice", role="a", tasks="octave, density")
+    assert one.grade == UNSUPPORTED
+    assert one.claim.startswith("No layer of model-a is one to take for Octave and Note density:")
     told = why.unexplained(study)
     assert told[0].startswith("model-a: Octave and Note density: the selected layer is not shown")
     assert "density" not in why.explained(study)

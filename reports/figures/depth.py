@@ -42,7 +42,7 @@ def _partitions(study: Study, roles: list[str], page: int) -> Drawing:
     names = list(dict.fromkeys(name for part in every for name in part.parts))
     top = max(
         (o.unique.value for p in every for some in p.parts.values() for o in some
-         if o.unique.exists), default=0.1,
+         if o.unique.above), default=0.1,
     )  # fmt: skip
     top = max(math.ceil(20 * top) / 20, 0.05)
     whole = max((o.high if o.bounded else o.value for p in every for o in p.whole if o.exists),
@@ -92,8 +92,8 @@ def _partitions(study: Study, roles: list[str], page: int) -> Drawing:
     caption = (
         "What layers are made of: share of a layer's variance, on groups that the fit has not "
         "seen. Curves: all references together, with 95 % intervals. Matrices: what one reference "
-        f"alone explains and no other does (commonality analysis; {one.groups} groups). Hatched: "
-        "not shown to be above 0 (p > 0.05, corrected for all layers and references). Within "
+        f"alone explains and no other does (commonality analysis; {one.groups} groups). Hatched, "
+        "on white: not shown to be above 0 (p > 0.05, corrected for all layers and references). Within "
         "tracks: track means are taken off first, so that what tells tracks apart explains nothing."
     )
     if page > 1:
@@ -121,8 +121,10 @@ def _unique(axes: Axes, part: Partition, names: list[str], top: float):
     table, shown = np.full(shape, np.nan), np.zeros(shape, dtype=bool)
     for i, name in enumerate(names):
         for j, one in enumerate(part.parts.get(name, ())):
-            table[i, j] = max(one.unique.value, 0.0) if one.unique.exists else np.nan
             shown[i, j] = one.unique.above
+            # what may be nothing has the colour of nothing
+            if one.unique.exists:
+                table[i, j] = one.unique.value if shown[i, j] else 0.0
     image = axes.imshow(
         table, cmap=style.SEQUENTIAL, vmin=0, vmax=top, aspect="auto", interpolation="nearest"
     )
@@ -201,8 +203,8 @@ def _new(study: Study, tables: dict[str, dict[str, Added]], page: int) -> Drawin
     caption = (
         "What is new in a layer: bits a row about a task that a probe of the layer and the one "
         "before finds beyond a probe of the one before (conditional probing; the first layer "
-        "against nothing). Hatched: not shown to be above 0 (p > 0.05, corrected for all layers). "
-        "Circle: the first layer that is not shown to hold less than the best one; cross: from "
+        "against nothing). Hatched, on white: not shown to be above 0 (p > 0.05, corrected for all "
+        "layers). Circle: the first layer that is not shown to hold less than the best one; cross: from "
         "here on less is left than the best layer has. Tasks by where that is all there."
     )
     return Drawing(f"new-{page}", figure, caption, "Bits that each layer adds, task by task.")
@@ -226,7 +228,7 @@ def _adds(axes: Axes, table: dict[str, Added], keys: list[str], top: float):
         for j, gain in enumerate(one.adds):
             shown[i, j] = gain.above
             if gain.exists:
-                values[i, j] = max(gain.value, 0.0) if gain.above else 0.0
+                values[i, j] = gain.value if gain.above else 0.0
         marks = {one.full: ("o", "none", 3.4), one.lost: ("x", style.INK, 3.2)}
         for layer, (mark, face, size) in marks.items():
             if layer in layers:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -52,7 +54,7 @@ def lead_lost(riding: Riding, name: str) -> float:
     one = next((r for r in riding.references if r.name == name), None)
     lead = riding.before[riding.index].value - riding.chance
     if one is None or not lead > 0:
-        return float("nan")
+        return math.nan
     return riding.drop(one).value / lead
 
 
@@ -94,8 +96,8 @@ def _page(study: Study, roles: list[str], keys: list[str], names: list[str], pag
     colours.outline.set_linewidth(0.4)
     caption = (
         "What each task loses when a reference is erased from its selected layer and the task is "
-        "probed again: share of the score's lead over chance. Hatched: not shown to be more than "
-        "random subspaces and made-up references cost (p > 0.05, corrected for the references of "
+        "probed again: share of the score's lead over chance. Hatched, on white: not shown to be "
+        "more than random subspaces and made-up references cost (p > 0.05, corrected for the references of "
         "the task). Dot: the task rides on it, no other reference costs more; large dot: it costs "
         "more than random directions with as much variance, too. Grey: the selected layer is not "
         "above chance, or it was not asked. Tasks by the size of the effect."
@@ -113,7 +115,9 @@ def _matrix(axes: Axes, study: Study, role: str, keys: list[str], names: list[st
         on = {one.name for one in found.on}
         for one in found.references:
             j = names.index(one.name)
-            table[i, j] = np.clip(lead_lost(found, one.name), 0.0, 1.0)
+            lost = float(np.clip(lead_lost(found, one.name), 0.0, 1.0))
+            # what may be nothing has the colour of nothing
+            table[i, j] = lost if one.rides or not math.isfinite(lost) else 0.0
             rides[i, j] = one.rides
             if one.name in on:
                 dark = table[i, j] > 0.35
