@@ -141,7 +141,7 @@ def _training(study: Study, role: str, one: Training, tasks: int) -> Finding | N
     least = min(both, key=lambda c: _sortable(c.low))
     p = max((c.p for c in both), key=lambda v: v if math.isfinite(v) else math.inf)
     reference = named(one.reference) if one.reference else "the best reference"
-    over = f"{with_interval(gain.twin, sign=not gain.learned)} over the same layer untrained"
+    over = f"{with_interval(gain.twin, sign=not gain.twin.above)} over the same layer untrained"
     beyond = ""
     if gain.reference is not None:
         beyond = f"{with_interval(gain.reference, sign=not gain.learned)} over {reference}"
@@ -151,12 +151,20 @@ def _training(study: Study, role: str, one: Training, tasks: int) -> Finding | N
             f"Training added {title} to {study.name_of(role)}, most at {named(one.most)}: "
             f"{over}{' and ' if beyond else ''}{beyond} ({metric}, {p_value(p)})."
         )
+    elif gain.twin.above:
+        # raised by training, to what can be had without it: never strong
+        least, p = gain.twin, gain.twin.p
+        verdict = grade_corrected(p, tasks, also=False)
+        claim = (
+            f"Training raised {title} in {study.name_of(role)}, most at {named(one.most)}: {over} "
+            f"({metric}, {p_value(p)}); that it is above {reference}, no network, is not shown: "
+            f"{with_interval(gain.reference, sign=True)}."
+        )
     else:
         verdict = UNSUPPORTED
-        why = "" if not gain.twin.above else ", which reads as much without a network"
         claim = (
             f"{title}: that training added to it is not shown at {place}, where it would be most: "
-            f"{over}{', ' if beyond else ''}{beyond}{why} ({metric})."
+            f"{over}{', ' if beyond else ''}{beyond} ({metric})."
         )
     test = (
         f"paired differences over groups, corrected for {len(one.gains)} layers; strong also for "

@@ -302,7 +302,8 @@ def test_training_that_the_references_reach(tmp_path):
 
     study = changed(folder, "a.json", reached)
     (one,) = some(find(study), "training", role="a")
-    assert one.grade == UNSUPPORTED and "which reads as much without a network" in one.claim
+    assert one.grade == SUGGESTIVE and "Training raised Instrument family in model-a" in one.claim
+    assert "that it is above mfcc, no network, is not shown" in one.claim
     assert "not above the best reference" in verdict(study, "instrument")
 
 

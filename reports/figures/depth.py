@@ -93,8 +93,9 @@ def _partitions(study: Study, roles: list[str], page: int) -> Drawing:
         "What layers are made of: share of a layer's variance, on groups that the fit has not "
         "seen. Curves: all references together, with 95 % intervals. Matrices: what one reference "
         f"alone explains and no other does (commonality analysis; {one.groups} groups). Hatched, "
-        "on white: not shown to be above 0 (p > 0.05, corrected for all layers and references). Within "
-        "tracks: track means are taken off first, so that what tells tracks apart explains nothing."
+        "on white: not shown to be above 0 (p > 0.05, corrected for all layers and references). "
+        "Within tracks: track means are taken off first, so that what tells tracks apart explains "
+        "nothing."
     )
     if page > 1:
         caption = "What layers of further models are made of; as in the figure before."
@@ -204,8 +205,8 @@ def _new(study: Study, tables: dict[str, dict[str, Added]], page: int) -> Drawin
         "What is new in a layer: bits a row about a task that a probe of the layer and the one "
         "before finds beyond a probe of the one before (conditional probing; the first layer "
         "against nothing). Hatched, on white: not shown to be above 0 (p > 0.05, corrected for all "
-        "layers). Circle: the first layer that is not shown to hold less than the best one; cross: from "
-        "here on less is left than the best layer has. Tasks by where that is all there."
+        "layers). Circle: the first layer that is not shown to hold less than the best one; cross: "
+        "from here on less is left than the best layer has. Tasks by where that is all there."
     )
     return Drawing(f"new-{page}", figure, caption, "Bits that each layer adds, task by task.")
 
