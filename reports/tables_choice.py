@@ -16,6 +16,7 @@ _HEAD = (
     "Task", "Model", "Take", "Score", "Over the last layer", "Over all layers together", "Because",
     "Best reference",
 )  # fmt: skip
+_JOINED = 5  # place of the column on heads of all layers
 _INTRO = (
     "For each task what to take, of the model with the best validation score among those that have "
     "anything above chance. In this order: nothing where no layer is shown to be above chance; a "
@@ -37,7 +38,17 @@ def advice(study: Study) -> Table | None:
         }
         if found:
             groups.append([_row(study, key, found)])
-    return Table("", _INTRO, _HEAD, groups, _WIDTHS) if groups else None
+    if not groups:
+        return None
+    # without heads of all layers the column says nothing
+    kept = [i for i in range(len(_HEAD)) if i != _JOINED or _compared(groups)]
+    rows = [[[row[i] for i in kept] for row in some] for some in groups]
+    return Table("", _INTRO, [_HEAD[i] for i in kept], rows, [_WIDTHS[i] for i in kept])
+
+
+def _compared(groups: list[list[list[str | Cell]]]) -> bool:
+    """Whether any row has a head of all layers to hold one layer against."""
+    return any(row[_JOINED] != DASH for some in groups for row in some)
 
 
 def _row(study: Study, key: str, found: dict[str, Choice]) -> list[str | Cell]:

@@ -338,6 +338,20 @@ def test_choice_and_its_table(study, found):
     assert chosen[5].quiet, "a difference that is not shown is grey"
 
 
+def test_no_column_on_heads_that_were_not_probed(tmp_path):
+    folder = planted(tmp_path / "s", tasks=1)
+    for name in ("a.json", "b.json"):
+
+        def alone(values):
+            for one in values["choice"]:
+                one["options"] = one["options"][:2]
+
+        study = changed(folder, name, alone)
+    table = advice(study)
+    assert "Over all layers together" not in table.head
+    assert len(table.head) == len(table.widths) == len(table.groups[0][0]) == 7
+
+
 def test_verdicts(study):
     words = verdict(study, "chord")
     assert words.startswith("Chord rides in model-b on chroma (costs 0.34 [0.31, 0.37])")

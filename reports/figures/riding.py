@@ -98,9 +98,9 @@ def _page(study: Study, roles: list[str], keys: list[str], names: list[str], pag
         "What each task loses when a reference is erased from its selected layer and the task is "
         "probed again: share of the score's lead over chance. Hatched, on white: not shown to be "
         "more than random subspaces and made-up references cost (p > 0.05, corrected for the "
-        "references of the task). Dot: the task rides on it, no other reference costs more; large dot: it costs "
-        "more than random directions with as much variance, too. Grey: the selected layer is not "
-        "above chance, or it was not asked. Tasks by the size of the effect."
+        "references of the task). Dot: the task rides on it, no other reference costs more; large "
+        "dot: it costs more than random directions with as much variance, too. Grey: the selected "
+        "layer is not above chance, or it was not asked. Tasks by the size of the effect."
     )
     return Drawing(f"riding-{page}", figure, caption, "Matrix of tasks and what was erased.")
 
