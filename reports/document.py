@@ -74,6 +74,7 @@ class Section:
         "tables" where these come before the figures.
     drawers : what its figures are called, without the number of a page -> what draws them.
     plates : the figures as drawn; filled in by `document`.
+    paragraphs : read before everything but the findings.
     cards, papers : of sections of these kinds; the record's parts are cards too.
     fresh : begins on a new page.
     part : title of the study that begins here, in a report that joins several.
@@ -83,6 +84,7 @@ class Section:
     question: str
     kind: str = "figures"
     drawers: Mapping[str, Drawer] = field(default_factory=dict)
+    paragraphs: list[str] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     cards: list[Card] = field(default_factory=list)
@@ -130,6 +132,12 @@ class Document:
     methods: dict[str, Any]
     notes: list[str]
     source: str
+
+    @property
+    def plates(self) -> list[Plate]:
+        """All figures in the order of the pages."""
+        first = [self.shown] if self.shown else []
+        return [*first, *(plate for section in self.sections for plate in section.plates)]
 
 
 def _when(study: Study) -> datetime:

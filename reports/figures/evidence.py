@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,8 +13,10 @@ from matplotlib.colors import ListedColormap, LogNorm, Normalize, to_rgb
 from matplotlib.figure import Figure
 
 from reports import style
+from reports.figures import hover
 from reports.figures.cells import bare, fitted, hatch, small_ticks
 from reports.figures.drawing import Drawing
+from reports.numbers import Estimate, with_interval
 from reports.probing import Task
 from reports.study import Study
 from reports.words import abridged
@@ -86,6 +89,11 @@ _MAPS = (
     _Map("components enough", enough),
     _Map("not worse than chosen", standing),
 )  # fmt: skip
+
+
+_INTERVALS = {
+    "above the control task": selectivity, "bits of code saved": saved, "rows decodable": decodable,
+}  # fmt: skip
 
 
 def evidence(study: Study) -> list[Drawing]:
@@ -186,6 +194,7 @@ def _draw(axes: Axes, role: str, one: _Map, tasks: list[Task], scale: Normalize)
         colours = ListedColormap(["#F6F5F1", light]).with_extremes(bad=_UNKNOWN)
     image = axes.imshow(table, cmap=colours, norm=scale, aspect="auto", interpolation="nearest")
     rows, columns = table.shape
+    hover.cells(axes, rows, columns, partial(_told, one, tasks))
     if doubtful is not None:
         hatch(axes, np.isfinite(table), ~doubtful)
     axes.set_xlim(-0.5, columns - 0.5)
@@ -212,6 +221,19 @@ def _draw(axes: Axes, role: str, one: _Map, tasks: list[Task], scale: Normalize)
                 mew=0.5, zorder=5,
             )  # fmt: skip
     return None if choice else image
+
+
+def _told(one: _Map, tasks: list[Task], row: int, column: int) -> str:
+    """What is told of a cell in the HTML report."""
+    task = tasks[row]
+    value = float(one.of(task)[column])
+    if not math.isfinite(value):
+        return ""
+    full = _INTERVALS.get(one.title)
+    told = with_interval(Estimate(*full(task)[column])) if full else f"{value:g}"
+    if one.of is standing:
+        told = "yes" if value else "no"
+    return f"{task.title}, {task.names[column]}\n{one.title}: {told}"
 
 
 def _bar(figure: Figure, image, left: float, top: float, wide: float, height: float) -> None:

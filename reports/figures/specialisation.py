@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from reports import style
+from reports.figures import hover
 from reports.figures.drawing import Drawing
-from reports.probing import Probes
+from reports.numbers import percent
+from reports.probing import Probes, Task
 from reports.study import Study
 from reports.words import abridged
 
@@ -68,6 +72,8 @@ def _page(study: Study, roles: list[str], name: str) -> Drawing:
         axes.scatter(
             layer, task, s=46 * share, color="white", edgecolors=style.INK, linewidths=0.7, zorder=3
         )
+        found = [probes.tasks[key] for key in keys]
+        hover.cells(axes, len(keys), len(layers), partial(_told, found))
         axes.set_yticks(range(len(keys)), [probes.tasks[k].title[:24] for k in keys])
         style.label_layers(axes, layers, "x", most=30, limit=18)
         axes.set_title(
@@ -94,3 +100,14 @@ def _page(study: Study, roles: list[str], name: str) -> Drawing:
         "differences are: the curves of the page before show it."
     )
     return Drawing(name, figure, caption, "Matrix of tasks and layers.")
+
+
+def _told(tasks: list[Task], row: int, column: int) -> str:
+    """What is told of a cell in the HTML report."""
+    task = tasks[row]
+    score = task.layers[column].splits.get(task.headline)
+    if score is None or not score.exists:
+        return ""
+    wins = task.wins()[column]
+    text = hover.scored(f"{task.title}, {task.names[column]}", task.metric, score, task.chance)
+    return text + (f"\nbest in {percent(wins)} of resamples" if np.isfinite(wins) else "")

@@ -77,6 +77,7 @@ def _section(section: Section) -> dict:
         "kind": section.kind,
         "fresh": section.fresh,
         "part": soft(section.part),
+        "paragraphs": soft(section.paragraphs),
         "figures": [_plate(plate) for plate in section.plates],
         "tables": [_table(table) for table in section.tables],
         "warnings": soft(section.warnings),
