@@ -14,6 +14,7 @@ _PLACES = {
     "find": "reports.findings",
     "write_report": "reports.writing",
     "write_reports": "reports.writing",
+    "write_joined": "reports.joined",
 }
 
 __all__ = sorted(_PLACES)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from reports import style
@@ -15,14 +16,36 @@ KINDS = ("pdf", "svg", "png", "inline")  # inline: SVG to stand inside of HTML
 
 
 def draw(
-    study: Study, drawers: Mapping[str, Drawer], folder: Path, kinds: Collection[str]
+    study: Study,
+    drawers: Mapping[str, Drawer],
+    folder: Path,
+    kinds: Collection[str],
+    *,
+    prefix: str = "",
 ) -> dict[str, list[Plate]]:
-    """Name of the drawer -> its figures, written to `folder` as `NAME.KIND`."""
+    """Name of the drawer -> its figures, written to `folder` as `NAME.KIND`.
+
+    Parameters
+    ----------
+    kinds : of `KINDS`.
+    prefix : of the names of files.
+    """
+    return {
+        name: plates(partial(drawn, study, drawer), folder, kinds, prefix=prefix)
+        for name, drawer in drawers.items()
+    }
+
+
+def plates(
+    draws: Callable[[], Iterable[Drawing]],
+    folder: Path,
+    kinds: Collection[str],
+    *,
+    prefix: str = "",
+) -> list[Plate]:
+    """Draws in the report's look and writes what comes."""
     with style.look():
-        return {
-            name: [_written(drawing, folder, kinds) for drawing in drawn(study, drawer)]
-            for name, drawer in drawers.items()
-        }
+        return [_written(drawing, folder, kinds, prefix) for drawing in draws()]
 
 
 def drawn(study: Study, drawer: Drawer) -> list[Drawing]:
@@ -33,13 +56,11 @@ def drawn(study: Study, drawer: Drawer) -> list[Drawing]:
     return [found] if isinstance(found, Drawing) else list(found)
 
 
-def _written(drawing: Drawing, folder: Path, kinds: Collection[str]) -> Plate:
+def _written(drawing: Drawing, folder: Path, kinds: Collection[str], prefix: str) -> Plate:
+    name = prefix + drawing.name
     style.settle(drawing.figure)
-    files = {
-        kind: style.save(drawing.figure, folder / f"{drawing.name}.{kind}")
-        for kind in sorted(kinds)
-    }
+    files = {kind: style.save(drawing.figure, folder / f"{name}.{kind}") for kind in sorted(kinds)}
     told = hover.areas(drawing.figure) if "inline" in kinds else ()
     width, height = drawing.figure.get_size_inches()
     size = float(width), float(height)
-    return Plate(drawing.name, drawing.caption, drawing.alt, files, size, told)
+    return Plate(name, drawing.caption, drawing.alt, files, size, told)

@@ -90,19 +90,19 @@ def write(report: Document, work: Path, targets: Mapping[str, Path], figures: Pa
             content = pdf(report, work)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            _replace(target, content)
+            replace(target, content)
             if beside is not None and name != "html":
                 beside.mkdir(exist_ok=True)
                 for plate in report.plates:
                     file = plate.files[FORMATS[name]]
-                    _replace(beside / file.name, file.read_bytes())
+                    replace(beside / file.name, file.read_bytes())
         except OSError as error:
             raise ReportError(
                 f"{target}: cannot be written ({error.strerror or error}); give another place"
             ) from None
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace(path: Path, content: bytes) -> None:
     """A reader sees the old file or the new one, never half of one."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -103,9 +103,10 @@ def points(axes: Axes, x: Sequence[float], y: Sequence[float], texts: Sequence[s
     _ask(axes, area)
 
 
-def scored(name: str, layer: str, score: Estimate, chance: float, unit: str = "") -> str:
+def scored(head: str, metric: str, score: Estimate, chance: float = np.nan) -> str:
     """What is told of a layer with a score."""
-    return "\n".join([layer, f"{name}: {with_interval(score, unit)}", _chance(chance)]).rstrip("\n")
+    lines = [head, f"{metric}: {with_interval(score)}", _chance(chance)]
+    return "\n".join(line for line in lines if line)
 
 
 def areas(figure: Figure) -> tuple[Area, ...]:

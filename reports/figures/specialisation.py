@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -73,7 +74,7 @@ def _page(study: Study, roles: list[str], name: str) -> Drawing:
             layer, task, s=46 * share, color="white", edgecolors=style.INK, linewidths=0.7, zorder=3
         )
         found = [probes.tasks[key] for key in keys]
-        hover.cells(axes, len(keys), len(layers), partial(_told, found))
+        hover.cells(axes, len(keys), len(layers), partial(told, found))
         axes.set_yticks(range(len(keys)), [probes.tasks[k].title[:24] for k in keys])
         style.label_layers(axes, layers, "x", most=30, limit=18)
         axes.set_title(
@@ -102,10 +103,10 @@ def _page(study: Study, roles: list[str], name: str) -> Drawing:
     return Drawing(name, figure, caption, "Matrix of tasks and layers.")
 
 
-def _told(tasks: list[Task], row: int, column: int) -> str:
+def told(tasks: Sequence[Task | None], row: int, column: int) -> str:
     """What is told of a cell in the HTML report."""
     task = tasks[row]
-    score = task.layers[column].splits.get(task.headline)
+    score = task.layers[column].splits.get(task.headline) if task else None
     if score is None or not score.exists:
         return ""
     wins = task.wins()[column]

@@ -14,7 +14,10 @@ _FACES = {
     "STIXGeneralItalic.ttf": ("italic", "normal"),
     "STIXGeneralBol.ttf": ("normal", "bold"),
 }
-_ALWAYS = "".join(map(chr, range(0x20, 0x7F))) + "\N{HORIZONTAL ELLIPSIS}\N{MINUS SIGN}\N{EN DASH}"
+# Browsers take single letters of formulas from the block of italic mathematical letters.
+_ALWAYS = "".join(map(chr, [*range(0x20, 0x7F), 0x210E, *range(0x1D434, 0x1D468)]))
+_ALWAYS += "\N{HORIZONTAL ELLIPSIS}\N{MINUS SIGN}\N{EN DASH}\N{MULTIPLICATION SIGN}"
+_ALWAYS += "\N{MATHEMATICAL ITALIC CAPITAL DELTA}\N{MATHEMATICAL ITALIC SMALL THETA}"
 
 
 def style(body: str) -> str:

@@ -105,11 +105,11 @@ def _mathml_one(node: Node) -> str:
         if re.fullmatch(r"[\d.,]+", text) and text != ",":
             return f"<mn>{escape(text)}</mn>"
         if len(text) == 1 and not text.isalnum():
-            return f"<mo>{escape(text)}</mo>"
+            return f'<mo stretchy="false">{escape(text)}</mo>'
         # One letter is a quantity; words stand upright.
         return f"<mi>{escape(text)}</mi>" if len(text) == 1 else f"<mtext>{escape(text)}</mtext>"
     if kind == "op":
-        return f"<mi mathvariant='normal'>{escape(_linear(node['text']))}</mi>"
+        return f"<mi>{escape(_linear(node['text']))}</mi>"
     if kind == "attach":
         base = _mathml_row(node["base"])
         below, above = (_mathml_row(node[k]) if k in node else "" for k in ("b", "t"))
