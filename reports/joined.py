@@ -19,6 +19,7 @@ from reports.writing import FORMATS, write
 
 NAME = "report-joined"
 _ENDING = ("methods", "papers")  # once for all studies
+_FEW = 8  # tasks that leave room for a figure below
 _INTRO = (
     "The best layer of every model on every task: its score on the quoted split with its 95 % "
     "interval, and below it the layer, chosen on validation. Scores stand in one row only where "
@@ -102,7 +103,8 @@ def _top(comparison: across.Comparison, shown: Sequence[Plate]) -> list[Section]
     top = [Section("models", "Which model knows what?", "tables", paragraphs=notes, tables=found)]
     if shown:
         question = "Who specialises in what, side by side?"
-        top.append(Section("side-by-side", question, plates=list(shown)))
+        few = sum(len(table.groups) for table in found) <= _FEW
+        top.append(Section("side-by-side", question, plates=list(shown), fresh=not few))
     return top
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from reports import style
 from reports.figures import hover
-from reports.figures.cells import bare, fitted, hatch, small_ticks
+from reports.figures.cells import bare, fitted, hatch, ruled, small_ticks
 from reports.figures.drawing import Drawing
 from reports.numbers import Estimate, with_interval
 from reports.probing import Task
@@ -201,9 +201,7 @@ def _draw(axes: Axes, role: str, one: _Map, tasks: list[Task], scale: Normalize)
     axes.set_ylim(rows - 0.5, -0.5)
     axes.spines[:].set_visible(False)
     axes.tick_params(axis="y", length=0, pad=2)
-    axes.set_yticks(np.arange(1, rows) - 0.5, minor=True)
-    axes.grid(which="minor", axis="y", color="white", lw=0.7)
-    axes.tick_params(which="minor", length=0)
+    ruled(axes, rows, columns)
     width, height = (axes.bbox.width / columns, axes.bbox.height / rows)
     size = float(np.clip(0.52 * min(width, height) * 72 / axes.figure.dpi, 1.8, 4.2))
     dark = "white" if not choice else style.INK

@@ -7,6 +7,7 @@ import numpy as np
 from reports import style
 from reports.across import Column, Comparison, titles
 from reports.figures import hover
+from reports.figures.cells import ruled
 from reports.figures.drawing import Drawing
 from reports.figures.specialisation import LIMIT, standardised, told
 from reports.words import abridged
@@ -76,13 +77,14 @@ def _page(title: str, columns: list[Column], names: dict[str, str], number: int)
             axes.set_yticklabels([abridged(names[key], 24) for key in keys])
         style.label_layers(axes, layers, "x", most=30 // len(columns) + 4, limit=16)
         axes.set_title(abridged(column.name, 120 // len(columns)), loc="left", fontsize=8)
+        ruled(axes, len(keys), len(layers), across=True)
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
     bar = figure.colorbar(
         image, ax=list(grid), shrink=0.5, aspect=26, pad=0.015, ticks=[-2, -1, 0, 1, 2]
     )
     bar.outline.set_linewidth(0.4)
-    bar.set_label("score, standardised within task and model")
+    bar.set_label("standardised score")
     caption = (
         f"Where in depth each model holds each task ({title}): scores of the quoted split, "
         "standardised over the layers of the model (0 = its mean layer, 1 = one standard "

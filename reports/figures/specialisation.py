@@ -9,6 +9,7 @@ import numpy as np
 
 from reports import style
 from reports.figures import hover
+from reports.figures.cells import ruled
 from reports.figures.drawing import Drawing
 from reports.numbers import percent
 from reports.probing import Probes, Task
@@ -82,10 +83,7 @@ def _page(study: Study, roles: list[str], name: str) -> Drawing:
         )
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
-        axes.set_xticks(np.arange(len(layers) + 1) - 0.5, minor=True)
-        axes.set_yticks(np.arange(len(keys) + 1) - 0.5, minor=True)
-        axes.grid(which="minor", color="white", lw=0.8)
-        axes.tick_params(which="minor", length=0)
+        ruled(axes, len(keys), len(layers), across=True, width=0.8)
     bar = figure.colorbar(
         image, ax=grid[:, 0].tolist(), shrink=0.5, aspect=26, pad=0.015, ticks=[-2, -1, 0, 1, 2]
     )
