@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from study_fixture import make_study
 
@@ -141,7 +142,8 @@ def test_models_stand_side_by_side_over_the_same_tasks(pair):
     assert [panel.get_title(loc="left") for panel in panels] == ["model-a", "model-b", "other"]
     sizes = [panel.images[0].get_array().shape for panel in panels]
     assert sizes == [(3, 4), (3, 5), (3, 5)]
-    blank = [panel.images[0].get_array().mask.all(axis=1).sum() for panel in panels]
+    tables = [np.ma.getmaskarray(panel.images[0].get_array()) for panel in panels]
+    blank = [mask.all(axis=1).sum() for mask in tables]
     assert blank == [0, 0, 1]
 
 
@@ -180,8 +182,6 @@ def test_folders_that_cannot_be_joined_are_named(pair, tmp_path):
     with pytest.raises(ReportError, match=r"study\.json"):
         write_joined([pair[0], tmp_path])
     with pytest.raises(ReportError, match="given twice"):
-        write_joined(
-            [pair[0], tmp_path / "x" / ".." / "one"] if (tmp_path / "x").mkdir() is None else []
-        )
+        write_joined([pair[0], pair[1] / ".." / "one"])
     with pytest.raises(ReportError, match="is a file"):
         write_joined(pair, pair[0] / "study.json")
