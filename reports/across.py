@@ -45,6 +45,7 @@ class Column:
     ----------
     studies : numbers of the studies, from 1.
     repeated : whether another column has the same model with other results.
+    agrees : whether several studies have results that are the same.
     """
 
     setting: Setting
@@ -52,6 +53,7 @@ class Column:
     studies: list[int]
     tasks: dict[str, Task] = field(default_factory=dict)
     repeated: bool = False
+    agrees: bool = False
 
     @property
     def name(self) -> str:
@@ -97,12 +99,9 @@ def compare(studies: Sequence[Study]) -> Comparison:
                 other = [k for k in shared if not _same(column.tasks[k], probes.tasks[k])]
                 if not other:
                     column.tasks |= probes.tasks
-                    column.studies.append(place)
-                    if shared:
-                        notes.append(
-                            f"{card.name} has the same results in studies "
-                            f"{_listed(column.studies)} and is counted once"
-                        )
+                    if place not in column.studies:
+                        column.studies.append(place)
+                        column.agrees |= bool(shared)
                     break
                 differing.update(dict.fromkeys(probes.tasks[k].title for k in other))
             else:
@@ -113,11 +112,11 @@ def compare(studies: Sequence[Study]) -> Comparison:
                 if alike:
                     before = sorted({n for column in alike for n in column.studies})
                     notes.append(
-                        f"{card.name} has other results in study {place} than in "
-                        f"{_listed(before)} ({_some(differing)}): both are shown"
+                        f"Other results in study {place} than in {_listed(before)}, both shown: "
+                        f"{card.name} ({_some(differing)})"
                     )
     apart = _apart(Comparison(tuple(columns), ()))
-    return Comparison(tuple(columns), (*apart, *notes))
+    return Comparison(tuple(columns), (*apart, *_once(columns), *notes))
 
 
 def tables(comparison: Comparison) -> list[Table]:
@@ -239,6 +238,18 @@ def _apart(found: Comparison) -> list[str]:
                 f"{_some(named[key] for key in split)}"
             )
     return notes
+
+
+def _once(columns: Iterable[Column]) -> list[str]:
+    """Which models several studies agree on."""
+    found: dict[str, list[str]] = {}
+    for column in columns:
+        if column.agrees:
+            found.setdefault(_listed(column.studies), []).append(column.card.name)
+    return [
+        f"The same results in studies {studies}, counted once: {', '.join(dict.fromkeys(names))}"
+        for studies, names in found.items()
+    ]
 
 
 def _some(names: Iterable[str]) -> str:

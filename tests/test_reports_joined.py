@@ -55,7 +55,7 @@ def test_a_model_with_the_same_results_counts_once(pair):
     found = compared(*pair)
     assert [column.name for column in found.columns] == ["model-a", "model-b", "other"]
     assert found.columns[0].studies == [1, 2]
-    assert found.notes == ("model-a has the same results in studies 1 and 2 and is counted once",)
+    assert found.notes == ("The same results in studies 1 and 2, counted once: model-a",)
     (table,) = across.tables(found)
     assert table.head == ["Task", "model-a", "model-b", "other"]
     assert len(table.groups) == 3
@@ -71,9 +71,7 @@ def test_a_model_with_other_results_is_shown_twice(pair):
     names = [column.name for column in found.columns]
     assert names == ["model-a (study 1)", "model-b", "model-a (study 2)", "other"]
     (note,) = found.notes
-    assert note == (
-        "model-a has other results in study 2 than in 1 (Instrument family): both are shown"
-    )
+    assert note == ("Other results in study 2 than in 1, both shown: model-a (Instrument family)")
 
 
 def test_another_checkpoint_is_another_model(pair):
@@ -161,7 +159,7 @@ def test_one_document_of_two(pair, tmp_path):
     assert text.count("## How were the numbers made?") == text.count("## References") == 1
     assert text.count("## Can I trust and repeat it?") == 2
     assert text.count("Rendered audio: the timbres are those of one General MIDI font.") == 1
-    assert "counted once" in text
+    assert "counted once: model-a" in text
     figures = {file.name for file in (tmp_path / "out" / "report-joined-figures").iterdir()}
     assert {"s1-overview.svg", "s2-overview.svg", "side-by-side-1.svg"} <= figures
 

@@ -117,7 +117,9 @@ def _mathml_one(node: Node) -> str:
             return f"<msubsup>{base}{below}{above}</msubsup>"
         return f"<msub>{base}{below}</msub>" if below else f"<msup>{base}{above}</msup>"
     if kind == "root":
-        return f"<msqrt>{_mathml(node['radicand'])}</msqrt>"
+        # The sign alone: a bar over what follows takes a font made for formulas.
+        sign, left, right = (f'<mo stretchy="false">{c}</mo>' for c in "\N{SQUARE ROOT}()")
+        return f"<mrow>{sign}{left}{_mathml(node['radicand'])}{right}</mrow>"
     if kind == "frac":
         return f"<mfrac>{_mathml_row(node['num'])}{_mathml_row(node['denom'])}</mfrac>"
     raise ValueError(f"methods.typ: {kind!r} in a formula has no form outside of Typst")
