@@ -25,6 +25,7 @@ from cli import options
 @click.option("--layers-b", metavar="LIST", help="Keep these layers of B only.")
 @click.option("--twins", is_flag=True,
               help="Compare each model with its untrained twin too: what training made alike.")
+@options.why
 @options.out
 @click.option("--no-report", is_flag=True, help="Numbers only, no PDF.")
 @options.running
@@ -32,7 +33,7 @@ from cli import options
 @options.quiet
 def command(
     a, b, data, manifest, limit, tasks, measures, rows, grid, weights_a, weights_b, layers_a,
-    layers_b, twins, out, no_report, as_json, quiet, **running,
+    layers_b, twins, why, out, no_report, as_json, quiet, **running,
 ):  # fmt: skip
     """Compare two models layer by layer and write a report.
 
@@ -58,6 +59,7 @@ def command(
         open_data,
         resolve_device,
     )  # fmt: skip
+    from cli.why import explain
 
     screen = Screen(quiet, results=not as_json)
     check_model(a)
@@ -74,8 +76,8 @@ def command(
         "b": load_model(b, weights_b, run, layers_b),
     }
     with screen.stage(f"data set {data}"):
-        dataset, clips = open_data(data, manifest, limit)
-        chosen_tasks = resolve_tasks(wanted, dataset)
+        dataset, clips = open_data(data, manifest, limit, screen.warn)
+        chosen_tasks = resolve_tasks(wanted, dataset, clips)
         if wanted.names == ("all",):  # frames have rows of their own: by name, or `rsa probe`
             chosen_tasks = [task for task in chosen_tasks if task.kind != "frames"]
     if rows == "clips":  # known before any network has run
@@ -102,8 +104,9 @@ def command(
         {role: found[kind] for role, found in activations.items()}, dataset, run, folder, screen
     )
     probing = resolve_probing("linear", "none", known_name(data), run.seed)
-    probed = {role: found for role, found in activations.items() if role not in untrained}
-    probe_models(probed, chosen_tasks, probing, run, folder, screen)
+    results = probe_models(activations, chosen_tasks, probing, run, folder, screen)
+    if why:
+        explain(activations, chosen_tasks, results, kind, run, folder, screen, across=True)
     titles = " and ".join(model.card.title for model in models.values())
     write_study(
         folder,
@@ -118,7 +121,7 @@ def command(
         failures=failures,
         settings={
             "a": a, "b": b, "data": data, "limit": limit, "rows": kind, "tasks": tasks,
-            "measures": list(chosen), "twins": twins, **asdict(run),
+            "measures": list(chosen), "twins": twins, "why": why, **asdict(run),
         },
         device=run.device,
         seed=run.seed,

@@ -23,6 +23,7 @@ ROLES = "abcdefgh"
 @options.layers
 @click.option("--twins", is_flag=True,
               help="Probe the untrained twin of each model too: what training made decodable.")
+@options.why
 @options.out
 @click.option("--no-report", is_flag=True, help="Numbers only, no PDF.")
 @options.running
@@ -30,7 +31,7 @@ ROLES = "abcdefgh"
 @options.quiet
 def command(
     names, weights, data, manifest, limit, tasks, protocol, heads, checks, max_frames, layers,
-    twins, out, no_report, as_json, quiet, **running,
+    twins, why, out, no_report, as_json, quiet, **running,
 ):  # fmt: skip
     """Train probes on every layer of one or more models and write a report.
 
@@ -39,6 +40,7 @@ def command(
     """
     from cli.owntask import wanted_tasks
     from cli.probing import (
+        FRAMES,
         probe_models,
         resolve_probing,
         resolve_tasks,
@@ -60,6 +62,7 @@ def command(
         open_data,
         resolve_device,
     )  # fmt: skip
+    from cli.why import explain
 
     if weights and len(names) > 1:
         raise click.UsageError("--weights goes with one --model; run the command once for each")
@@ -80,8 +83,8 @@ def command(
     untrained = load_twins({r: (name, layers) for r, name in roles.items()}, run) if twins else {}
     models = {role: load_model(name, weights, run, layers) for role, name in roles.items()}
     with screen.stage(f"data set {data}"):
-        dataset, clips = open_data(data, manifest, limit)
-        chosen = resolve_tasks(wanted, dataset)
+        dataset, clips = open_data(data, manifest, limit, screen.warn)
+        chosen = resolve_tasks(wanted, dataset, clips)
     frames = [task.name for task in chosen if task.kind == "frames"]
     if frames and protocol != "linear":
         screen.warn(f"--protocol {protocol} has no head on frames: left out {', '.join(frames)}")
@@ -101,6 +104,9 @@ def command(
     failures = gather_failures(activations, screen)
     begin_study(folder)
     results = probe_models(activations, chosen, probing, run, folder, screen)
+    rows = next((kind for kind in row_kinds(chosen, probing) if not kind.startswith(FRAMES)), None)
+    if why and rows:
+        explain(activations, chosen, results, rows, run, folder, screen)
     titles = ", ".join(model.card.title for model in models.values())
     write_study(
         folder,
@@ -115,7 +121,7 @@ def command(
         failures=failures,
         settings={"models": list(names), "data": data, "limit": limit, "tasks": tasks,
                   "protocol": protocol, "heads": heads, "checks": checks,
-                  "max_frames": probing.max_frames, "twins": twins, **asdict(run)},
+                  "max_frames": probing.max_frames, "twins": twins, "why": why, **asdict(run)},
         device=run.device,
         seed=run.seed,
         timings=screen.timings,

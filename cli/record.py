@@ -61,7 +61,7 @@ def begin_study(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / UNFINISHED).touch()
     (folder / "study.json").unlink(missing_ok=True)
-    for results in ("similarity", "geometry", "information", "probes", "figures"):
+    for results in ("similarity", "geometry", "information", "probes", "why", "figures"):
         shutil.rmtree(folder / results, ignore_errors=True)
 
 
