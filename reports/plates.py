@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -57,7 +58,8 @@ def drawn(study: Study, drawer: Drawer) -> list[Drawing]:
 
 
 def _written(drawing: Drawing, folder: Path, kinds: Collection[str], prefix: str) -> Plate:
-    name = prefix + drawing.name
+    # A task of the user's own may be called like a path.
+    name = prefix + re.sub(r"[^\w.+-]+", "-", drawing.name)
     style.settle(drawing.figure)
     files = {kind: style.save(drawing.figure, folder / f"{name}.{kind}") for kind in sorted(kinds)}
     told = hover.areas(drawing.figure) if "inline" in kinds else ()
