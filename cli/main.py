@@ -17,7 +17,8 @@ from cli.nearest import suggestion
 COMMANDS = {
     "compare": ("cli.compare", "Compare two models layer by layer and write a report."),
     "probe": ("cli.probe", "Train probes on every layer of one or more models."),
-    "report": ("cli.report", "Make the PDF again from a study folder alone."),
+    "report": ("cli.report", "Make the report again as PDF, HTML or Markdown, or join several."),
+    "figure": ("cli.figure", "Write one figure or table of a report, or list them."),
     "extract": ("cli.extract", "Run a model over audio and keep the activations of every layer."),
     "models": ("cli.models", "List the models, or show one with its layers and licence."),
     "measures": ("cli.measures", "List the measures of similarity, or show what one says."),

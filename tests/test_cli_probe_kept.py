@@ -153,7 +153,7 @@ def test_labels_of_a_folder_change_without_extracting_again(tmp_path):
         done = CliRunner().invoke(
             root, ["probe", "--model", "vgg-mtt", "--untrained", "--data", str(music), "--task",
                    "place", "--out", str(tmp_path / "study"), "--no-report", "--head", "none",
-                   "--no-checks"], env={"RSA_CACHE": str(cache)},
+                   "--no-checks", "--no-why"], env={"RSA_CACHE": str(cache)},
         )  # fmt: skip
         assert done.exit_code == 0, done.stderr
         return "vgg-mtt: kept place" in done.stderr, sum(1 for _ in cache.rglob("shard-*"))
@@ -237,7 +237,7 @@ def test_a_killed_command_loses_the_batch_in_hand_only(tmp_path):
     music, study = sounds(tmp_path / "music"), tmp_path / "study"
     arguments = ["probe", "--model", "vgg-mtt", "--untrained", "--data", str(music), "--task",
                  "place,hertz,some", "--out", str(study), "--no-report", "--head", "none",
-                 "--no-checks"]  # fmt: skip
+                 "--no-checks", "--no-why"]  # fmt: skip
     environment = {"RSA_CACHE": str(tmp_path / "cache")}
     killed = subprocess.run(
         [sys.executable, "-c", KILL, *arguments], cwd=ROOT, env={**os.environ, **environment},

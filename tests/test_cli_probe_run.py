@@ -19,7 +19,8 @@ from extract.weights import cache_dir
 from probes import ProbeResults
 from reports.study import Study
 
-ALONE = ("--head", "none", "--no-checks")  # scores of the protocol's head, nothing beside them
+# scores of the head of the protocol, nothing beside them
+ALONE = ("--head", "none", "--no-checks", "--no-why")
 
 
 @pytest.fixture(scope="module")

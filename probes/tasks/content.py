@@ -6,9 +6,9 @@ from __future__ import annotations
 CONTENT: dict[str, tuple[str, ...]] = {
     "key": ("chroma",),
     "chord": ("chroma",),
-    "pitch": ("chroma",),
+    "pitch": ("salience",),
     "tempo": ("tempogram",),
-    "beat": ("onset", "tempogram"),
+    "beat": ("onset", "flux", "tempogram"),
     "instrumentation": ("mfcc",),
     "sonority": ("loudness",),
     "voice": ("mfcc",),

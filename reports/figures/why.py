@@ -113,8 +113,8 @@ def _aid(study: Study, key: str, kept: bool) -> str:
     )
     if kept:
         text += (
-            " Right: share of the lead over chance that a probe keeps on the other model's layer, the "
-            "most similar one where one is known."
+            " Right: share of the lead over chance that a probe keeps on the other model's layer, "
+            "the most similar one where one is known."
         )
     return text
 
