@@ -11,8 +11,9 @@ from cli.nearest import suggestion
 @click.command("report")
 @click.argument("studies", nargs=-1, required=True, type=options.PATH, metavar="STUDY...")
 @click.option(
-    "--format", "formats", default="pdf", show_default=True, metavar="LIST",
-    help="pdf, html (one file with everything in it) or md (Markdown); several by commas.",
+    "--format", "formats", metavar="LIST",
+    help="pdf, html (one file with everything in it) or md (Markdown); several by commas "
+    "[default: as FILE ends, else pdf].",
 )
 @click.option(
     "--out", type=options.PATH, metavar="FILE",
@@ -28,6 +29,9 @@ def command(studies, formats, out, quiet) -> None:
     from reports.joined import write_joined
     from reports.writing import FORMATS, write_reports
 
+    if formats is None:
+        ending = out.suffix[1:].lower() if out is not None and len(studies) == 1 else ""
+        formats = ending if ending in FORMATS else "pdf"
     names = tuple(dict.fromkeys(name.strip().lower() for name in formats.split(",")))
     for name in names:
         if name not in FORMATS:

@@ -1,6 +1,8 @@
-"""From a study folder to a report: findings in words, figures, one PDF.
+"""From study folders to a report: findings in words, figures, PDF, HTML and Markdown.
 
-`write_report(folder)` makes `folder/report.pdf`; `Study.read(folder)` gives the numbers.
+`write_report(folder)` makes `folder/report.pdf`, `write_reports(folder, formats=...)` the other
+formats too, `write_joined(folders)` one report of several studies; `Study.read(folder)` gives the
+numbers.
 """
 
 from __future__ import annotations

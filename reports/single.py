@@ -63,11 +63,11 @@ def write_figure(
     kinds = PICTURES if table is None else (TABLE,)
     if kind is None:
         ending = Path(out).suffix[1:].lower() if out is not None else ""
-        kind = ending if ending in (*PICTURES, TABLE) else kinds[0]
+        kind = ending or kinds[0]
     drawer = None if table else _drawer(study, name)
     if kind not in kinds:
         what = "a figure" if table is None else "a table"
-        raise ReportError(f"{name} is {what}: it can be written as {', '.join(kinds)}")
+        raise ReportError(f"{name} is {what}: it can be written as {', '.join(kinds)}, not {kind}")
     target = Path(out) if out is not None else Path(f"{name}.{kind}")
     if target.is_dir():
         raise ReportError(f"{target}: is a folder; give the name of a file, such as {name}.{kind}")

@@ -33,6 +33,12 @@ def test_formats_by_name_a_path_a_line(study, tmp_path):
     assert (tmp_path / "r-figures" / "cross.svg").exists()
 
 
+def test_format_by_the_ending_of_the_file(study, tmp_path):
+    done = run("report", study, "--out", tmp_path / "r.md", "--quiet")
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "r.md").read_text(encoding="utf-8").startswith("# Model A and Model B")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -97,5 +103,7 @@ def test_what_a_figure_or_table_cannot_be(study):
     done = run("figure", study, "cross", "--format", "csv")
     assert isinstance(done.exception, ReportError)
     assert "cross is a figure: it can be written as svg, pdf, png" in str(done.exception)
+    done = run("figure", study, "cross", "--out", "cross.jpg")
+    assert "svg, pdf, png, not jpg" in str(done.exception)
     done = run("figure", study, "weights")
     assert "weights: this study has no data for this figure" in str(done.exception)
