@@ -20,6 +20,12 @@ def several(*options):
     return decorate
 
 
+def given(option: str) -> bool:
+    """Whether an option of the running command was given by the user."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is not click.core.ParameterSource.DEFAULT
+
+
 data = several(
     click.option(
         "--data", default="mini", show_default=True, metavar="NAME|FOLDER",
