@@ -105,7 +105,7 @@ def compare(comparison: Comparison, run: Run, out: Path | None, screen: Screen) 
     }
     with screen.stage(f"data set {wanted.data}"):
         dataset, clips = open_data(wanted.data, wanted.manifest, asked.limit)
-        tasks = resolve_tasks(wanted, dataset)
+        tasks = resolve_tasks(wanted, dataset.card.labels)
         if wanted.names == ("all",):  # frames have rows of their own: by name, or `rsa probe`
             tasks = [task for task in tasks if task.kind != "frames"]
     if asked.rows == "clips":  # known before any network has run

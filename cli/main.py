@@ -17,6 +17,7 @@ from cli.nearest import suggestion
 COMMANDS = {
     "compare": ("cli.compare", "Compare two models layer by layer and write a report."),
     "probe": ("cli.probe", "Train probes on every layer of one or more models."),
+    "study": ("cli.study", "Run a whole investigation from one file, or a shipped one by name."),
     "report": ("cli.report", "Make the PDF again from a study folder alone."),
     "extract": ("cli.extract", "Run a model over audio and keep the activations of every layer."),
     "models": ("cli.models", "List the models, or show one with its layers and licence."),

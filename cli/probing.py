@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cli.owntask import Wanted
     from cli.screen import Screen
     from cli.steps import Run
-    from extract.datasets.base import Dataset
+    from extract.datasets.base import LabelCard
     from extract.store import Activations
     from probes import ProbeResults
     from probes.heads.base import Head
@@ -28,12 +28,11 @@ POOLED = "frames:4"  # rows of heads that pool the frames of a clip
 TYPES_FROM = "log-mel"  # the reference by which clips are alike for the control task
 
 
-def resolve_tasks(wanted: Wanted, dataset: Dataset) -> list[Task]:
+def resolve_tasks(wanted: Wanted, labels: Sequence[LabelCard]) -> list[Task]:
     """Tasks for `all`, `none` or names, of what the data has labels for."""
     from cli.owntask import of_column
     from probes import ProbeError, resolve
 
-    labels = dataset.card.labels
     if wanted.names == ("none",):
         return []
     own = {name: of_column(name, kind, labels) for name, kind in wanted.kinds.items()}

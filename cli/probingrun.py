@@ -117,7 +117,7 @@ def probe(asked: ProbingRun, run: Run, out: Path | None, screen: Screen) -> Prob
     }
     with screen.stage(f"data set {wanted.data}"):
         dataset, clips = open_data(wanted.data, wanted.manifest, asked.limit)
-        chosen = resolve_tasks(wanted, dataset)
+        chosen = resolve_tasks(wanted, dataset.card.labels)
     frames = [task.name for task in chosen if task.kind == "frames"]
     if frames and asked.protocol != "linear":
         screen.warn(

@@ -60,7 +60,8 @@ def begin_study(folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / UNFINISHED).touch()
-    (folder / "study.json").unlink(missing_ok=True)
+    for name in ("study.json", "expectations.json"):
+        (folder / name).unlink(missing_ok=True)
     for results in ("similarity", "geometry", "information", "probes", "figures"):
         shutil.rmtree(folder / results, ignore_errors=True)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from reports import style, tables, tables_probes
+from reports import style, tables, tables_expectations, tables_probes
 from reports.errors import ReportError
 from reports.explain import methods, notes, task_notes
 from reports.figures import (
@@ -222,6 +222,12 @@ def _sections(study: Study) -> list[_Section]:
             "tables",
             tables=tables_probes.heads(study),
             figures=weights.weights(study),
+        ),
+        _Section(
+            "published",
+            "What was published?",
+            "tables",
+            tables=_there([tables_expectations.expectations(study)]),
         ),
         _Section("recommendation", "What should I use?", tables=[advice]),
         _Section(

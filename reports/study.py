@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from reports import layers
+from reports import expectations, layers
 from reports.errors import ReportError
+from reports.expectations import Judged
 from reports.layers import Geometry, Information
 from reports.place import AGAIN, Place, load
 from reports.probing import Probes, Task, probes
@@ -24,7 +25,8 @@ T = TypeVar("T")
 class Study:
     """A study folder in memory; `raw` is study.json as it stands.
 
-    `twins` are the models again without training, under `a0`, `b0`, ...
+    `twins` are the models again without training, under `a0`, `b0`, ...; `expectations` are
+    published results beside what was found here.
     """
 
     folder: Path
@@ -40,6 +42,7 @@ class Study:
     geometry: Mapping[str, Geometry]
     information: Mapping[str, Information]
     probes: Mapping[str, Probes]
+    expectations: tuple[Judged, ...]
     raw: Mapping[str, Any]
 
     @classmethod
@@ -86,6 +89,7 @@ class Study:
             geometry={g.role: g for g in _all(folder / "geometry", layers.geometry)},
             information={i.role: i for i in _all(folder / "information", layers.information)},
             probes={p.role: p for p in _all(folder / "probes", probes)},
+            expectations=expectations.read(folder),
             raw=raw,
         )
 
