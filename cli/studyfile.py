@@ -99,10 +99,9 @@ def read(path: Path) -> StudyFile:
     except (OSError, ValueError) as error:
         raise click.UsageError(f"{path}: cannot be read as TOML: {error}") from None
     top = _Table(str(path.name), content, _TOP)
-    weights = {
-        name: _Table(f"{path.name}, weights", content["weights"], {name: _path})(name)
-        for name in top("weights", {})
-    }
+    own = top("weights", {})
+    table = _Table(f"{path.name}, weights", own, dict.fromkeys(own, _path))
+    weights = {name: table(name) for name in own}
     common = {key: top(key) for key in ("data", "manifest", "limit") if key in content}
     steps = []
     for kind, make in (("compare", _comparison), ("probe", _probing)):

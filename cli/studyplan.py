@@ -22,7 +22,7 @@ TO_DO, FINISHED, LEFT_OUT = "to do", "finished", "left out"
 # options that say where and how fast, not what
 HOW = ("device", "workers", "offline", "compiled", "max_bad")
 # families whose members are folders or files of the user's
-PATHS = ("hf", "music2vec", "musichubert", "mule")
+PATHS = ("hf:", "music2vec:", "musichubert:", "mule:")
 WEIGHTS, DATA = 3, 4  # exit codes
 REHEARSAL = "rehearse without it: --untrained --data mini"
 
@@ -127,7 +127,7 @@ def to_fetch(planned: Sequence[Planned], run: Run) -> list[str]:
     todo = [one.step for one in planned if one.state == TO_DO]
     found = []
     for name, path in _needed(todo).items():
-        if path is None and name.partition(":")[0] not in PATHS:
+        if path is None and not name.startswith(PATHS):
             spec = check_model(name)
             if not spec.present() and not spec.given:
                 found.append(name)
@@ -139,7 +139,7 @@ def _checked(step: Step, run: Run, trim: bool) -> tuple[Step | None, tuple[str, 
     from cli.steps import check_model
 
     for name in step.models:
-        if name.partition(":")[0] not in PATHS:  # a path is looked for with the weights
+        if not name.startswith(PATHS):  # a path is looked for with the weights
             _check_layers(check_model(name), step.layers(name))
     dropped = _unanswerable(step, trim)
     if dropped:
