@@ -59,6 +59,7 @@ class Probed:
         whole = self._results((found,), tuple(others))
         path = self.path(task)
         path.parent.mkdir(parents=True, exist_ok=True)
+        whole.write_curves(path.with_suffix(".npz"))
         write_whole(path, json.dumps(whole.as_json(), allow_nan=False))
 
     def _results(

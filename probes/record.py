@@ -8,11 +8,14 @@ import types
 from collections.abc import Mapping
 from typing import Self, Union, get_args, get_origin, get_type_hints
 
+UNWRITTEN = {"written": False}
+
 
 class Record:
     """Base of dataclasses that are written: floats, text, scores, and tuples and mappings of them.
 
-    A field that a file lacks takes its default; `TypeError` where it has none.
+    A field that a file lacks takes its default; `TypeError` where it has none. Fields with the
+    metadata `UNWRITTEN` stay out of the file.
     """
 
     def as_json(self) -> dict:
@@ -26,7 +29,8 @@ class Record:
 def plain(value):
     """Dataclasses as dicts, tuples as lists, numbers that are not finite as None."""
     if dataclasses.is_dataclass(value):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        written = (f for f in dataclasses.fields(value) if f.metadata.get("written", True))
+        return {f.name: plain(getattr(value, f.name)) for f in written}
     if isinstance(value, Mapping):
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from probes.curves import Curve, read_curves, write_curves
 from probes.errors import ProbeError
 from probes.published import Published
-from probes.record import Record, plain
+from probes.record import UNWRITTEN, Record, plain
 from probes.scored import Score
 from probes.trust.comparisons import Comparison
 from probes.trust.emergence import Emergence
@@ -76,6 +77,7 @@ class TaskResult(Record):
     published : what others report on the same data set by one of the same metrics.
     gain_over_single : of a head beside the main one, test split -> how much it is above the layer
         that is selected with the main head, paired; a layer of its own selection or all at once.
+    curve : scores on the headline split and their resamples; kept in a file of its own.
     """
 
     task: str
@@ -105,6 +107,7 @@ class TaskResult(Record):
     pointwise: Mapping[str, Pointwise] = field(default_factory=dict)
     published: tuple[Published, ...] = ()
     gain_over_single: Mapping[str, Score] = field(default_factory=dict)
+    curve: Curve | None = field(default=None, repr=False, compare=False, metadata=UNWRITTEN)
 
     def layer(self, name: str) -> LayerScores:
         """The scores of a layer."""
@@ -186,7 +189,7 @@ class ProbeResults:
         )
 
     def write(self, folder: Path, role: str) -> Path:
-        """Writes `<role>.json` and `<role>.csv` into a folder; returns the path of the JSON."""
+        """Writes `<role>.json`, `.csv` and `.npz` (curves); returns the path of the JSON."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{role}.json"
@@ -199,7 +202,13 @@ class ProbeResults:
             )  # fmt: skip
             for line in self._lines(role):
                 writer.writerow("" if v is None else v for v in plain(line))
+        self.write_curves(folder / f"{role}.npz")
         return path
+
+    def write_curves(self, path: Path) -> Path | None:
+        """Writes the curves of all tasks and heads; None where there are none."""
+        curves = {(t.task, t.head): t.curve for t in (*self.tasks, *self.heads) if t.curve}
+        return write_curves(path, curves) if curves else None
 
     def _lines(self, role: str):
         """The long form: one number a line."""
@@ -230,12 +239,15 @@ class ProbeResults:
 
     @classmethod
     def read(cls, path: Path) -> ProbeResults:
-        """Reads what `write` wrote; `ProbeError` names the file when it cannot."""
+        """Reads what `write` wrote, with the curves beside it where they are there.
+
+        `ProbeError` names the file when it cannot be read.
+        """
         try:
             entry = json.loads(Path(path).read_text("utf-8"))
             if entry["format"] != FORMAT:
                 raise ProbeError(f"{path}: format {entry['format']}, not {FORMAT}; probe again")
-            return cls(
+            found = cls(
                 entry["model"],
                 tuple(entry["layers"]),
                 tuple(TaskResult.from_json(task) for task in entry["tasks"]),
@@ -247,6 +259,16 @@ class ProbeResults:
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ProbeError(f"{path}: not a result of probing ({error}); probe again") from None
+        beside = Path(path).with_suffix(".npz")
+        return found.with_curves(read_curves(beside)) if beside.exists() else found
+
+    def with_curves(self, curves: Mapping[tuple[str, str], Curve]) -> ProbeResults:
+        """These results with the curves of (task, head)."""
+        tasks, heads = (
+            tuple(replace(one, curve=curves.get((one.task, one.head))) for one in some)
+            for some in (self.tasks, self.heads)
+        )
+        return replace(self, tasks=tasks, heads=heads)
 
 
 def _names(layers: tuple[LayerScores, ...]) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from probes import inference
+from probes.curves import Curve
 from probes.published import numbers
 from probes.results import LayerScores, Pointwise, TaskResult
 from probes.scored import Score, Scored
@@ -174,6 +175,15 @@ def result(
         emergence=bits.emergence if ordered and len(layers) > 1 else {},
         pointwise=bits.pointwise,
         published=tuple(row for row in numbers(task.label, data) if row.metric in frame.chance),
+        curve=Curve(
+            tuple(layers),
+            np.array([s.value for s in own[VALID]]),
+            np.array([s.value for s in own[frame.headline]]),
+            draws[frame.headline],
+            frame.groups[frame.headline],
+            frame.chance[task.metric],
+            bounds,
+        ),
     )  # fmt: skip
 
 

@@ -9,13 +9,13 @@ import planted
 import pytest
 
 from probes import inference
+from probes.curves import Curve, read_curves, write_curves
 from probes.errors import ProbeError
 from probes.scored import Sums
 from probes.why.choice import CHANCE, DEFAULT, JOINED, LAST, ONE, SINGLE, Choice, choice
 from probes.why.conditional import Added, conditional
-from probes.why.contrast import Contrast, Curve, contrasts
+from probes.why.contrast import Contrast, contrasts
 from probes.why.course import Course, course
-from probes.why.keeping import read_curves, write_curves
 from probes.why.training import Training, training
 
 PENALTIES = (1.0, 1e2, 1e4)

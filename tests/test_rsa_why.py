@@ -19,7 +19,7 @@ from rsa.inference.simultaneous import (
 from rsa.source import Matrices
 from rsa.why.association import associations, holm, specificity
 from rsa.why.partition import partition
-from rsa.why.returning import returning
+from rsa.why.returning import returning, to_input
 
 
 def read_again(one):
@@ -316,3 +316,19 @@ def test_holm_steps_down():
     assert holm([0.01, 0.04, np.nan, 0.03]) == pytest.approx(
         [0.03, 0.06, np.nan, 0.06], nan_ok=True
     )
+
+
+def test_a_network_that_returns_to_its_input_is_seen_by_cka():
+    rng = np.random.default_rng(4)
+    heard, groups = rng.standard_normal((160, 6)), np.repeat(np.arange(40), 4)
+    layers = {}
+    for number, share in enumerate((0.9, 0.4, 0.1, 0.4, 0.9)):
+        other = rng.standard_normal((160, 6))
+        layers[f"l{number}"] = share * heard + (1 - share) * other
+    source = Matrices("net", layers, groups)
+    references = Matrices("ref", {"noise": rng.standard_normal((160, 3)), "heard": heard}, groups)
+    found = to_input(source, references, "heard")
+    assert found.turn == "l2" and found.layers == source.layers
+    assert to_input(source, references, "noise").turn is None
+    with pytest.raises(RsaError, match="no layer of ref"):
+        to_input(source, references, "loudness")

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from probes.curves import Curve
 from probes.errors import ProbeError
 from probes.record import Record
 from probes.scored import Score
-from probes.why.contrast import Contrast, Curve, contrasts
+from probes.why.contrast import Contrast, contrasts
 
 TENTH = 0.1
 LAST, SINGLE = "last layer", "best layer"

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from probes import inference
+from probes.curves import Curve
 from probes.errors import ProbeError
 from probes.heads.base import Answers
 from probes.heads.linear import PENALTIES, linear
@@ -27,7 +28,7 @@ from probes.splits import TRAIN, VALID
 from probes.targets import Target
 from probes.threads import one_a_core
 from probes.trust.intervals import sure
-from probes.why.contrast import Contrast, Curve, contrasts
+from probes.why.contrast import Contrast, contrasts
 from probes.why.course import Course, course
 from probes.why.tally import deal
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from probes.curves import Curve
 from probes.errors import ProbeError
 from probes.record import Record
-from probes.why.contrast import Contrast, Curve, contrasts
+from probes.why.contrast import Contrast, contrasts
 
 
 @dataclass(frozen=True)

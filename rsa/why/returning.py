@@ -15,6 +15,11 @@ import numpy as np
 
 from rsa.errors import RsaError
 from rsa.inference.simultaneous import Contrast, from_replicates, simultaneous
+from rsa.measures import measure
+from rsa.rows.joint import Joint
+from rsa.source import Source
+
+MEASURE = "cka:linear,track-debiased"
 
 
 @dataclass(frozen=True)
@@ -67,3 +72,48 @@ def returning(layers: Sequence[str], similarity: np.ndarray, replicates: np.ndar
         similarity[-1] - similarity[:-1], from_replicates(replicates[:, -1:] - replicates[:, :-1])
     )
     return Returning(tuple(layers), tuple(float(s) for s in similarity), tuple(back))
+
+
+def to_input(
+    source: Source,
+    references: Source,
+    layer: str,
+    *,
+    by: str = MEASURE,
+    blocks: int = 32,
+    seed: int = 0,
+) -> Returning:
+    """Whether a source returns to a layer of the references, by a measure that has replicates.
+
+    Parameters
+    ----------
+    source, references : over the same rows and groups.
+    layer : of the references, that stands for the input.
+    blocks : of groups, left out in turn.
+
+    Raises
+    ------
+    RsaError : one layer only, one group only, a measure whose interval is found in another way.
+    """
+    joint = Joint([source, _One(references, layer)], None, blocks, 0, seed, wanted=[(0, 1)])
+    table = measure(by).estimate(joint)
+    if table.replicates is None or len(table.replicates) < 2:
+        raise RsaError(f"{by}: nothing was left out in turn, so that no return can be tested")
+    return returning(source.layers, table.value[:-1, -1], table.replicates[:, :-1, -1])
+
+
+class _One:
+    """A source with one of its layers alone."""
+
+    def __init__(self, source: Source, layer: str):
+        if layer not in source.layers:
+            known = ", ".join(source.layers)
+            raise RsaError(f"{layer!r} is no layer of {source.name}: there are {known}")
+        self.name, self.groups, self.layers = source.name, source.groups, (layer,)
+        self._source = source
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def read(self, layer: str, start: int = 0, stop: int | None = None) -> np.ndarray:
+        return self._source.read(layer, start, stop)

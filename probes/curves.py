@@ -1,19 +1,78 @@
-"""Curves of a probing run in a file: what training added is asked when the twin was probed, too."""
+"""Scores of layers with what they are on resamples: what paired tests are made of, and its file."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 
 from probes.errors import ProbeError
-from probes.why.contrast import Curve
+from probes.scored import Score, Scored
+from probes.trust.intervals import around
 
 FORMAT = 1
 Key = tuple[str, str]  # task and head
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Scores of layers on one split and what they are on resamples of its groups.
+
+    Attributes
+    ----------
+    layers : names in order of depth.
+    valid : [layers] scores on validation, by which a layer is chosen.
+    values : [layers] scores.
+    resampled : [layers, resamples]; curves of the same groups and resamples are paired.
+    groups : of the split.
+    chance : score of answers that do not look at the rows.
+    bounds : lowest and highest score there can be.
+    """
+
+    layers: tuple[str, ...]
+    valid: np.ndarray
+    values: np.ndarray
+    resampled: np.ndarray
+    groups: int
+    chance: float = 0.0
+    bounds: tuple[float | None, float | None] = (None, None)
+
+    @classmethod
+    def of(
+        cls,
+        layers: Sequence[str],
+        valid: Sequence[float],
+        scored: Sequence[Scored],
+        counts: np.ndarray,
+        chance: float = 0.0,
+        bounds: tuple[float | None, float | None] = (None, None),
+    ) -> Curve:
+        """From scores of each layer and how often each group is drawn, [resamples, groups]."""
+        return cls(
+            tuple(layers),
+            np.asarray(valid, dtype=float),
+            np.array([one.value for one in scored], dtype=float),
+            np.stack([one.resampled(counts) for one in scored]),
+            counts.shape[1],
+            chance,
+            bounds,
+        )
+
+    @property
+    def best(self) -> int:
+        """Place of the layer that validation chooses; of equals the first."""
+        return int(np.argmax(np.where(np.isfinite(self.valid), self.valid, -np.inf)))
+
+    def place(self, layer: str) -> int:
+        return self.layers.index(layer)
+
+    def score(self, place: int) -> Score:
+        """The score of a layer with its interval."""
+        return around(self.values[place], self.resampled[place], self.groups, self.bounds)
 
 
 def write_curves(path: Path, curves: Mapping[Key, Curve]) -> Path:
