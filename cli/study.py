@@ -159,12 +159,13 @@ def _hold(study: StudyFile, planned: Sequence[Planned], folder: Path) -> list[Ju
     expectations.write(folder, judged, steps=steps, **about)
     for name, place in done.items():
         mine = [one for one in judged if one.expectation.step == name]
-        before = expectations.read(place)
+        file = place / expectations.FILE
+        before = file.read_bytes() if file.exists() else b""
+        file.unlink(missing_ok=True)
         if mine:
             expectations.write(place, mine, steps={name: "."}, **about)
-        else:
-            (place / expectations.FILE).unlink(missing_ok=True)
-        if not (place / "report.pdf").exists() or before != expectations.read(place):
+        after = file.read_bytes() if file.exists() else b""
+        if before != after or not (place / "report.pdf").exists():
             write_report(place)
     return judged
 

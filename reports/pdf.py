@@ -227,7 +227,7 @@ def _sections(study: Study) -> list[_Section]:
             "published",
             "What was published?",
             "tables",
-            tables=_there([tables_expectations.expectations(study)]),
+            tables=_there([tables_expectations.expectations(study.expectations)]),
         ),
         _Section("recommendation", "What should I use?", tables=[advice]),
         _Section(

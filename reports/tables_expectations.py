@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from reports.expectations import AGREES, CANNOT, DIFFERS, Judged
-from reports.study import Study
 from reports.tables import Cell, Table
 from reports.verdicts import published_words
 from reports.words import abridged
@@ -11,11 +12,11 @@ from reports.words import abridged
 _HOLDS = {AGREES: "as published", DIFFERS: "not as published"}
 
 
-def expectations(study: Study) -> Table | None:
-    """A row a published result; None where the study is held against none."""
-    if not study.expectations:
+def expectations(judged: Sequence[Judged]) -> Table | None:
+    """A row a published result; None where there is none."""
+    if not judged:
         return None
-    groups = [[_row(one)] for one in study.expectations]
+    groups = [[_row(one)] for one in judged]
     return Table(
         "",
         "Each result was written down in the study file before anything was computed. The verdict "
@@ -43,5 +44,5 @@ def verdict(one: Judged) -> Cell:
         return Cell(one.verdict, bold=True)
     text = f"{CANNOT}: {'; '.join(abridged(reason, 160) for reason in one.because)}"
     if one.rule in _HOLDS and "untrained weights" not in one.because:
-        text += f". Here it is {_HOLDS[one.rule]}"
+        text += f". The numbers here: {_HOLDS[one.rule]}"
     return Cell(text)

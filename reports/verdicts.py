@@ -262,9 +262,7 @@ def _similarity(study: Study, asked: Quantity, layer: str) -> Estimate:
     at = measure.at(compared.layers_x.index(layer), compared.layers_y.index(asked.like))
     if not at.exists:
         raise _Absent(asked.words())
-    if measure.larger_is_more_similar:
-        return at
-    return Estimate(-at.value, -at.high, -at.low)
+    return at
 
 
 def _measure(known: Mapping[str, Measure], name: str, main: Measure | None) -> Measure | None:
