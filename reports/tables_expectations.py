@@ -9,40 +9,50 @@ from reports.tables import Cell, Table
 from reports.verdicts import published_words
 from reports.words import abridged
 
-_HOLDS = {AGREES: "as published", DIFFERS: "not as published"}
+# a number on other data is no number to compare; a pattern is one to tell
+_HOLDS = {AGREES: "the same", DIFFERS: "another one"}
 
 
 def expectations(judged: Sequence[Judged]) -> Table | None:
     """A row a published result; None where there is none."""
     if not judged:
         return None
-    groups = [[_row(one)] for one in judged]
+    sources = [_source(one) for one in judged]
+    groups = [
+        [_row(one, "as above" if source == before else source)]
+        for one, source, before in zip(judged, sources, ["", *sources], strict=False)
+    ]
     return Table(
         "",
         "Each result was written down in the study file before anything was computed. The verdict "
         "follows a fixed rule: agrees where the whole interval does, differs where none of it "
         "does. None is given on other data, on a part of the data, by another protocol or with "
-        "untrained weights: what the numbers are there is no repetition of the published result, "
-        "and no evidence against it.",
+        "untrained weights: a pattern found there repeats no published result, and is no "
+        "evidence against one.",
         ["Published", "Source", "Found here", "Verdict"],
         groups,
         [1.6, 1.25, 1.9, 1.15],
     )
 
 
-def _row(one: Judged) -> list[str | Cell]:
+def _source(one: Judged) -> str:
+    expected = one.expectation
+    return f"{expected.source}; {expected.note}" if expected.note else expected.source
+
+
+def _row(one: Judged, source: str) -> list[str | Cell]:
     expected = one.expectation
     numbers = published_words(expected)
     says = f"{expected.says} ({numbers})" if numbers else expected.says
-    source = f"{expected.source}. {expected.note}" if expected.note else expected.source
     return [says, Cell(source, quiet=True), one.found or "\N{EN DASH}", verdict(one)]
 
 
 def verdict(one: Judged) -> Cell:
-    """`agrees`, `differs`, or why it cannot be said and what the numbers are like here."""
+    """`agrees`, `differs`, or why it cannot be said and what the pattern is here."""
     if one.verdict != CANNOT:
         return Cell(one.verdict, bold=True)
     text = f"{CANNOT}: {'; '.join(abridged(reason, 160) for reason in one.because)}"
-    if one.rule in _HOLDS and "untrained weights" not in one.because:
-        text += f". The numbers here: {_HOLDS[one.rule]}"
+    untrained = "untrained weights" in one.because
+    if one.rule in _HOLDS and one.expectation.kind != "number" and not untrained:
+        text += f". The pattern here: {_HOLDS[one.rule]}"
     return Cell(text)

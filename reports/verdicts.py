@@ -54,7 +54,7 @@ def _judge(expected: Expectation, study: Study | None) -> Judged:
     because = obstacles(expected, study)
     if rule == OPEN:
         because = (*because, WIDE)
-    return Judged(expected, estimate, found, rule, because)
+    return Judged(expected, estimate, clean(found, 600), rule, because)
 
 
 def obstacles(expected: Expectation, study: Study) -> tuple[str, ...]:

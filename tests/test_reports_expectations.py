@@ -206,13 +206,23 @@ def test_nothing_planted_gives_hardly_any_agreement(tmp_path):
 # what stands in the way
 
 
+def told(one):
+    (group,) = table([one]).groups
+    return group[0][-1].text
+
+
 def test_no_verdict_on_other_data_but_what_the_numbers_are_like(study):
     one = number(study, 0.0, 0.05, data=("gtzan", "mtt"))
     assert one.verdict == CANNOT and one.rule == AGREES
     assert one.because == ("on other data (mini; published on gtzan, mtt)",)
-    (group,) = table([one]).groups
-    assert group[0][-1].text.endswith("The numbers here: as published")
-    assert "agrees" not in group[0][-1].text
+    assert told(one) == f"cannot be said: {one.because[0]}"  # scores of other data do not compare
+    low, high = Quantity(A, "chord"), Quantity(B, "chord")
+    same = judge(study, "ordering", low, high, data=("gtzan",))
+    assert told(same).endswith("published on gtzan). The pattern here: the same")
+    other = judge(study, "ordering", high, low, data=("gtzan",))
+    assert told(other).endswith("The pattern here: another one")
+    for text in (told(same), told(other)):
+        assert "on other data" in text and "agrees" not in text and "differs" not in text
     assert number(study, 0.0, 0.05, data=()).because == (
         "the data of the published result is not known",
     )
@@ -236,8 +246,7 @@ def test_untrained_weights_are_told_and_nothing_more_is(tmp_path):
                        geometry=False, information=False)  # fmt: skip
     one = number(Study.read(place), 0.0, 0.05)
     assert one.verdict == CANNOT and one.because == ("untrained weights",)
-    (group,) = table([one]).groups
-    assert "as published" not in group[0][-1].text
+    assert told(one) == "cannot be said: untrained weights"
 
 
 @pytest.mark.parametrize(
