@@ -92,6 +92,7 @@ def model_card(role: str, model: Model, deviations: dict[str, float] | None) -> 
 def data_card(dataset: Dataset, clips: Sequence[Clip]) -> dict:
     return {
         **dataset.card.as_json(),
+        "absent": dataset.absent,
         "clips": len(clips),
         "tracks": len({clip.track for clip in clips}),
         "groups": len({clip.group for clip in clips}),

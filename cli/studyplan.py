@@ -218,7 +218,8 @@ def _weights_missing(steps: Sequence[Step], run: Run, fetch: bool) -> Iterator[s
         try:
             spec = check_model(name)
             if not run.untrained and (fetch or path is not None or spec.given):
-                spec.load(Request(path, False, run.seed, run.offline or not fetch))
+                model = spec.load(Request(path, False, run.seed, run.offline or not fetch))
+                model.recut(run.window, run.hop)
         except ExtractError as error:
             yield f"{name}: {error}"
 

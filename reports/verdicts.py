@@ -30,6 +30,7 @@ from reports.words import clean
 
 NONE = Estimate(math.nan)
 SURE, UNLIKELY = 0.8, 0.05  # shares of resamples
+BAD = 0.01  # share of clips that may fail
 DRAWS = 2000
 REFERENCES = "references"
 WIDE = "interval too wide"
@@ -62,7 +63,8 @@ def obstacles(expected: Expectation, study: Study) -> tuple[str, ...]:
     settings = study.raw.get("settings")
     settings = settings if isinstance(settings, Mapping) else {}
     data = study.raw.get("data")
-    name = clean(data.get("name"), 80) if isinstance(data, Mapping) else ""
+    data = data if isinstance(data, Mapping) else {}
+    name = clean(data.get("name"), 80)
     found = []
     cards = [study.models[role] for role in _roles(expected, study) if role in study.models]
     if not all(card.trained for card in cards):
@@ -71,12 +73,20 @@ def obstacles(expected: Expectation, study: Study) -> tuple[str, ...]:
         found.append("the data of the published result is not known")
     elif name not in expected.data:
         found.append(f"on other data ({name}; published on {', '.join(expected.data)})")
-    elif settings.get("limit"):
+    elif _partial(data, settings, len(study.raw.get("failures") or ())):
         found.append("on a part of the data")
     protocol = clean(settings.get("protocol"), 40) or "linear"
     if expected.protocol and protocol != expected.protocol:
         found.append(f"by another protocol ({protocol}; published by {expected.protocol})")
     return tuple(found)
+
+
+def _partial(data: Mapping, settings: Mapping, failed: int) -> bool:
+    """Whether clips were left out, recordings are absent, or more than 1 % could not be used."""
+    limit, clips = (
+        v if isinstance(v, int) else 0 for v in (settings.get("limit"), data.get("clips"))
+    )
+    return 0 < limit <= clips or bool(data.get("absent")) or failed > BAD * clips
 
 
 # rules: (the number that decides, what was found in words, outcome)

@@ -241,6 +241,25 @@ def test_a_part_of_the_data_and_another_protocol_are_no_repetition(tmp_path):
     assert number(study, 0.0, 0.05, protocol="marble").because == ("on a part of the data",)
 
 
+@pytest.mark.parametrize(
+    ("change", "partial"),
+    [
+        ({}, False),
+        ({"settings": {"limit": 700}}, True),
+        ({"settings": {"limit": 701}}, False),  # there are 700
+        ({"data": {"absent": 3}}, True),
+        ({"failures": [{"clip": "c"}] * 7}, False),
+        ({"failures": [{"clip": "c"}] * 8}, True),
+    ],
+)
+def test_what_counts_as_a_part_of_the_data(study, change, partial):
+    raw = {**study.raw, **{k: v for k, v in change.items() if k == "failures"}}
+    for key in ("settings", "data"):
+        raw[key] = {**raw[key], **change.get(key, {})}
+    one = number(replace(study, raw=raw), 0.0, 0.05)
+    assert one.because == (("on a part of the data",) if partial else ())
+
+
 def test_untrained_weights_are_told_and_nothing_more_is(tmp_path):
     place = make_study(tmp_path / "s", stamps=("UNTRAINED WEIGHTS",), similarity=False,
                        geometry=False, information=False)  # fmt: skip

@@ -120,11 +120,13 @@ class Dataset(ABC):
     card : see `DataCard`.
     clips : all clips, in a fixed order.
     rate : the sample rate the audio is native to, or None when files differ.
+    absent : recordings of its published list that are not there.
     """
 
     card: DataCard
     clips: tuple[Clip, ...]
     rate: int | None = None
+    absent: int = 0
 
     @abstractmethod
     def audio(self, clip: Clip, sample_rate: int) -> torch.Tensor:
