@@ -24,6 +24,7 @@ from cli import options
 @click.option("--layers-b", metavar="LIST", help="Keep these layers of B only.")
 @click.option("--twins", is_flag=True,
               help="Compare each model with its untrained twin too: what training made alike.")
+@options.why
 @options.out
 @click.option("--no-report", is_flag=True, help="Numbers only, no PDF.")
 @options.running
@@ -31,7 +32,7 @@ from cli import options
 @options.quiet
 def command(
     a, b, data, manifest, limit, tasks, measures, rows, grid, weights_a, weights_b, layers_a,
-    layers_b, twins, out, no_report, as_json, quiet, **running,
+    layers_b, twins, why, out, no_report, as_json, quiet, **running,
 ):  # fmt: skip
     """Compare two models layer by layer and write a report.
 
@@ -47,7 +48,7 @@ def command(
     comparison = Comparison(
         a=a, b=b, data=data if options.given("data") else None, manifest=manifest, limit=limit,
         tasks=tasks, measures=measures, rows=rows, grid=grid, weights_a=weights_a,
-        weights_b=weights_b, layers_a=layers_a, layers_b=layers_b, twins=twins,
+        weights_b=weights_b, layers_a=layers_a, layers_b=layers_b, twins=twins, why=why,
     )  # fmt: skip
     found = compare(comparison, Run(**running), out, screen)
     report = None

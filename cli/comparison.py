@@ -24,6 +24,7 @@ class Comparison:
     data : None is the folder of a manifest that `tasks` names, or else `mini`.
     tasks, measures, layers_a, layers_b : lists separated by commas.
     rows : `clips` or `frames`, these `grid` times a second.
+    why : whether evidence is computed for why a layer is good at a task.
     """
 
     a: str
@@ -40,6 +41,7 @@ class Comparison:
     layers_a: str | None = None
     layers_b: str | None = None
     twins: bool = False
+    why: bool = True
 
     @property
     def kind(self) -> str:
@@ -58,7 +60,8 @@ class Comparison:
         return {
             "a": self.a, "b": self.b, "data": wanted.data, "limit": self.limit, "rows": self.kind,
             "tasks": self.tasks, "measures": list(resolve_measures(self.measures)),
-            "twins": self.twins, "manifest": wanted.manifest and str(wanted.manifest),
+            "twins": self.twins, "why": self.why,
+            "manifest": wanted.manifest and str(wanted.manifest),
             "weights": [path and str(path) for path in (self.weights_a, self.weights_b)],
             "layers": [self.layers_a, self.layers_b], **asdict(run),
         }  # fmt: skip
@@ -90,6 +93,7 @@ def compare(comparison: Comparison, run: Run, out: Path | None, screen: Screen) 
         load_twins,
         open_data,
     )  # fmt: skip
+    from cli.why import explain
 
     asked = comparison
     check_model(asked.a)
@@ -104,8 +108,10 @@ def compare(comparison: Comparison, run: Run, out: Path | None, screen: Screen) 
         "b": load_model(asked.b, asked.weights_b, run, asked.layers_b),
     }
     with screen.stage(f"data set {wanted.data}"):
-        dataset, clips = open_data(wanted.data, wanted.manifest, asked.limit)
-        tasks = resolve_tasks(wanted, dataset.card.labels)
+        dataset, clips = open_data(wanted.data, wanted.manifest, asked.limit, screen.warn)
+        tasks = resolve_tasks(
+            wanted, dataset.card.labels, {clip.subset for clip in clips}
+        )
         if wanted.names == ("all",):  # frames have rows of their own: by name, or `rsa probe`
             tasks = [task for task in tasks if task.kind != "frames"]
     if asked.rows == "clips":  # known before any network has run
@@ -132,8 +138,9 @@ def compare(comparison: Comparison, run: Run, out: Path | None, screen: Screen) 
         {role: found[kind] for role, found in activations.items()}, dataset, run, folder, screen
     )
     probing = resolve_probing("linear", "none", known_name(wanted.data), run.seed)
-    probed = {role: found for role, found in activations.items() if role not in untrained}
-    probe_models(probed, tasks, probing, run, folder, screen)
+    results = probe_models(activations, tasks, probing, run, folder, screen)
+    if asked.why:
+        explain(activations, tasks, results, kind, run, folder, screen, across=True)
     titles = " and ".join(model.card.title for model in models.values())
     write_study(
         folder,

@@ -38,7 +38,7 @@ def command(
     check_model(model)
     running["device"] = resolve_device(running["device"])
     run = Run(**running)
-    dataset, clips = open_data(data, manifest, limit)
+    dataset, clips = open_data(data, manifest, limit, screen.warn)
     kind = "clips" if rows == "clips" else f"frames:{grid:g}"
     net = load_model(model, weights, run, layers)
     activations = extract_rows(net, dataset, clips, [kind], run, screen)[kind]

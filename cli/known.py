@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from cli.record import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from extract.store import Activations
     from rsa import Similarity
@@ -95,10 +95,18 @@ def chosen(known: Similarity, measures: Sequence[str]) -> Similarity:
     return replace(known, measures=tuple(known[name] for name in measures))
 
 
-def content(x: Activations) -> list[str]:
-    """Identity of a representation: its plan and the clips that are in it."""
-    clips = hashlib.sha256("\n".join(clip.id for clip in x.rows.clips).encode()).hexdigest()
-    return [x.name, x.store.plan.digest, clips]
+def content(x: Activations, labels: Collection[str] = ()) -> list[str]:
+    """Identity of a representation: its plan, and the clips that are in it with their groups.
+
+    Parameters
+    ----------
+    labels : that count as well, with splits and subsets; none of these unless named.
+    """
+    clips = [
+        [clip.id, *clip.said(labels)] if labels else [clip.id, clip.group] for clip in x.rows.clips
+    ]
+    said = hashlib.sha256(json.dumps(clips).encode()).hexdigest()
+    return [x.name, x.store.plan.digest, said]
 
 
 @cache

@@ -7,15 +7,22 @@ from collections.abc import Iterable
 from difflib import SequenceMatcher
 
 CLOSE = 0.5  # share of letters in common below which no name is near
+SLIP = 0.8  # the same where names are short words, and most words have half their letters
 SHOWN = 6  # names at most in one question
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """`; did you mean X?` (`X, Y or Z?`), or the list of what there is."""
+def suggestion(name: str, known: Iterable[str], least: float = CLOSE, lists: str = "") -> str:
+    """`; did you mean X?` (`X, Y or Z?`), or the list of what there is.
+
+    Parameters
+    ----------
+    least : as of `nearest`.
+    lists : the command that lists what there is, to be named where that is long.
+    """
     known = list(dict.fromkeys(known))
-    near = nearest(name, known)
+    near = nearest(name, known, least)
     if not near:
-        return f"; there are {', '.join(known)}"
+        return f"; `{lists}` lists them" if lists else f"; there are {', '.join(known)}"
     if len(near) > SHOWN:
         return f"; did you mean {', '.join(near[:SHOWN])} ...?"
     before = f"{', '.join(near[:-1])} or " if near[:-1] else ""

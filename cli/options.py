@@ -120,6 +120,12 @@ probing = several(
     ),
 )
 
+why = click.option(
+    "--why/--no-why", default=True, show_default=True,
+    help="Evidence for why a layer is good at a task: references erased and probed again, what "
+    "is new in a layer, what training added, which layer to take.",
+)
+
 out = click.option(
     "--out", type=PATH, metavar="FOLDER",
     help="Study folder [default: study- and the names of the models].",

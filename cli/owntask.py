@@ -80,7 +80,9 @@ def of_column(column: str, kind: str, labels: Sequence[LabelCard]) -> Task | Non
     cards = {card.name: card for card in labels}
     if column not in cards:
         hint = suggestion(column, cards) if cards else "; it has no columns of labels"
-        raise click.UsageError(f"--task: the manifest has no label {column!r}{hint}")
+        raise click.UsageError(
+            f"--task: the manifest has no label {column!r} with a value{hint}"
+        )
     card = cards[column]
     if not kind:
         return None

@@ -20,6 +20,7 @@ from cli import options
 @options.layers
 @click.option("--twins", is_flag=True,
               help="Probe the untrained twin of each model too: what training made decodable.")
+@options.why
 @options.out
 @click.option("--no-report", is_flag=True, help="Numbers only, no PDF.")
 @options.running
@@ -27,7 +28,7 @@ from cli import options
 @options.quiet
 def command(
     names, weights, data, manifest, limit, tasks, protocol, heads, checks, max_frames, layers,
-    twins, out, no_report, as_json, quiet, **running,
+    twins, why, out, no_report, as_json, quiet, **running,
 ):  # fmt: skip
     """Train probes on every layer of one or more models and write a report.
 
@@ -47,7 +48,7 @@ def command(
         models=names, weights={names[0]: weights} if weights else {},
         data=data if options.given("data") else None, manifest=manifest, limit=limit, tasks=tasks,
         protocol=protocol, heads=heads, checks=checks, max_frames=max_frames, layers=layers,
-        twins=twins,
+        twins=twins, why=why,
     )  # fmt: skip
     found = probe(asked, Run(**running), out, screen)
     report = None

@@ -26,7 +26,8 @@ class Probed:
     Parameters
     ----------
     folder : made when something is kept.
-    source : activations; the hash of their plan covers model, weights, layers, rows and labels.
+    source : activations; the hash of their plan covers model, weights, layers and rows, and what is
+        said of the clips counts as far as a task reads it.
     settings : what the numbers depend on beside source, task and code: protocol, heads, seed ...;
         what JSON has no form of counts by its `repr`.
     """
@@ -38,7 +39,8 @@ class Probed:
         """Where the result of a task is, or would be."""
         import probes
 
-        about = [content(self.source), _facts(task), self.settings, code_of(probes)]
+        read = {task.label, task.known, *getattr(task, "labels", ())} - {""}
+        about = [content(self.source, read), _facts(task), self.settings, code_of(probes)]
         text = json.dumps(about, sort_keys=True, default=repr)
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()}.json"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,8 +28,15 @@ POOLED = "frames:4"  # rows of heads that pool the frames of a clip
 TYPES_FROM = "log-mel"  # the reference by which clips are alike for the control task
 
 
-def resolve_tasks(wanted: Wanted, labels: Sequence[LabelCard]) -> list[Task]:
-    """Tasks for `all`, `none` or names, of what the data has labels for."""
+def resolve_tasks(
+    wanted: Wanted, labels: Sequence[LabelCard], subsets: Collection[str] | None = None
+) -> list[Task]:
+    """Tasks for `all`, `none` or names, of what the data has labels for.
+
+    Parameters
+    ----------
+    subsets : those of the clips that are used; None where that is not known.
+    """
     from cli.owntask import of_column
     from probes import ProbeError, resolve
 
@@ -39,7 +46,7 @@ def resolve_tasks(wanted: Wanted, labels: Sequence[LabelCard]) -> list[Task]:
     tasks = []
     try:
         for name in wanted.names:
-            tasks += [own[name]] if own.get(name) else resolve([name], labels)
+            tasks += [own[name]] if own.get(name) else resolve([name], labels, subsets)
     except ProbeError as error:
         raise click.UsageError(f"--task: {error}") from None
     return list({task.name: task for task in tasks}.values())
@@ -75,13 +82,15 @@ class Probing:
     max_frames: int
     checks: Settings | None = None
 
-    def of(self, kind: str) -> dict[str, object]:
-        """The options of a run over rows of a kind."""
+    def of(self, kind: str, role: str) -> dict[str, object]:
+        """The options of a run over rows of a kind, for a role."""
         if kind.startswith(FRAMES):
             return {"max_frames": self.max_frames, "data": self.data}
+        heads = self.heads
+        if role == "ref":  # weights of layers are about depth, which references have not
+            heads = tuple(head for head in heads if head.name != "weighting")
         return {
-            "protocol": self.protocol, "heads": self.heads, "data": self.data,
-            "checks": self.checks,
+            "protocol": self.protocol, "heads": heads, "data": self.data, "checks": self.checks,
         }  # fmt: skip
 
 
@@ -98,7 +107,7 @@ def resolve_probing(
     Parameters
     ----------
     data : name of the data set, for what was published on it; "" where it has none.
-    seed : of everything that heads draw.
+    seed : of everything that the checks draw.
     """
     from probes.framing.running import MAX_FRAMES
     from probes.heads import HEADS, head
@@ -114,16 +123,9 @@ def resolve_probing(
     for name in names:
         if name not in HEADS:
             raise click.UsageError(f"--head {name}: there is no such head{suggestion(name, HEADS)}")
-        found.append(_seeded(head(name), seed))
-    known = PROTOCOLS[protocol]
-    known = replace(known, heads=tuple(_seeded(one, seed) for one in known.heads))
+        found.append(head(name))
     checks = Settings(seed=seed) if checked else None
-    return Probing(known, tuple(found), data, max_frames or MAX_FRAMES, checks)
-
-
-def _seeded(head: Head, seed: int) -> Head:
-    drawn = any(field.name == "seed" for field in fields(head))
-    return replace(head, seed=seed) if drawn else head
+    return Probing(PROTOCOLS[protocol], tuple(found), data, max_frames or MAX_FRAMES, checks)
 
 
 def probe_models(
@@ -190,7 +192,7 @@ def _probed(
             some, layers = [task for task in tasks if task.rows == kind], found[kind]
             settings = {
                 "seed": run.seed, "device": run.solver_device, "ordered": role != "ref",
-                **probing.of(kind),
+                **probing.of(kind, role),
             }  # fmt: skip
             alike = probing.checks and ref and not kind.startswith(FRAMES)
             about = {**settings, "types": content(ref[kind]) if alike else None}

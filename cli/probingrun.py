@@ -31,6 +31,7 @@ class ProbingRun:
     data : None is the folder of a manifest that `tasks` names, or else `mini`.
     tasks, heads, layers : lists separated by commas.
     checks : whether it is measured what scores are worth.
+    why : whether evidence is computed for why a layer is good at a task.
     max_frames : that a task on frames is trained on; None is the usual number.
     """
 
@@ -46,6 +47,7 @@ class ProbingRun:
     max_frames: int | None = None
     layers: str | None = None
     twins: bool = False
+    why: bool = True
 
     def __post_init__(self) -> None:
         if len(self.models) > len(ROLES):
@@ -74,7 +76,8 @@ class ProbingRun:
             "models": list(self.models), "data": wanted.data, "limit": self.limit,
             "tasks": self.tasks, "protocol": self.protocol, "heads": self.heads,
             "checks": self.checks, "max_frames": self.probing(run).max_frames,
-            "twins": self.twins, "manifest": wanted.manifest and str(wanted.manifest),
+            "twins": self.twins, "why": self.why,
+            "manifest": wanted.manifest and str(wanted.manifest),
             "weights": {name: str(path) for name, path in self.weights.items()},
             "layers": self.layers, **asdict(run),
         }  # fmt: skip
@@ -90,7 +93,7 @@ class Probed:
 
 def probe(asked: ProbingRun, run: Run, out: Path | None, screen: Screen) -> Probed:
     """Runs the models, probes every layer and writes the study folder, without a PDF."""
-    from cli.probing import probe_models, resolve_tasks, row_kinds
+    from cli.probing import FRAMES, probe_models, resolve_tasks, row_kinds
     from cli.record import begin_study, default_folder, study_folder, write_study
     from cli.steps import (
         check_model,
@@ -102,6 +105,7 @@ def probe(asked: ProbingRun, run: Run, out: Path | None, screen: Screen) -> Prob
         load_twins,
         open_data,
     )  # fmt: skip
+    from cli.why import explain
 
     for name in asked.models:
         check_model(name)
@@ -116,8 +120,10 @@ def probe(asked: ProbingRun, run: Run, out: Path | None, screen: Screen) -> Prob
         for role, name in roles.items()
     }
     with screen.stage(f"data set {wanted.data}"):
-        dataset, clips = open_data(wanted.data, wanted.manifest, asked.limit)
-        chosen = resolve_tasks(wanted, dataset.card.labels)
+        dataset, clips = open_data(wanted.data, wanted.manifest, asked.limit, screen.warn)
+        chosen = resolve_tasks(
+            wanted, dataset.card.labels, {clip.subset for clip in clips}
+        )
     frames = [task.name for task in chosen if task.kind == "frames"]
     if frames and asked.protocol != "linear":
         screen.warn(
@@ -140,6 +146,9 @@ def probe(asked: ProbingRun, run: Run, out: Path | None, screen: Screen) -> Prob
     failures = gather_failures(activations, screen)
     begin_study(folder)
     results = probe_models(activations, chosen, probing, run, folder, screen)
+    rows = next((kind for kind in row_kinds(chosen, probing) if not kind.startswith(FRAMES)), None)
+    if asked.why and rows:
+        explain(activations, chosen, results, rows, run, folder, screen)
     titles = ", ".join(model.card.title for model in models.values())
     write_study(
         folder,

@@ -57,11 +57,15 @@ class Screen:
     def stage(self, name: str, above: RenderableType | None = None) -> Iterator:
         """Times a stage; yields a callback progress(done, total).
 
+        Where no bar can be shown a line says that it begins.
+
         Parameters
         ----------
         above : on a terminal shown above the bar while the stage lasts.
         """
         start = time.perf_counter()
+        if not self.live:
+            self.say(f"{name} ...")
         columns = (
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
             TimeRemainingColumn(),
@@ -99,6 +103,7 @@ def show_table(
     rows: Sequence[Sequence],
     caption: str = "",
     widths: Sequence[int] | None = None,
+    whole: bool = False,
 ) -> None:
     """A table on standard output; plain text where that is not a terminal.
 
@@ -106,6 +111,7 @@ def show_table(
     ----------
     columns : headings; no line of headings if all are empty.
     widths : characters of each column; as the content and the line want it if None.
+    whole : no column is narrower than its longest word, which then is not broken.
     """
     table = Table(
         title=title, caption=caption, title_justify="left", caption_justify="left",
@@ -115,7 +121,11 @@ def show_table(
         if widths:
             table.add_column(column, width=widths[position], overflow="fold")
         else:
-            table.add_column(column, no_wrap=position == 0, overflow="fold")
+            texts = [column, *(str(row[position]) for row in rows)] if whole else []
+            longest = max((len(word) for text in texts for word in text.split()), default=None)
+            table.add_column(
+                column, no_wrap=position == 0, overflow="fold", min_width=longest
+            )
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
     Console(width=line_width(), highlight=False).print(table)

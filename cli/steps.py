@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,8 +56,18 @@ def resolve_device(name: str) -> str:
     return name
 
 
-def open_data(text: str, manifest: Path | None, limit: int | None) -> tuple[Dataset, list[Clip]]:
-    """The data set and the clips to use, spread evenly over it when limited."""
+def open_data(
+    text: str,
+    manifest: Path | None,
+    limit: int | None,
+    say: Callable[[str], object] | None = None,
+) -> tuple[Dataset, list[Clip]]:
+    """The data set and the clips to use, spread evenly over it when limited.
+
+    Parameters
+    ----------
+    say : is told what a user should know of the data.
+    """
     from extract import datasets
 
     name, _, detail = text.partition(":")
@@ -74,6 +84,8 @@ def open_data(text: str, manifest: Path | None, limit: int | None) -> tuple[Data
     except KeyError:
         hint = suggestion(text.partition(":")[0], datasets.names())
         raise click.UsageError(f"--data {text}: neither a data set nor a folder{hint}") from None
+    for note in dataset.notes if say else ():
+        say(note)
     clips = list(dataset.clips)
     if limit and limit < len(clips):
         clips = [clips[i * len(clips) // limit] for i in range(limit)]

@@ -55,7 +55,7 @@ def command(
     from cli import studyfile
     from cli.screen import Screen
     from cli.steps import Run, resolve_device
-    from cli.studyplan import Incomplete, missing, plan, rehearsed
+    from cli.studyplan import LEFT_OUT, TO_DO, Incomplete, missing, plan, rehearsed
 
     if not file:
         _list(as_json)
@@ -69,6 +69,8 @@ def command(
     )  # fmt: skip
     folder = _folder(out or Path(f"study-{path.stem}"))
     planned = plan(study, folder, run, trim=data is not None)
+    if all(one.state == LEFT_OUT for one in planned):
+        raise click.UsageError(f"--data {data}: it has no labels for any step of {path.name}")
     screen = Screen(quiet, results=not as_json)
     if dry_run:
         lacking, code = missing(planned, run, fetch=False)
@@ -86,13 +88,18 @@ def command(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / COPY).write_bytes(path.read_bytes())
     _run(planned, run, quiet, as_json, screen)
+    before = _told(folder)
     judged = _hold(study, planned, folder)
+    report = next(iter(folder.glob("report*.pdf")), None)
+    if report is None or _told(folder) != before or any(one.state == TO_DO for one in planned):
+        with screen.stage("report"):
+            report = _report(planned, folder)
     if as_json:
-        click.echo(json.dumps(_summary(folder, planned, judged), indent=1))
+        click.echo(json.dumps(_summary(report, planned, judged), indent=1))
     else:
         if not quiet:
             _show_verdicts(judged)
-        click.echo(folder)
+        click.echo(report)
 
 
 def _list(as_json: bool) -> None:
@@ -147,27 +154,41 @@ def _run(planned: Sequence[Planned], run: Run, quiet: bool, as_json: bool, scree
 
 
 def _hold(study: StudyFile, planned: Sequence[Planned], folder: Path) -> list[Judged]:
-    """Writes what was published beside what was found, for all steps and each; then the PDFs."""
+    """Writes what was published beside what was found, of each step and of all."""
     from cli.studyplan import LEFT_OUT
-    from reports import Study, expectations, verdicts, write_report
+    from reports import Study, expectations, verdicts
 
     done = {one.step.name: one.folder for one in planned if one.state != LEFT_OUT}
     studies = {name: Study.read(place) for name, place in done.items()}
     judged = verdicts.judge(study.expectations, studies)
     about = {"title": study.title, "question": study.question}
+    for name, place in done.items():
+        (place / expectations.FILE).unlink(missing_ok=True)
+        if mine := [one for one in judged if one.expectation.step == name]:
+            expectations.write(place, mine, steps={name: "."}, **about)
     steps = {name: place.name for name, place in done.items()}
     expectations.write(folder, judged, steps=steps, **about)
-    for name, place in done.items():
-        mine = [one for one in judged if one.expectation.step == name]
-        file = place / expectations.FILE
-        before = file.read_bytes() if file.exists() else b""
-        file.unlink(missing_ok=True)
-        if mine:
-            expectations.write(place, mine, steps={name: "."}, **about)
-        after = file.read_bytes() if file.exists() else b""
-        if before != after or not (place / "report.pdf").exists():
-            write_report(place)
     return judged
+
+
+def _told(folder: Path) -> bytes:
+    """What is published and found, as it stands in the folder."""
+    from reports.expectations import FILE
+
+    path = folder / FILE
+    return path.read_bytes() if path.exists() else b""
+
+
+def _report(planned: Sequence[Planned], folder: Path) -> Path:
+    """One report of all steps, in the folder above them."""
+    from cli.studyplan import LEFT_OUT
+    from reports import write_report
+    from reports.joined import write_joined
+
+    places = [one.folder for one in planned if one.state != LEFT_OUT]
+    if len(places) == 1:
+        return write_report(places[0], folder / "report.pdf")
+    return write_joined(places, folder)[0]
 
 
 def _show_plan(
@@ -212,11 +233,12 @@ def _show_verdicts(judged: Sequence[Judged]) -> None:
         show_table("What was published", ["published", "found here", "verdict"], rows)
 
 
-def _summary(folder: Path, planned: Sequence[Planned], judged: Sequence[Judged]) -> dict:
+def _summary(report: Path, planned: Sequence[Planned], judged: Sequence[Judged]) -> dict:
     from cli.studyplan import LEFT_OUT
 
     return {
-        "study": str(folder),
+        "study": str(report.parent),
+        "report": str(report),
         "steps": [
             {
                 "step": one.step.name,

@@ -246,11 +246,12 @@ _TOP: Keys = {
 _COMPARE: Keys = {
     "name": _name, "a": _text, "b": _text, **_DATA, "tasks": _joined, "measures": _joined,
     "rows": _one("clips", "frames"), "grid": _positive, "layers-a": _joined, "layers-b": _joined,
-    "twins": _yes,
+    "twins": _yes, "why": _yes,
 }  # fmt: skip
 _PROBE: Keys = {
     "name": _name, "models": _list, **_DATA, "tasks": _joined, "protocol": _text,
     "heads": _joined, "checks": _yes, "max-frames": _count, "layers": _joined, "twins": _yes,
+    "why": _yes,
 }  # fmt: skip
 _QUANTITY: Keys = {
     "model": _text, "task": _text, "layer": _text, "head": _text, "metric": _text,

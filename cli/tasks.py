@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import options
-from cli.nearest import suggestion
+from cli.nearest import SLIP, suggestion
 
 if TYPE_CHECKING:
     from cli.tasktable import Entry
@@ -81,5 +81,6 @@ def _named(name: str, found: Sequence[Entry], data: str | None) -> Entry:
     for text in (name, ALIASES.get(name, "")):
         if text in by_name:
             return by_name[text]
-    where = f" on {data}" if data else ""
-    raise click.UsageError(f"no task {name!r}{where}{suggestion(name, [*by_name, *ALIASES])}")
+    where, lists = (f" on {data}", f"rsa tasks --data {data}") if data else ("", "rsa tasks")
+    hint = suggestion(name, [*by_name, *ALIASES], SLIP, lists)
+    raise click.UsageError(f"no task {name!r}{where}{hint}")

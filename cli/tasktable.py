@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from probes.tasks import Task
 
 FRAMES = "frames"  # kind of a task that is asked of every moment of a clip
-WIDE = 140  # characters that one line a task needs
+WIDE, MIDDLE = 140, 100  # characters that one line a task needs, and that two lines do
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,10 @@ def show_tasks(found: Sequence[Entry], title: str = "Tasks") -> None:
             [f"{name}\n{family}", f"{label}\n{kind}", f"{metric}\n{also}", rows_, data]
             for name, family, label, kind, metric, also, rows_, data in rows
         ]
+    if line_width() < MIDDLE:  # the label is mostly the name
+        columns, rows = columns[:1] + columns[2:], [row[:1] + row[2:] for row in rows]
     caption = "* on this machine; rsa tasks NAME shows a card; any other label of yours is a task"
-    show_table(title, columns, rows, caption)
+    show_table(title, columns, rows, caption, whole=True)
     carriers = {name: of for entry in found for name, of in entry.data.items()}
     lines = [[name, _yes(of.here), sentence(of.licence)] for name, of in carriers.items()]
     if lines:

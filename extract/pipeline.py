@@ -16,7 +16,7 @@ from extract.forward import Forward, Say
 from extract.models.base import Model, file_name
 from extract.pooling import ClipRows, Part, pool
 from extract.precision import WINDOWS, deviations
-from extract.store import Activations, Failure, Plan, Store, plan_rows
+from extract.store import Activations, Failure, Plan, Store, plan_rows, plan_spans
 from extract.windows import Window
 
 VERSION = "2"  # of what extraction computes; a change makes new stores
@@ -158,8 +158,9 @@ def open_store(
         model=model.name,
         weights=model.weights.sha256,
         data=dataset.card.name,
-        identity=dataset.card.identity,
+        audio=dataset.card.audio,
         rows=kind,
+        spans=plan_spans(clips, kind),
         window=model.window,
         hop=model.hop,
         layers=tuple((layer.name, layer.width) for layer in model.layers),

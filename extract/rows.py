@@ -1,9 +1,9 @@
 """Rows: the stretches of clips that a representation has one vector for.
 
 Kinds: `clips` (one row a clip), `frames:HZ` (a common time grid), `frames:HZ@LABEL,LABEL` (that
-grid, of clips that have one of the labels), `segments:LABEL` (one row for each segment of a label,
-a beat's chord for instance). Two representations of one kind over one data set have the same rows
-in the same order.
+grid, of clips that have one of the labels; `LABEL+SUBSET+SUBSET` counts in these subsets alone),
+`segments:LABEL` (one row for each segment of a label, a beat's chord for instance). Two
+representations of one kind over one data set have the same rows in the same order.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def stretches(clip: Clip, kind: str) -> np.ndarray:
             step = 1.0 / float(rate)
         except (ValueError, ZeroDivisionError):
             raise DataError(f"rows {kind!r}: give a rate in Hz, as in frames:5") from None
-        if labels and not any(clip.has(label) for label in labels.split(",")):
+        if labels and not any(_counts(clip, *one.split("+")) for one in labels.split(",")):
             return np.empty((0, 2))
         edges = np.arange(int(clip.duration / step + 1e-9)) * step
         return np.stack([edges, edges + step], axis=1)
@@ -37,6 +37,10 @@ def stretches(clip: Clip, kind: str) -> np.ndarray:
     raise DataError(
         f"rows {kind!r} are unknown: use clips, frames:HZ, frames:HZ@LABEL or segments:LABEL"
     )
+
+
+def _counts(clip: Clip, label: str, *subsets: str) -> bool:
+    return clip.has(label) and (not subsets or clip.subset in subsets)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,9 @@ class Plan:
 
     Attributes
     ----------
+    audio : see `DataCard`. Labels count by the rows that they make alone, so that a further label
+        extracts nothing again.
+    spans : hash of where in its clip each row begins and ends.
     layers : (name, width) in order of depth.
     clips : (clip id, number of rows) in order.
     shard_clips : clips a shard.
@@ -48,8 +51,9 @@ class Plan:
     model: str
     weights: str
     data: str
-    identity: str
+    audio: str
     rows: str
+    spans: str
     window: float
     hop: float
     layers: tuple[tuple[str, int], ...]
@@ -258,6 +262,14 @@ def align(*representations: Activations) -> None:
 def plan_rows(clips: Sequence[Clip], kind: str) -> tuple[tuple[str, int], ...]:
     """(clip id, number of rows) of each clip."""
     return tuple((clip.id, len(stretches(clip, kind))) for clip in clips)
+
+
+def plan_spans(clips: Sequence[Clip], kind: str) -> str:
+    """Hash of the stretches of all rows."""
+    digest = hashlib.sha256()
+    for clip in clips:
+        digest.update(stretches(clip, kind).tobytes())
+    return digest.hexdigest()
 
 
 def _fits_float16(values: torch.Tensor) -> bool:

@@ -55,6 +55,7 @@ class Column:
 
 
 Tell = Callable[[str, Sequence[Fitted]], None]
+Step = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,23 @@ class Batch:
     checks: Checks | None = None
     frames: FrameSource | None = None
 
-    def fit(self, tell: Tell) -> tuple[list[list[Column]], list[str]]:
+    @property
+    def further(self) -> list[JoiningHead | PoolingHead]:
+        """Heads that are trained after all layers."""
+        return [head for head in self.heads if not isinstance(head, LayerHead)]
+
+    @property
+    def steps(self) -> int:
+        """Pieces of work of which each, when it is done, is told: layers, then further heads."""
+        return len(self.source.layers) + len(self.further)
+
+    def fit(self, tell: Tell, step: Step) -> tuple[list[list[Column]], list[str]]:
         """Trains everything; every layer is read once, and once more for each head that joins them.
 
         Parameters
         ----------
         tell : called with every layer and what the main head came to, target by target.
+        step : called when one of the further heads is trained.
 
         Returns
         -------
@@ -99,9 +111,9 @@ class Batch:
                 if fitted[0] is not None:
                     names = tuple(self.source.layers)
                     columns[number].append(Column(head, names, tuple(fitted)))
-        further = [head for head in self.heads if not isinstance(head, LayerHead)]
         with one_a_core(self.device) as pool:
-            for found in pool.map(self._further, further):
+            for found in pool.map(self._further, self.further):
+                step()
                 if isinstance(found, ProbeError):
                     notes.append(str(found))
                     continue

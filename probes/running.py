@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol as Interface
 
 import numpy as np
@@ -13,7 +13,7 @@ from probes import inference
 from probes.errors import ProbeError
 from probes.fitting import Batch, Column, Fitted
 from probes.heads import head as find_head
-from probes.heads.base import Head
+from probes.heads.base import Head, seeded
 from probes.heads.frames import FrameSource
 from probes.judging import Judge
 from probes.protocols import Protocol
@@ -21,7 +21,7 @@ from probes.protocols import protocol as find_protocol
 from probes.record import plain
 from probes.results import ProbeResults, TaskResult
 from probes.scoring import result
-from probes.source import RowTable, Source, read_layer
+from probes.source import RowTable, Source, check_rows, read_layer
 from probes.splits import TRAIN, VALID, settle
 from probes.targets import NotProbed, Target, make_target
 from probes.tasks.base import Task
@@ -79,11 +79,12 @@ def run(
     checks : how much is done to see what the scores of linear probes are worth; None for nothing.
     types_from : [rows, width] what rows are alike by (log-mel spectra), for the control task.
     frames : of the same clips, for heads that pool them.
-    seed : of the resamples, and of the splits where the data has none.
+    seed : of the resamples, of what heads draw, and of the splits where the data has none.
     resamples : of groups, for every interval.
     ordered : False when the layers have no depth (references): no gain over the last.
     data : name of the data set, by which published numbers are found.
-    progress : called with (layers done, layers), of all batches.
+    progress : called with (steps done, steps) of all batches; a step is a layer, or a head that
+        is trained after them (all layers joined, frames pooled).
     watcher : is told of every layer and task.
     done : earlier results of the same source; tasks in them are not probed again.
 
@@ -92,16 +93,13 @@ def run(
     ProbeError : rows that do not match, activations that are not finite, labels that cannot be
         read. A task with too little data is no error: it stands in `skipped` with the reason.
     """
-    if len(source) != len(rows):
-        raise ProbeError(
-            f"{source.name} has {len(source)} rows and the labels have {len(rows)}: "
-            f"extract again over the same clips, rows {rows.kind}"
-        )
+    check_rows(source, rows)
     for task in tasks:
         if not isinstance(task, Task):
             raise ProbeError(f"task {task!r} is no Task: take probes.TASKS[...] or Task.from_label")
     protocol = find_protocol(protocol) if isinstance(protocol, str) else protocol
-    heads = [find_head(one) if isinstance(one, str) else one for one in heads]
+    heads = [seeded(find_head(one) if isinstance(one, str) else one, seed) for one in heads]
+    protocol = replace(protocol, heads=tuple(seeded(one, seed) for one in protocol.heads))
     layers = tuple(source.layers)
     known = {} if done is None else {t.task: t for t in done.tasks if _layers(t) == layers}
     wanted = [task for task in tasks if task.rows == rows.kind]
@@ -125,10 +123,9 @@ def run(
     batches = _batches(targets)
     for number, some in enumerate(batches):
         checked = Checks(some, checks, types_from) if checks else None
-        told = _Told(some, number * len(layers), len(batches) * len(layers), progress, watcher)
-        columns, notes = Batch(source, some, protocol, others, device, checked, frames).fit(
-            told.layer
-        )
+        batch = Batch(source, some, protocol, others, device, checked, frames)
+        told = _Told(some, number * batch.steps, len(batches) * batch.steps, progress, watcher)
+        columns, notes = batch.fit(told.layer, told.step)
         for target, by_head in zip(some, columns, strict=True):
             made: list[TaskResult] = []
             single = None
@@ -180,7 +177,7 @@ class _Told:
 
     Attributes
     ----------
-    before, of : layers done before this batch, and in all.
+    before, of : steps done before this batch, and in all.
     """
 
     targets: Sequence[Target]
@@ -190,10 +187,15 @@ class _Told:
     watcher: Watcher | None
     done: int = 0
 
-    def layer(self, name: str, fitted: Sequence[Fitted]) -> None:
+    def step(self) -> None:
+        """One of them is done."""
         self.done += 1
         if self.progress:
             self.progress(self.before + self.done, self.of)
+
+    def layer(self, name: str, fitted: Sequence[Fitted]) -> None:
+        """A layer is done, which is a step."""
+        self.step()
         if self.watcher:
             for target, one in zip(self.targets, fitted, strict=True):
                 score = one.judged.scores[target.task.metric][VALID].value

@@ -179,7 +179,8 @@ def result(
             tuple(layers),
             np.array([s.value for s in own[VALID]]),
             np.array([s.value for s in own[frame.headline]]),
-            draws[frame.headline],
+            # as its file has them: what follows is the same from results that were kept
+            draws[frame.headline].astype(np.float32).astype(float),
             frame.groups[frame.headline],
             frame.chance[task.metric],
             bounds,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -117,6 +117,17 @@ class Table:
         return out
 
 
+def check_rows(source: Source, rows: Sized) -> None:
+    """Raises `ProbeError` where there are not as many labels as rows."""
+    if len(source) != len(rows):
+        cure = "give one a row"
+        if not isinstance(source, Matrices):
+            cure = f"extract again over the same clips, rows {getattr(rows, 'kind', '')}"
+        raise ProbeError(
+            f"{source.name} has {len(source)} rows and the labels have {len(rows)}: {cure}"
+        )
+
+
 def read_layer(
     source: Source, layer: str, device: str, start: int = 0, stop: int | None = None
 ) -> torch.Tensor:
@@ -138,7 +149,10 @@ def read_layer(
             f"a matrix of {rows} rows is needed"
         )
     if not bool(torch.isfinite(values).all()):
-        raise ProbeError(
-            f"layer {layer} of {source.name} holds values that are not finite: extract again"
+        cure = (
+            "replace or drop rows that are not finite"
+            if isinstance(source, Matrices)
+            else "extract again"
         )
+        raise ProbeError(f"layer {layer} of {source.name} holds values that are not finite: {cure}")
     return values

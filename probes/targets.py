@@ -185,19 +185,24 @@ def _check(
         rows_of = index.get(split, np.empty(0, int))
         n_groups = len(set(groups[rows_of]))
         for count, least, what in (
-            (len(rows_of), least_rows, "rows"),
-            (n_groups, least_groups, "groups"),
+            (len(rows_of), least_rows, "row"),
+            (n_groups, least_groups, "group"),
         ):
             if count < least:
-                raise NotProbed(
-                    f"task {task.name}: {count} labelled {what} in {split}; needs {least}"
-                )
+                raise NotProbed(f"task {task.name}: {too_few(count, what, split, least)}")
     if task.kind == "classification" and len(classes) < 2:
-        raise NotProbed(f"task {task.name}: {len(classes)} class in train; needs 2")
+        found = "1 class" if classes else "no class with enough rows"
+        raise NotProbed(f"task {task.name}: {found} in train; 2 are needed")
     if task.kind == "tags" and not classes:
         raise NotProbed(f"task {task.name}: no tag that some training rows have and some lack")
     if task.kind == "regression" and np.ptp(values[index[TRAIN]]) == 0:
         raise NotProbed(f"task {task.name}: {task.label} has one value in train; needs several")
+
+
+def too_few(count: int, what: str, split: str, least: int) -> str:
+    """That there are `count` of something (`group`) where at least `least` are needed."""
+    many, needed = "" if count == 1 else "s", "is needed" if least == 1 else "are needed"
+    return f"{count} labelled {what}{many} in {split}; {least} {needed}"
 
 
 def _natural(name: str) -> list:

@@ -12,7 +12,9 @@ _PLACES = {
     "Study": "reports.study",
     "Finding": "reports.grades",
     "find": "reports.findings",
-    "write_report": "reports.pdf",
+    "write_report": "reports.writing",
+    "write_reports": "reports.writing",
+    "write_joined": "reports.joined",
 }
 
 __all__ = sorted(_PLACES)

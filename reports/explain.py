@@ -8,7 +8,6 @@ from pathlib import Path
 from reports import glossary
 from reports.figures import multiples
 from reports.study import Study
-from reports.words import soft
 
 _HERE = Path(__file__).parent
 _ORDER = (
@@ -61,7 +60,7 @@ def methods(study: Study, anchors: set[str]) -> dict:
     source = (_HERE / "methods.typ").read_text(encoding="utf-8")
     bodies = dict(re.findall(r'^  "([a-z-]+)": \(\n(.*?)^  \),', source, flags=re.S | re.M))
     cited = {k: re.findall(r"@([a-z]+)", bodies[k]) for k in keys}
-    return {"methods": keys, "measures": soft(measures), "cited": cited}
+    return {"methods": keys, "measures": measures, "cited": cited}
 
 
 def _about_probes(study: Study) -> set[str]:

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from reports.words import abridged
 
 WIDTH = 6.54  # inches between the report's margins (166 mm)
+_DOTS = 200  # an inch of a PNG
 INK, GREY, PALE = "#1a1a1a", "#767676", "#d9d9d9"
 
 # Okabe and Ito's colours; A and B differ in lightness too, so they stay apart in grey.
@@ -111,10 +112,30 @@ def canvas(height: float, width: float = WIDTH) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def settle(figure: Figure) -> None:
+    """Lays a figure out once and for all: saving it is then a single pass."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+
+
 def save(figure: Figure, path: Path) -> Path:
-    """Writes a vector PDF whose bytes depend on the drawing alone."""
-    metadata = {"CreationDate": None, "ModDate": None, "Creator": "rsa", "Producer": "rsa"}
-    figure.savefig(path, format="pdf", metadata=metadata)
+    """Writes a figure as its name ends, in bytes that depend on the drawing alone.
+
+    `.pdf`, `.svg` (letters as outlines: looks the same everywhere), `.inline` (SVG whose letters
+    are text in the report's face, for HTML that brings the face), `.png`.
+    """
+    kind = path.suffix[1:]
+    if kind == "pdf":
+        metadata = {"CreationDate": None, "ModDate": None, "Creator": "rsa", "Producer": "rsa"}
+        figure.savefig(path, format="pdf", metadata=metadata)
+    elif kind == "png":
+        figure.savefig(path, format="png", dpi=_DOTS, metadata={"Software": "rsa"})
+    else:
+        letters = {"svg.fonttype": "none" if kind == "inline" else "path"}
+        with matplotlib.rc_context({**letters, "svg.hashsalt": path.stem}):
+            figure.savefig(path, format="svg", metadata={"Date": None, "Creator": "rsa"})
     return path
 
 

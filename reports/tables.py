@@ -13,7 +13,7 @@ from reports.numbers import count, number, with_interval
 from reports.probing import Task
 from reports.results import LayerCard, ModelCard
 from reports.study import Study
-from reports.words import clean, soft
+from reports.words import clean
 
 Rows = list[tuple[str, str]]
 DASH = "\N{EN DASH}"
@@ -54,21 +54,6 @@ class Table:
     head: Sequence[str]
     groups: Sequence[Sequence[Sequence[str | Cell]]]
     widths: Sequence[float]
-
-    def as_json(self) -> dict:
-        """For the template."""
-        return {
-            "title": soft(self.title),
-            "intro": soft(self.intro),
-            "head": soft(list(self.head)),
-            "widths": list(self.widths),
-            "groups": [[[_cell(c) for c in row] for row in rows] for rows in self.groups],
-        }
-
-
-def _cell(value: str | Cell) -> dict:
-    cell = value if isinstance(value, Cell) else Cell(value)
-    return {"text": soft(cell.text), "bold": cell.bold, "quiet": cell.quiet, "mono": cell.mono}
 
 
 def _plain(value: Any) -> str:

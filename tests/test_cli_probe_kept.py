@@ -46,7 +46,7 @@ main()
 """
 
 
-def activations(folder: Path, seed: int = 0, identity: str = "i") -> Activations:
+def activations(folder: Path, seed: int = 0, audio: str = "i") -> Activations:
     """Two layers over clips with a word and a number each."""
     rng = np.random.default_rng(0)
     splits = ("train", "train", "train", "valid", "test")
@@ -55,8 +55,9 @@ def activations(folder: Path, seed: int = 0, identity: str = "i") -> Activations
              {"place": str(rng.integers(3)), "hertz": rng.normal()})
         for i in range(ROWS)
     ]  # fmt: skip
-    plan = Plan("one", f"weights {seed}", "d", identity, "clips", 1.0, 1.0, (("x", 3), ("y", 4)),
-                tuple((clip.id, 1) for clip in clips), ROWS, "float32", "float32", "1")  # fmt: skip
+    plan = Plan("one", f"weights {seed}", "d", audio, "clips", "s", 1.0, 1.0,
+                (("x", 3), ("y", 4)), tuple((clip.id, 1) for clip in clips), ROWS, "float32",
+                "float32", "1")  # fmt: skip
     store = Store(folder, plan)
     drawn = torch.Generator().manual_seed(seed)
     values = {
@@ -107,15 +108,63 @@ def test_a_further_task_alone_is_probed(probed):
     assert [task.task for task in found.tasks] == ["place", "hertz"]
 
 
-def test_another_seed_model_labels_task_or_role_is_probed(probed):
+def test_another_seed_model_audio_task_or_role_is_probed(probed):
     source, both = activations(probed.folder / "a"), ["place", "hertz"]
     assert probed(source) == both
     assert probed(source, run=replace(RUN, seed=1)) == both
     assert probed(activations(probed.folder / "b", seed=1)) == both
-    assert probed(activations(probed.folder / "c", identity="other labels")) == both
+    assert probed(activations(probed.folder / "c", audio="other files")) == both
     assert probed(source, [replace(PLACE, metric="accuracy", also=()), HERTZ]) == ["place"]
     assert probed(source, role="ref") == both  # references have no last layer
     assert probed(source) == []
+
+
+def test_another_label_is_probed_where_a_task_reads_it(probed):
+    source, both = activations(probed.folder / "a"), ["place", "hertz"]
+    assert probed(source) == both
+    first, *others = source.rows.clips
+
+    def changed(**what):
+        source._select([replace(first, **what), *others])
+
+    changed(labels={**first.labels, "other": "new"})
+    assert probed(source) == []
+    changed(labels={**first.labels, "hertz": 0.25})
+    assert probed(source) == ["hertz"]
+    changed(labels={"hertz": first.labels["hertz"]})
+    assert probed(source) == ["place"]
+    for what in ({"group": "t1"}, {"split": "valid"}, {"subset": "some"}):
+        changed(**what)
+        assert probed(source) == both, what
+    changed()
+    assert probed(source) == []
+
+
+def test_labels_of_a_folder_change_without_extracting_again(tmp_path):
+    music = sounds(tmp_path / "music")
+    table, cache = music / "manifest.csv", tmp_path / "cache"
+    head, *lines = table.read_text().splitlines()
+
+    def probe(*cells):
+        """With a further column, and how many stores there are then."""
+        table.write_text("\n".join([head, *lines] if not cells else [
+            f"{head},{cells[0]}", *(f"{line},{cells[1 + (i == 0)]}" for i, line in enumerate(lines))
+        ]) + "\n")  # fmt: skip
+        done = CliRunner().invoke(
+            root, ["probe", "--model", "vgg-mtt", "--untrained", "--data", str(music), "--task",
+                   "place", "--out", str(tmp_path / "study"), "--no-report", "--head", "none",
+                   "--no-checks", "--no-why"], env={"RSA_CACHE": str(cache)},
+        )  # fmt: skip
+        assert done.exit_code == 0, done.stderr
+        return "vgg-mtt: kept place" in done.stderr, sum(1 for _ in cache.rglob("shard-*"))
+
+    kept, stores = probe()
+    assert not kept and stores
+    assert probe("energy", 1, 2) == (True, stores)
+    assert probe("group", "all", "one") == (False, stores)
+    lines[0] = lines[0].replace("low", "high")
+    assert probe() == (False, stores)
+    assert probe("start", 0.1, 0.0)[1] > stores
 
 
 def test_another_protocol_or_head_is_probed_and_kept_with_its_heads(probed):
@@ -188,7 +237,7 @@ def test_a_killed_command_loses_the_batch_in_hand_only(tmp_path):
     music, study = sounds(tmp_path / "music"), tmp_path / "study"
     arguments = ["probe", "--model", "vgg-mtt", "--untrained", "--data", str(music), "--task",
                  "place,hertz,some", "--out", str(study), "--no-report", "--head", "none",
-                 "--no-checks"]  # fmt: skip
+                 "--no-checks", "--no-why"]  # fmt: skip
     environment = {"RSA_CACHE": str(tmp_path / "cache")}
     killed = subprocess.run(
         [sys.executable, "-c", KILL, *arguments], cwd=ROOT, env={**os.environ, **environment},

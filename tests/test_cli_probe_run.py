@@ -19,7 +19,8 @@ from extract.weights import cache_dir
 from probes import ProbeResults
 from reports.study import Study
 
-ALONE = ("--head", "none", "--no-checks")  # scores of the protocol's head, nothing beside them
+# scores of the head of the protocol, nothing beside them
+ALONE = ("--head", "none", "--no-checks", "--no-why")
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +116,7 @@ def test_a_manifest_elsewhere_labels_a_folder(probe, music, tmp_path):
 @pytest.mark.parametrize(
     "task, hint",
     [
-        ("{m}:plac", "the manifest has no label 'plac'; did you mean place?"),
+        ("{m}:plac", "the manifest has no label 'plac' with a value; did you mean place?"),
         ("{m}:path", "the manifest has no label 'path'"),
         ("{m}:", "name a column"),
         ("{m}", "name a column"),
@@ -126,6 +127,7 @@ def test_a_manifest_elsewhere_labels_a_folder(probe, music, tmp_path):
         ("nowhere.csv:place", "there is no file nowhere.csv"),
         ("{m}:place,{o}:place", "labels come from one manifest"),
         ("plac", "did you mean place?"),
+        ("{m}:empty", "the manifest has no label 'empty' with a value"),
         ("none", "nothing to probe"),
     ],
 )
@@ -163,6 +165,42 @@ def test_further_heads_stand_beside_the_linear_one(probe, music):
         assert head.selected in line and tight(head.best.value) in line
         assert f"vgg-mtt place, {head.head}: " in done.stderr
     assert "every layer, knn" in done.stdout and "every layer, concatenation" not in done.stdout
+
+
+def test_references_have_no_weights_of_layers(probe, music):
+    done = probe("--data", music, "--task", "place", "--head", "weighting,concatenation")
+    assert done.exit_code == 0, done.stderr
+    assert [one.head for one in results(probe.study).heads] == ["weighting", "concatenation"]
+    assert [one.head for one in results(probe.study, "ref").heads] == ["concatenation"]
+
+
+def test_a_stage_says_that_it_begins_where_no_bar_can(probe, music, tmp_path):
+    done = probe("--data", music, "--task", "place", RSA_CACHE=str(tmp_path / "cache"))
+    lines = done.stderr.splitlines()
+    begun = lines.index("probes of vgg-mtt ...")
+    assert [line for line in lines[begun:] if line.startswith("vgg-mtt place: ")]
+    assert lines[0] == f"data set {music} ..." and lines[1].startswith(f"data set {music} (")
+
+
+def test_values_that_are_no_numbers_are_told_once_and_missing(probe, tmp_path):
+    music = sounds(tmp_path / "music")
+    table = music / "manifest.csv"
+    head, *lines = table.read_text().splitlines()
+    cells = ["inf", "nan", "", *["1.5"] * (len(lines) - 3)]
+    more = [f"{line},{cell},nan" for line, cell in zip(lines, cells, strict=True)]
+    table.write_text("\n".join([f"{head},energy,empty", *more]) + "\n")
+    for task in ("place", f"{table}:place"):
+        done = probe("--data", music, "--task", task)
+        assert done.exit_code == 0, done.stderr
+        told = [line for line in done.stderr.splitlines() if "column energy" in line]
+        assert told == [
+            "warning: manifest.csv: column energy: 2 values are not numbers (first: line 2), "
+            "taken as missing"
+        ]
+    done = probe("--data", music, "--task", f"{table}:empty")
+    assert done.exit_code == 2
+    assert "column empty: 60 values are not numbers (first: line 2)" in done.stderr
+    assert "Error: --task: the manifest has no label 'empty' with a value" in done.stderr
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from probe_folder import sounds
 from cli.main import root
 from cli.taskpage import task_page
 from extract import datasets
-from probes import TASKS
+from probes import TASKS, ProbeError, resolve
 from probes.tasks import ALIASES
 
 PAGE = Path(__file__).parent.parent / "docs" / "tasks.md"
@@ -79,6 +79,15 @@ def test_the_table_keeps_within_the_line(width):
     assert set(TASKS) <= shown
 
 
+def test_no_word_of_a_narrow_table_is_broken():
+    tasks = run(COLUMNS="80").output.partition("Their data")[0]
+    words = {word for line in tasks.splitlines() for word in line.replace("│", " ").split()}
+    for task in TASKS.values():
+        assert {task.name, task.family, task.rows, *task.metric.split()} <= words, task.name
+    for name in ("giantsteps-tempo,", "medleydb-melody,", "medley-solos-db,"):
+        assert name in words
+
+
 def test_a_card_has_definition_chance_data_and_published_numbers():
     out = " ".join(run("genre", COLUMNS="140").output.split())
     for part in (
@@ -96,6 +105,15 @@ def test_another_name_and_a_slip(cards):
     assert wrong.exit_code == 2 and "did you mean tempo?" in wrong.output
     wrong = run("octave", "--data", "gtzan")
     assert wrong.exit_code == 2 and "no task 'octave' on gtzan" in wrong.output
+    assert "`rsa tasks --data gtzan` lists them" in wrong.output
+
+
+@pytest.mark.parametrize("far", ["zebra", "harmonica", "xyz"])
+def test_nothing_far_is_suggested(far):
+    wrong = run(far)
+    assert wrong.exit_code == 2 and f"no task '{far}'; `rsa tasks` lists them" in wrong.output
+    with pytest.raises(ProbeError, match="known are"):
+        resolve([far], [])
 
 
 def test_tasks_of_a_data_set_are_known_without_opening_it():

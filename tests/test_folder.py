@@ -115,9 +115,12 @@ def test_identity_depends_on_content_only(tmp_path):
     labelled = Folder(two).card.identity
     manifest(two, "path,mood\na.wav,calm\nb.wav,calm\n")
     assert len({same, labelled, Folder(two).card.identity}) == 3
+    assert Folder(two).card.audio == Folder(one).card.audio != Folder(two).card.identity
+    assert Folder(two, clip_seconds=10).card.audio != Folder(two).card.audio
     (two / "manifest.csv").unlink()
     write(two / "a.wav", 1.0, 3)
     assert Folder(two).card.identity != same
+    assert Folder(two).card.audio != Folder(one).card.audio
 
 
 def test_nothing_to_hear_is_refused(tmp_path):
@@ -154,6 +157,29 @@ def test_a_manifest_says_which_stretches_and_labels(music):
     assert all(card.tier == "user" for card in data.card.labels)
     whole = soundfile.read(music / "b.wav", dtype="float32")[0]
     assert torch.allclose(data.audio(first, RATE), torch.from_numpy(whole[4000:12000]))
+
+
+def test_a_number_that_is_none_is_a_label_that_is_missing(music):
+    manifest(
+        music,
+        "path,start,duration,bpm,energy,key,nothing\n"
+        "b.wav,0,0.5,,1,C,inf\n"
+        "b.wav,0.5,0.5,90,inf,nan,\n"
+        "b.wav,1,0.5,100,NaN,G,NaN\n",
+    )
+    data = Folder(music)
+    assert [clip.labels for clip in data.clips] == [
+        {"energy": 1.0, "key": "C"}, {"bpm": 90.0}, {"bpm": 100.0, "key": "G"},
+    ]  # fmt: skip
+    assert {card.name for card in data.card.labels} == {"bpm", "energy", "key"}
+    assert data.notes == (
+        "manifest.csv: column energy: 2 values are not numbers (first: line 3), taken as missing",
+        "manifest.csv: column nothing: 2 values are not numbers (first: line 2), taken as missing",
+    )
+    assert set(data.notes) <= set(data.card.caveats)
+    manifest(music, "path,bpm\nb.wav,-inf\na/z.flac,90\n")
+    (note,) = Folder(music).notes
+    assert "column bpm: 1 value is no number (first: line 2), taken as missing" in note
 
 
 def test_the_group_is_the_group_the_artist_or_the_track(music):
@@ -193,7 +219,6 @@ BAD = [
     ("path,duration\nb.wav,inf\n", "line 2: duration 'inf' is wrong"),
     ("path,split\nb.wav,holdout\n", "line 2: no split 'holdout'; there are train, valid, test"),
     ("path,split\nb.wav,train\na/z.flac,\n", "line 3: no split, but other lines"),
-    ("path,bpm\nb.wav,1\na/z.flac,inf\n", "line 3: bpm is not finite"),
     ("path,mood\nb.wav,calm,slow\n", "line 2: 3 cells, but 2 columns"),
     ("path,mood\nb.wav\n", "line 2: 1 cells, but 2 columns"),
     ("path,mood,mood\nb.wav,a,b\n", "column mood stands twice"),

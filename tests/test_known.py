@@ -1,5 +1,7 @@
 """Finished comparisons are kept: a further model does not make the earlier numbers again."""
 
+from dataclasses import replace
+
 import torch
 
 import rsa
@@ -16,8 +18,8 @@ ROWS = 24
 
 def activations(folder, name, layers, seed):
     clips = tuple((f"c{i}", 1) for i in range(ROWS))
-    plan = Plan(name, f"weights {seed}", "d", "i", "clips", 1.0, 1.0, tuple(layers.items()), clips,
-                32, "float32", "float32", "1")  # fmt: skip
+    plan = Plan(name, f"weights {seed}", "d", "i", "clips", "s", 1.0, 1.0, tuple(layers.items()),
+                clips, 32, "float32", "float32", "1")  # fmt: skip
     store = Store(folder / name, plan)
     drawn = torch.Generator().manual_seed(seed)
     clips = [Clip(f"c{i}", f"t{i}", f"t{i}", "", "", 0.0, 1.0) for i in range(ROWS)]
@@ -66,7 +68,12 @@ def test_what_is_known_belongs_to_rows_settings_and_code(tmp_path):
     known = Known(tmp_path, {"seed": 0})
     assert known.path(x, y) != known.path(y, x) != Known(tmp_path, {"seed": 1}).path(y, x)
     before = known.path(x, y)
-    y._select(y.rows.clips[:-1])
+    first, *others = y.rows.clips
+    y._select([replace(first, labels={"mood": "calm"}, split="test"), *others])
+    assert known.path(x, y) == before  # neither has a part in similarity
+    y._select([replace(first, group="t1"), *others])
+    assert known.path(x, y) != before
+    y._select(others)
     assert known.path(x, y) != before
     known.path(x, y).write_text("half a fi")
     assert known.find(x, y) is None

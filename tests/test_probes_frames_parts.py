@@ -162,6 +162,11 @@ def test_frame_tasks_resolve_like_any_task():
     assert beat.rows == melody.rows == "frames:25@beats,downbeats,melody"
     assert chord.rows == "frames:10@chord,phrase_ends"
     assert resolve(["beat"], CARDS[:1])[0].rows == "frames:25@beats"
+    inside = resolve(["beat", "melody"], CARDS, {"chorale", "voices"})  # beats are asked of it
+    assert {task.rows for task in inside} == {
+        "frames:25@beats+chorale,downbeats+chorale,melody"
+    }
+    assert resolve(["beat"], CARDS, {"live"})[0].rows == beat.rows  # data with parts of its own
 
 
 def test_labels_that_do_not_fit_are_told():

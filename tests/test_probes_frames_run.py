@@ -186,7 +186,7 @@ def test_a_clip_shorter_than_a_frame_and_one_without_a_split_are_left_out():
 def test_too_little_is_skipped_with_the_reason():
     clips = excerpts(splits={"train": 2, "valid": 2, "test": 2})
     found = run_frames(*planted(clips=clips), [TASKS["beat"], TASKS["melody"]])
-    assert found.skipped["beat"] == "task beat: 2 labelled groups in train; needs 3"
+    assert found.skipped["beat"] == "task beat: 2 labelled groups in train; 3 are needed"
     clips = [dataclasses.replace(c, segments={}) for c in excerpts()]
     source, _ = planted()
     table = FrameTable(clips, "frames:25")

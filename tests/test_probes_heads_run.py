@@ -152,3 +152,25 @@ def test_a_head_that_pools_frames_finds_what_the_mean_blurs(planted):
     assert other(found, "mood", "attentive").best.value > found["mood"].best.value + 0.05
     without = probes.run(source, table, [TASK], heads=[head("attentive")], resamples=20)
     assert without.heads == () and any("pools frames" in n for n in without["mood"].notes)
+
+
+def test_heads_draw_from_the_seed_of_the_run(planted):
+    def loss(**options):
+        found = probes.run(*planted, [NUMBER], resamples=20, **options)
+        return other(found, "energy", "weighting").layers[0].facts["starts"][1]["weights"]
+
+    quick = dataclasses.replace(head("weighting"), rates=(3e-3,), random_starts=1)
+    first = loss(heads=[quick], seed=1)
+    assert loss(heads=[dataclasses.replace(quick, seed=7)], seed=1) == first
+    assert loss(heads=[quick], seed=2) != first
+    protocol = dataclasses.replace(PROTOCOLS["linear"], heads=(head("linear"), quick))
+    assert loss(protocol=protocol, seed=1) == first
+
+
+def test_heads_that_join_layers_are_steps_of_the_progress(planted):
+    steps = []
+    probes.run(
+        *planted, [TASK, NUMBER], heads=["concatenation", "knn"], resamples=20,
+        progress=lambda *at: steps.append(at),
+    )  # fmt: skip
+    assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]  # three layers, and one head that joins them

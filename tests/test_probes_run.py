@@ -233,11 +233,13 @@ def test_rare_classes_are_answered_for_as_the_metric_asks():
 def test_mismatched_and_broken_activations_are_refused():
     source, table = planted()
     short = Matrices("short", {"early": source.read("early")[:-1]})
-    with pytest.raises(probes.ProbeError, match="short has 359 rows and the labels have 360"):
+    few = "short has 359 rows and the labels have 360: give one a row"
+    with pytest.raises(probes.ProbeError, match=few):
         probes.run(short, table, [TASKS["tonic"]])
     bad = source.read("early").copy()
     bad[3, 3] = np.inf
-    with pytest.raises(probes.ProbeError, match="layer early of broken .* not finite"):
+    cure = "replace or drop rows that are not finite"
+    with pytest.raises(probes.ProbeError, match=f"layer early of broken .* not finite: {cure}"):
         read_layer(Matrices("broken", {"early": bad}), "early", "cpu")
     with pytest.raises(probes.ProbeError, match="positive"):
         one = dataclasses.replace(PROTOCOLS["linear"], heads=(Linear(penalties=(0.0,)),))
@@ -267,6 +269,26 @@ def test_data_without_splits_is_probed_and_says_so():
         probes.run(source, dataclasses.replace(table, splits=np.full(360, "dev")), [TASKS["tonic"]])
 
 
+class Stored:
+    """A `Source` that is not in memory, of which half a layer is damaged."""
+
+    name, layers = "stored", ("one",)
+
+    def __len__(self):
+        return 4
+
+    def read(self, layer, start=0, stop=None):
+        return np.array([[0.0], [1.0], [np.nan], [2.0]])[start:stop]
+
+
+def test_what_was_extracted_is_extracted_again():
+    with pytest.raises(probes.ProbeError, match="layer one of stored .*: extract again"):
+        read_layer(Stored(), "one", "cpu")
+    source, table = Stored(), Table(["g"] * 3, {"mode": ["major"] * 3})
+    with pytest.raises(probes.ProbeError, match="extract again over the same clips, rows clips"):
+        probes.run(source, table, [TASKS["mode"]])
+
+
 def small(label: list, split: list[str]) -> tuple[Table, np.ndarray]:
     table = Table([f"g{i}" for i in range(len(label))], {"dance": label}, np.array(split))
     return table, table.splits
@@ -274,13 +296,19 @@ def small(label: list, split: list[str]) -> tuple[Table, np.ndarray]:
 
 def test_too_little_data_is_a_reason_not_an_error():
     table, names = small(["jig", "reel"] * 15, ["train"] * 18 + ["valid"] * 6 + ["test"] * 6)
-    with pytest.raises(NotProbed, match="task dance: 18 labelled rows in train; needs 20"):
+    with pytest.raises(NotProbed, match="task dance: 18 labelled rows in train; 20 are needed"):
         make_target(TASKS["dance"], table, names)
     table, names = small(["jig"] * 40, ["train"] * 28 + ["valid"] * 6 + ["test"] * 6)
     with pytest.raises(NotProbed, match="1 class in train"):
         make_target(TASKS["dance"], table, names)
     table, names = small(["jig", "reel"] * 20, ["train"] * 34 + ["valid"] * 6)
     with pytest.raises(NotProbed, match="0 labelled rows in test"):
+        make_target(TASKS["dance"], table, names)
+    table = dataclasses.replace(table, groups=["one"] * 40)
+    with pytest.raises(NotProbed, match="dance: 1 labelled group in train; 3 are needed"):
+        make_target(TASKS["dance"], table, names)
+    table, names = small(["jig"] + [f"j{i}" for i in range(39)], ["train"] * 28 + ["valid"] * 12)
+    with pytest.raises(NotProbed, match="0 labelled rows in train; 20 are needed"):
         make_target(TASKS["dance"], table, names)
 
 

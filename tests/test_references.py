@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from extract import models
 from extract.errors import WeightsInvalid
 from extract.models.base import Request
-from extract.models.descriptors import FFT, HOP, LAGS, RATE, SPEC, WIDTHS
+from extract.models.descriptors import FFT, HOP, LAGS, LOWEST, RATE, SPEC, WIDTHS
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,14 @@ def clicks(seconds: float, *times: float) -> np.ndarray:
 
 def test_the_layers_are_those_of_the_card(references):
     assert [layer.name for layer in references.layers] == [
-        "log-mel", "mfcc", "chroma", "onset", "tempogram", "loudness",
+        "log-mel",
+        "mfcc",
+        "chroma",
+        "onset",
+        "tempogram",
+        "loudness",
+        "flux",
+        "salience",
     ]
     assert references.name == "references" and references.sample_rate == 22050
     assert all(layer.rate == 22050 / 512 and layer.center == 0 for layer in references.layers)
@@ -167,9 +174,14 @@ def test_onset_answers_to_clicks_where_they_are(references):
         assert band[frames].min() > 10 * (np.median(band) + 1e-3)
 
 
-@pytest.mark.parametrize("name,column,depth", [
-    ("loudness", 0, 50), ("loudness", 2, 50), ("log-mel", 60, 30),
-])
+@pytest.mark.parametrize(
+    "name,column,depth",
+    [
+        ("loudness", 0, 50),
+        ("loudness", 2, 50),
+        ("log-mel", 60, 30),
+    ],
+)
 def test_a_click_stands_in_the_frames_around_its_time(references, name, column, depth):
     for time in (0.25, 0.777, 1.5):
         track = heard(references, clicks(2.0, time))[name][:, column]
@@ -183,9 +195,42 @@ def test_the_tempogram_peaks_at_the_period_of_the_beat(references, tempo):
     period = 60 / tempo
     wave = clicks(8.0, *np.arange(0.1, 7.9, period))
     tempogram = heard(references, wave)["tempogram"].mean(0)
-    assert abs(LAGS.start + tempogram[: round(1.5 * period * RATE / HOP) - LAGS.start].argmax()
-               - period * RATE / HOP) <= 1
+    assert (
+        abs(
+            LAGS.start
+            + tempogram[: round(1.5 * period * RATE / HOP) - LAGS.start].argmax()
+            - period * RATE / HOP
+        )
+        <= 1
+    )
     assert LAGS.start <= period * RATE / HOP < LAGS.stop
+
+
+@pytest.mark.parametrize("midi", (40, 45, 57, 69, 80))
+def test_pitch_salience_peaks_at_the_note_and_not_at_a_partial(references, midi):
+    salience = heard(references, tones([midi], 1.5))["salience"][10:-10].mean(0)
+    assert LOWEST + salience.argmax() == midi
+    assert salience.max() <= 1.0
+
+
+def test_all_notes_of_a_chord_are_salient(references):
+    salience = heard(references, tones([48, 55, 64], 1.5))["salience"][10:-10].mean(0)
+    above = [LOWEST + i for i in np.argsort(salience)[::-1]]
+    peaks = [m for m in above if salience[m - LOWEST] == salience[m - LOWEST - 1 :][:3].max()]
+    assert {48, 55} <= set(peaks[:4])
+    assert salience[64 - LOWEST] > 2 * np.median(salience)
+
+
+def test_flux_is_zero_in_a_steady_tone_and_tells_rise_from_fall(references):
+    wave = np.zeros(2 * RATE)
+    wave[RATE // 2 : 3 * RATE // 2] = tones([69], 1.0)
+    rise, fall, distance = heard(references, wave)["flux"].T
+    begin, middle, end = (round(t * RATE / HOP) for t in (0.5, 1.0, 1.5))
+    assert max(rise[middle], fall[middle], distance[middle]) < 0.05
+    for up, down, at in ((rise, fall, begin), (fall, rise, end)):  # edges spread over all bins
+        near = slice(at - 4, at + 5)
+        assert up[near].max() > 0.9 and up[near].sum() > 2 * down[near].sum()
+    assert not heard(references, np.zeros(RATE))["flux"].any()
 
 
 def test_loudness_is_level_weighted_level_and_peak_of_a_sine(references):

@@ -194,7 +194,7 @@ def test_text_is_cleaned():
 def test_a_reader_is_told_what_is_missing_and_what_rests_on_little(folder):
     before = tables.reservations(Study.read(folder))
     assert not any("not probed" in line for line in before)
-    why = [{"task": "key", "why": "8 labelled rows in train; needs 20"}]
+    why = [{"task": "key", "why": "8 labelled rows in train; 20 are needed"}]
     change(folder / "probes" / "a.json", lambda v: v.update(skipped=why))
     change(
         folder / "study.json",
@@ -203,7 +203,7 @@ def test_a_reader_is_told_what_is_missing_and_what_rests_on_little(folder):
     for file in (folder / "similarity").glob("*.json"):
         change(file, lambda v: v.update(n_groups=4))
     text = "\n".join(tables.reservations(Study.read(folder)))
-    assert "not probed: key (8 labelled rows in train; needs 20)" in text
+    assert "not probed: key (8 labelled rows in train; 20 are needed)" in text
     assert "clips that could not be used: 1" in text and "rests on 4 groups" in text
 
 

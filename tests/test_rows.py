@@ -25,6 +25,10 @@ def test_frames_of_labelled_clips_only():
     assert len(rows) == 10 + 2
     assert set(rows.clip) == {1, 3}
     assert len(Rows.of(tuple(clips), "frames:5@nothing")) == 0
+    clips = tuple(replace(clip, subset="abcd"[i]) for i, clip in enumerate(clips))
+    assert set(Rows.of(clips, "frames:5@beats+a+b,melody").clip) == {1, 3}
+    assert set(Rows.of(clips, "frames:5@beats+a+b,melody+a").clip) == {1}
+    assert len(Rows.of(clips, "frames:5@beats+a")) == 0
 
 
 def test_labels_follow_rows():

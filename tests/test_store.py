@@ -9,7 +9,7 @@ import torch
 from extract.errors import StoreError
 from extract.store import Failure, Plan, Store
 
-PLAN = Plan("m", "w", "d", "i", "clips", 1.0, 1.0, (("x", 3), ("y", 2)),
+PLAN = Plan("m", "w", "d", "i", "clips", "s", 1.0, 1.0, (("x", 3), ("y", 2)),
             tuple((f"c{i}", 1) for i in range(5)), 2, "float32", "float32", "1")  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Literal
@@ -73,6 +73,36 @@ class Clip:
         """Whether it has a label of any kind."""
         return any(label in some for some in (self.labels, self.segments, self.events, self.curves))
 
+    def said(self, labels: Collection[str] | None = None) -> list:
+        """What is said of it, as JSON holds it: group, subset, split, and labels of all kinds.
+
+        Parameters
+        ----------
+        labels : only these; all that it has if None.
+        """
+        timed = ((self.segments, _spans), (self.events, list), (self.curves, _points))
+        return [
+            [self.track, self.group, self.subset, self.split],
+            sorted(_among(self.labels, labels).items()),
+            *(
+                sorted((name, plain(value)) for name, value in _among(some, labels).items())
+                for some, plain in timed
+            ),
+        ]
+
+
+def _among(values: Mapping, names: Collection[str] | None) -> Mapping:
+    return values if names is None else {k: v for k, v in values.items() if k in names}
+
+
+def _spans(segments: Iterable[Segment]) -> list:
+    # not `astuple`, which copies: there are sets of millions of notes
+    return [(s.start, s.end, s.value) for s in segments]
+
+
+def _points(curve: Curve) -> list:
+    return [curve.times.tolist(), curve.values.tolist()]
+
 
 @dataclass(frozen=True)
 class LabelCard:
@@ -97,7 +127,8 @@ class DataCard:
     """What a reader must know of a data set before believing a number made with it.
 
     `caveats` are printed on every report made with the data; `identity` is a hash of the clip
-    table and of everything that decides the audio.
+    table, labels included, and of everything that decides the audio; `audio` is one of the cuts of
+    the clips and of what decides their audio alone, `identity` where these are not told apart.
     """
 
     name: str
@@ -107,6 +138,10 @@ class DataCard:
     identity: str
     labels: tuple[LabelCard, ...]
     caveats: tuple[str, ...] = ()
+    audio: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "audio", self.audio or self.identity)
 
     def as_json(self) -> dict:
         return asdict(self)
@@ -121,12 +156,14 @@ class Dataset(ABC):
     clips : all clips, in a fixed order.
     rate : the sample rate the audio is native to, or None when files differ.
     absent : recordings of its published list that are not there.
+    notes : what a user should be told when the data is opened, a sentence each.
     """
 
     card: DataCard
     clips: tuple[Clip, ...]
     rate: int | None = None
     absent: int = 0
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def audio(self, clip: Clip, sample_rate: int) -> torch.Tensor:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from extract import audio
-from extract.datasets.base import Clip, Curve, Segment
+from extract.datasets.base import Clip
 from extract.errors import AudioError, DataError
 
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff")
@@ -96,27 +96,20 @@ def digest_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def identity(clips: Sequence[Clip], files: Sequence[File]) -> str:
-    """Hash of the clip table (thus of the manifest) and of the files' names and digests.
+def identity(clips: Sequence[Clip], files: Sequence[File], labels: bool = True) -> str:
+    """Hash of the clip table and of the files' names and digests.
 
     Neither the folder's own place nor the times of the files count.
+
+    Parameters
+    ----------
+    labels : whether what is said of the clips counts (all columns of a manifest), or their cuts
+        alone.
     """
     digest = hashlib.sha256()
     for clip in clips:
-        row = [clip.id, clip.track, clip.group, clip.subset, clip.split, clip.start, clip.duration]
-        row.append(sorted(clip.labels.items()))
-        for timed in (clip.segments, clip.events, clip.curves):
-            if timed:
-                row.append(sorted((name, _plain(value)) for name, value in timed.items()))
+        row = [clip.id, clip.start, clip.duration, *(clip.said() if labels else ())]
         digest.update(json.dumps(row).encode() + b"\n")
     for file in files:
         digest.update(json.dumps([file.name, file.digest]).encode() + b"\n")
     return digest.hexdigest()
-
-
-def _plain(value) -> list:
-    """Segments, moments or a curve as JSON holds them."""
-    if isinstance(value, Curve):
-        return [value.times.tolist(), value.values.tolist()]
-    # not `astuple`, which copies: there are sets of millions of notes
-    return [(v.start, v.end, v.value) if isinstance(v, Segment) else v for v in value]

@@ -67,14 +67,16 @@ class Folder(Dataset):
         self.clips, files = self._from_manifest(table) if table else self._from_files()
         rates = {file.info.sample_rate for file in files if file.info}
         self.rate = rates.pop() if len(rates) == 1 else None
+        self.notes = table.notes if table else ()
         self.card = DataCard(
             name=self.path.resolve().name or "folder",
             title=f"Audio files of the folder {self.path.resolve().name}",
             sources="the user's own files" + (f", labels from {place.name}" if place else ""),
             licence="the user's own",
             identity=identity(self.clips, files),
+            audio=identity(self.clips, files, labels=False),
             labels=table.labels if table else (),
-            caveats=_caveats(self.clips),
+            caveats=(*_caveats(self.clips), *self.notes),
         )
 
     def audio(self, clip: Clip, sample_rate: int) -> torch.Tensor:

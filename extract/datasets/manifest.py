@@ -12,8 +12,8 @@ is needed:
 
 All other columns are labels. A column in which every value is a number is a number; one in which a
 value holds `|` (or, where none does, `;`) is tags, separated by it; any other is a category. An
-empty cell (or `nan`) is a label that the clip lacks, a lone `|` is a clip with none of the tags. In
-JSON lines tags are a list of texts.
+empty cell (or `nan`, and `inf` among numbers) is a label that the clip lacks, a lone `|` is a clip
+with none of the tags. In JSON lines tags are a list of texts.
 """
 
 from __future__ import annotations
@@ -56,11 +56,17 @@ class Entry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All rows of a manifest, in its order, and what its label columns are."""
+    """All rows of a manifest, in its order, and what its label columns are.
+
+    Attributes
+    ----------
+    notes : a sentence for each column with values that were taken as missing.
+    """
 
     path: Path
     entries: tuple[Entry, ...]
     labels: tuple[LabelCard, ...]
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
@@ -78,7 +84,7 @@ class Manifest:
             raise DataError(f"{path}: no column `path`; there are {', '.join(columns)}")
         group = next((name for name in GROUPS if name in columns), None)
         names = [name for name in columns if name not in OWN and name != group]
-        kinds = {name: _kind(path, name, rows) for name in names}
+        kinds = {name: _kind(name, rows) for name in names}
         readers = {name: _reader(kind, name, rows) for name, kind in kinds.items() if kind}
         entries = tuple(_entry(path, line, cells, group, readers) for line, cells in rows)
         _check_splits(path, entries)
@@ -87,7 +93,9 @@ class Manifest:
             for name, kind in kinds.items()
             if kind
         )
-        return cls(path, entries, cards)
+        numeric = [name for name, kind in kinds.items() if kind in ("number", "")]
+        notes = [_not_finite(path, name, rows) for name in numeric]
+        return cls(path, entries, cards, tuple(note for note in notes if note))
 
 
 def _text(path: Path) -> str:
@@ -169,20 +177,34 @@ def _cell(path: Path, line: int, name: str, value: object) -> str:
     return str(value).strip()
 
 
-def _kind(path: Path, name: str, rows: list[tuple[int, Cells]]) -> str:
+def _kind(name: str, rows: list[tuple[int, Cells]]) -> str:
     """`number`, `tags`, `category`, or "" for a column without values."""
-    cells = ((line, row.get(name, "")) for line, row in rows)
-    present = [(line, text) for line, text in cells if text.lower() not in ABSENT]
-    infinite = 0
-    for line, text in present:
-        try:
-            value = float(text)
-        except ValueError:
-            return "tags" if _mark(text for _, text in present) else "category"
-        infinite = infinite or (0 if math.isfinite(value) else line)
-    if infinite:
-        raise DataError(f"{path}, line {infinite}: {name} is not finite; leave the cell empty")
-    return "number" if present else ""
+    present = [text for _, cells in rows if (text := cells.get(name, "")).lower() not in ABSENT]
+    numbers = [_number(text) for text in present]
+    if None in numbers:
+        return "tags" if _mark(present) else "category"
+    return "number" if any(map(math.isfinite, numbers)) else ""
+
+
+def _number(text: str) -> float | None:
+    """The number that a cell holds, finite or not; None where it is a text."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _not_finite(path: Path, name: str, rows: list[tuple[int, Cells]]) -> str:
+    """What to say of the values of a column of numbers that are none; "" where all are."""
+    lines = [
+        line
+        for line, cells in rows
+        if (value := _number(cells.get(name, ""))) is not None and not math.isfinite(value)
+    ]
+    if not lines:
+        return ""
+    what = "1 value is no number" if len(lines) == 1 else f"{len(lines)} values are not numbers"
+    return f"{path.name}: column {name}: {what} (first: line {lines[0]}), taken as missing"
 
 
 def _mark(texts: Iterable[str]) -> str:
@@ -191,12 +213,18 @@ def _mark(texts: Iterable[str]) -> str:
     return next((mark for mark in MARKS if mark in held), "")
 
 
-def _reader(kind: str, name: str, rows: list[tuple[int, Cells]]) -> Callable[[str], Value]:
+def _reader(kind: str, name: str, rows: list[tuple[int, Cells]]) -> Callable[[str], Value | None]:
     """From the text of a cell to the value of a label."""
     if kind == "tags":
         mark = _mark(cells.get(name, "") for _, cells in rows)
         return lambda text: _tags(text, mark)
-    return float if kind == "number" else str
+    return _finite if kind == "number" else str
+
+
+def _finite(text: str) -> float | None:
+    """A number, None for one that is not finite."""
+    value = float(text)
+    return value if math.isfinite(value) else None
 
 
 def _tags(text: str, mark: str) -> tuple[str, ...]:
@@ -210,7 +238,7 @@ def _entry(
     line: int,
     cells: Cells,
     group: str | None,
-    readers: Mapping[str, Callable[[str], Value]],
+    readers: Mapping[str, Callable[[str], Value | None]],
 ) -> Entry:
     if not cells.get("path"):
         raise DataError(f"{path}, line {line}: no path; name the file or delete the line")
@@ -218,9 +246,9 @@ def _entry(
     if split and split not in SPLIT_NAMES:
         raise DataError(f"{path}, line {line}: no split {split!r}; there are {', '.join(SPLITS)}")
     labels = {
-        name: read(cells[name])
+        name: value
         for name, read in readers.items()
-        if cells.get(name, "").lower() not in ABSENT
+        if cells.get(name, "").lower() not in ABSENT and (value := read(cells[name])) is not None
     }
     return Entry(
         line=line,

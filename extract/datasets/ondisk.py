@@ -127,6 +127,7 @@ class OnDisk(Dataset):
             sources=self.sources,
             licence=self.licence,
             identity=identity(self.clips, list(looked.values())),
+            audio=identity(self.clips, list(looked.values()), labels=False),
             labels=tuple(card for card in self.labels if card.name in present),
             caveats=(*self.caveats, *([lost] if self.absent else [])),
         )

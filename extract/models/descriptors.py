@@ -16,6 +16,10 @@ onset      6      rise of the log-mel bands, in six groups (Böck, Widmer 2013)
 tempogram  80     autocorrelation of the onset strength over 8.9 s (Grosche et al. 2010), at lags
                   of 8 to 87 frames: 323 to 30 beats per minute
 loudness   3      level, A-weighted level (IEC 61672) and peak, in dB re full scale, of 93 ms
+flux       3      magnitude spectrum of 93 ms, from the frame before to the frame after: what rises
+                  and what falls, as shares of all there is, and the cosine distance
+salience   48     C2 to B5: magnitude spectrum of 371 ms summed over eight partials of each pitch,
+                  weights 0.84^k (Hermes 1988), the largest being 1
 =========  =====  ==========================================================================
 """
 
@@ -55,7 +59,9 @@ TEMPO_FRAMES = 384
 LAGS = slice(8, 88)
 FLOOR = 1e-10  # power; -100 dB
 RANGE = 80.0  # dB below the loudest mel band of a clip in which an onset counts
-VERSION = "1"  # of what is computed here; a change makes new stores
+LOWEST, PITCHES = 36, 48  # MIDI numbers of the pitch salience: from C2, 65 Hz
+PARTIALS, FALL = 8, 0.84
+VERSION = "2"  # of what is computed here; a change makes new stores
 
 WIDTHS = {
     "log-mel": MELS,
@@ -64,11 +70,13 @@ WIDTHS = {
     "onset": len(BANDS) - 1,
     "tempogram": LAGS.stop - LAGS.start,
     "loudness": 3,
+    "flux": 3,
+    "salience": PITCHES,
 }
 
 
 class References(Model):
-    """Six descriptions of the sound behind the interface of a model; nothing in it is trained.
+    """Eight descriptions of the sound behind the interface of a model; nothing in it is trained.
 
     Audio longer than a minute is described a minute at a time.
     """
@@ -105,19 +113,21 @@ def describe(samples: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    [1 + samples // 512, 249], columns in the order of `WIDTHS`. Finite for any finite input.
+    [1 + samples // 512, 300], columns in the order of `WIDTHS`. Finite for any finite input.
     """
     frames = 1 + len(samples) // HOP
     power = _power(samples, FFT, HOP)
     mel = _decibels(_mel_filters() @ power)
-    onset = _onset(mel)
+    onset, slow = _onset(mel), _slow_spectrum(samples, frames)
     features = (
         mel,
         librosa.feature.mfcc(S=mel, n_mfcc=MFCC),
-        _chroma(samples, frames),
+        _loudest_one(_pitch_filters() @ slow),
         onset,
         _tempogram(onset.mean(axis=0)),
         _loudness(samples, power),
+        _flux(np.sqrt(power)),
+        _loudest_one(_partial_filters() @ slow),
     )
     table = np.concatenate([feature[:, :frames] for feature in features])
     return np.ascontiguousarray(table.T, dtype=np.float32)
@@ -171,13 +181,32 @@ def _decibels(power: np.ndarray) -> np.ndarray:
     return 10.0 * np.log10(np.maximum(power, FLOOR))
 
 
-def _chroma(samples: np.ndarray, frames: int) -> np.ndarray:
-    """[12, frames]; zero where there is no sound."""
+@cache
+def _partial_filters() -> np.ndarray:
+    """[pitches, bins]: a Gaussian of a quarter tone around every partial of each pitch."""
+    frequencies = librosa.fft_frequencies(sr=RATE / SLOWER, n_fft=PITCH_FFT)
+    place = librosa.hz_to_midi(np.maximum(frequencies, 1.0))
+    pitches = LOWEST + np.arange(PITCHES)
+    bins = np.maximum(np.arange(len(frequencies)), 1)
+    width = 0.25 + 12 / np.log(2) / bins  # a bin more, in semitones
+    table = np.zeros((PITCHES, len(frequencies)))
+    for partial in range(1, PARTIALS + 1):
+        off = (place - (pitches + 12 * np.log2(partial))[:, None]) / width
+        table += FALL ** (partial - 1) * np.exp(-0.5 * off**2)
+    return table.astype(np.float32)
+
+
+def _slow_spectrum(samples: np.ndarray, frames: int) -> np.ndarray:
+    """[bins, frames] magnitudes at a quarter of the rate."""
     slow = soxr.resample(samples, SLOWER, 1, quality="HQ")
     needed = (frames - 1) * (HOP // SLOWER)
     slow = np.pad(slow, (0, max(0, needed - len(slow))))
-    spectrum = np.sqrt(_power(slow, PITCH_FFT, HOP // SLOWER)[:, :frames])
-    return librosa.util.normalize(_pitch_filters() @ spectrum, norm=np.inf, axis=0)
+    return np.sqrt(_power(slow, PITCH_FFT, HOP // SLOWER)[:, :frames])
+
+
+def _loudest_one(table: np.ndarray) -> np.ndarray:
+    """Frames with a largest value of 1; zero where there is no sound."""
+    return librosa.util.normalize(table, norm=np.inf, axis=0)
 
 
 def _onset(mel: np.ndarray) -> np.ndarray:
@@ -204,6 +233,18 @@ def _loudness(samples: np.ndarray, power: np.ndarray) -> np.ndarray:
     padded = np.pad(np.abs(samples), FFT // 2)
     peak = librosa.util.frame(padded, frame_length=FFT, hop_length=HOP).max(axis=0)
     return _decibels(np.stack([power.sum(axis=0), _a_weights() @ power, peak**2]))
+
+
+def _flux(spectrum: np.ndarray) -> np.ndarray:
+    """[3, frames] from magnitudes [bins, frames]: rise, fall, distance; zero in silence."""
+    ends = np.pad(spectrum, ((0, 0), (1, 1)), mode="edge")
+    before, after = ends[:, :-2], ends[:, 2:]
+    change, floor = after - before, np.float32(FLOOR**0.5)
+    whole = (before + after).sum(axis=0) + floor
+    rise, fall = (np.maximum(d, 0.0).sum(axis=0) / whole for d in (change, -change))
+    sizes = np.linalg.norm(before, axis=0) * np.linalg.norm(after, axis=0)
+    alike = np.where(sizes > FLOOR, (before * after).sum(axis=0) / np.maximum(sizes, FLOOR), 1.0)
+    return np.stack([rise, fall, np.maximum(1.0 - alike, 0.0)])
 
 
 def _layers() -> tuple[Layer, ...]:
@@ -235,6 +276,7 @@ CARD = ModelCard(
     layers=_layers(),
     weights_from="computed by librosa",
     window=60.0,
-    notes="not a network: log-mel, MFCC, chroma, onset strength, tempogram and loudness",
+    notes="not a network: log-mel, MFCC, chroma, onset strength, tempogram, loudness, "
+    "spectral flux and pitch salience",
 )
 SPEC = ModelSpec(card=CARD, load=_load, present=lambda: True)

@@ -16,7 +16,7 @@ from probes.framing.scores import TRIM, Ratio, TrackScores, table
 from probes.framing.table import FrameRows, edges_of, rate_of
 from probes.scored import Sums
 from probes.splits import EVALUATED, SPLITS, TRAIN, VALID
-from probes.targets import MIN_TEST_GROUPS, MIN_TRAIN_GROUPS, MIN_TRAIN_ROWS, NotProbed
+from probes.targets import MIN_TEST_GROUPS, MIN_TRAIN_GROUPS, MIN_TRAIN_ROWS, NotProbed, too_few
 from probes.tasks.frames import FrameTask
 from probes.trust.warnings import FEW_GROUPS
 
@@ -174,14 +174,12 @@ def make_question(task: FrameTask, rows: FrameRows, splits: np.ndarray) -> Quest
             notes.append(f"too few clips in {task.headline}: {headline} is quoted instead")
     for split, least in ((TRAIN, MIN_TRAIN_GROUPS), (VALID, 1), (headline, MIN_TEST_GROUPS)):
         if count.get(split, 0) < least:
-            raise NotProbed(
-                f"task {task.name}: {count.get(split, 0)} labelled groups in {split}; needs {least}"
-            )
+            few = too_few(count.get(split, 0), "group", split, least)
+            raise NotProbed(f"task {task.name}: {few}")
     frames = sum(clips.frames(place) for place in places[TRAIN])
     if frames < MIN_TRAIN_ROWS:
-        raise NotProbed(
-            f"task {task.name}: {frames} labelled frames in {TRAIN}; needs {MIN_TRAIN_ROWS}"
-        )
+        few = too_few(frames, "frame", TRAIN, MIN_TRAIN_ROWS)
+        raise NotProbed(f"task {task.name}: {few}")
     reader.learn([rows.clips[place] for place in places[TRAIN]])
     for split in (s for s in EVALUATED if s in places):
         if count[split] < FEW_GROUPS:

@@ -20,7 +20,7 @@ from probes.framing.table import FrameRows, rate_of
 from probes.framing.tally import Asked, Tally
 from probes.results import ProbeResults, TaskResult
 from probes.scoring import result
-from probes.source import Source
+from probes.source import Source, check_rows
 from probes.splits import EVALUATED, TRAIN, VALID, settle
 from probes.targets import NotProbed
 from probes.tasks.frames import FrameTask
@@ -75,11 +75,7 @@ def run_frames(
     ProbeError : rows that do not match, activations that are not finite, labels that cannot be
         read. A task with too little data is no error: it stands in `skipped` with the reason.
     """
-    if len(source) != len(rows):
-        raise ProbeError(
-            f"{source.name} has {len(source)} rows and the labels have {len(rows)}: "
-            f"extract again over the same clips, rows {rows.kind}"
-        )
+    check_rows(source, rows)
     if max_frames < 1:
         raise ProbeError(f"training on {max_frames} frames is none: allow at least 1")
     layers = tuple(source.layers)

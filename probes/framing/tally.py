@@ -41,7 +41,7 @@ class Asked:
         if not len(self.learnable):
             raise NotProbed(f"task {question.task.name}: nothing of what it asks for is in train")
         if len(self.learnable) < 2 and self.target.loss == "softmax":
-            raise NotProbed(f"task {question.task.name}: 1 class in train; needs 2")
+            raise NotProbed(f"task {question.task.name}: 1 class in train; 2 are needed")
         self.held = question.targets(valid).only(self.learnable)
         self.prior = self.target.prior
         rare = 0.5 / len(self.target.values)

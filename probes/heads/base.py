@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -142,6 +142,12 @@ class PoolingHead(Head):
         frames : of every clip that a target has as a row.
         targets : that share their training rows.
         """
+
+
+def seeded(head: Head, seed: int) -> Head:
+    """The head with this seed, where it draws anything."""
+    drawn = any(field.name == "seed" for field in fields(head))
+    return replace(head, seed=seed) if drawn else head
 
 
 def asked(target: Target) -> list[str]:

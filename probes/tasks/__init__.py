@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Protocol
 
 from probes.errors import ProbeError
@@ -44,7 +44,9 @@ class Label(Protocol):
     unit: str
 
 
-def resolve(names: str | Iterable[str], labels: Iterable[Label]) -> list[Task]:
+def resolve(
+    names: str | Iterable[str], labels: Iterable[Label], subsets: Collection[str] = ()
+) -> list[Task]:
     """The tasks that are meant, in the order of the names.
 
     Parameters
@@ -52,6 +54,7 @@ def resolve(names: str | Iterable[str], labels: Iterable[Label]) -> list[Task]:
     names : names of tasks or of labels, or `all` (alone): every known task that the data has the
         label of, and a task for each further label of tier `user`.
     labels : the labels that the data has.
+    subsets : the parts that it has, of which some tasks are asked alone.
 
     Raises
     ------
@@ -68,7 +71,7 @@ def resolve(names: str | Iterable[str], labels: Iterable[Label]) -> list[Task]:
             for card in cards.values()
             if card.tier == "user" and card.name not in covered and card.kind in _CLIP_KINDS
         ]
-        return [_stamped(task, cards) for task in known + free]
+        return [_stamped(task, cards, subsets) for task in known + free]
     tasks = []
     for name in dict.fromkeys(names):
         task, other = TASKS.get(name), TASKS.get(ALIASES.get(name, ""))
@@ -87,7 +90,7 @@ def resolve(names: str | Iterable[str], labels: Iterable[Label]) -> list[Task]:
             have = ", ".join(sorted(cards)) or "none"
             needed = ", ".join(task.labels if isinstance(task, FrameTask) else [task.label])
             raise ProbeError(f"task {name} needs the label {needed}; the data has: {have}")
-        tasks.append(_stamped(task, cards))
+        tasks.append(_stamped(task, cards, subsets))
     return list({task.name: task for task in tasks}.values())
 
 
@@ -106,11 +109,11 @@ def _fits(task: Task, cards: dict[str, Label]) -> bool:
     return cards[task.label].kind in wanted
 
 
-def _stamped(task: Task, cards: dict[str, Label]) -> Task:
+def _stamped(task: Task, cards: dict[str, Label], subsets: Collection[str]) -> Task:
     """The task with what the data says of its label."""
     if isinstance(task, FrameTask):
         kinds = _kinds(cards)
-        return task.stamped(kinds, cards[task.present(kinds)[0]].tier)
+        return task.stamped(kinds, cards[task.present(kinds)[0]].tier, subsets)
     card = cards[task.label]
     return dataclasses.replace(task, tier=card.tier, unit=task.unit or card.unit)
 
@@ -121,6 +124,6 @@ def _kinds(cards: dict[str, Label]) -> dict[str, str]:
 
 def _unknown(name: str, cards: dict[str, Label]) -> str:
     possible = sorted({*TASKS, *ALIASES, *cards})
-    near = difflib.get_close_matches(name, possible, n=1)
+    near = difflib.get_close_matches(name, possible, n=1, cutoff=0.8)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(TASKS))}"
     return f"no task {name!r}: {hint}"

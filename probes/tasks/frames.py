@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -50,14 +51,25 @@ class FrameTask(Task):
         """All labels that are read."""
         return (self.label, *self.beside)
 
-    def stamped(self, kinds: Mapping[str, str], tier: str) -> FrameTask:
-        """The task on data with some labels (label -> kind).
+    def stamped(
+        self, kinds: Mapping[str, str], tier: str, subsets: Collection[str] = ()
+    ) -> FrameTask:
+        """The task on data with some labels (label -> kind) and subsets.
 
-        Its rows are frames of clips that have a label of any known task of the same rate: the same
-        rows whichever tasks are asked for, so that they are extracted once.
+        Its rows are frames of clips that have a label of any known task of the same rate, in the
+        subsets that this is asked of: the same rows whichever tasks are asked for, so that they
+        are extracted once.
         """
-        same = [task for task in ENTRIES if task.rows == self.rows]
-        labels = sorted({label for task in same for label in task.present(kinds)})
+        where: dict[str, set[str]] = defaultdict(set)  # a label counts in; "" is everywhere
+        for task in ENTRIES:
+            if task.rows == self.rows:
+                inside = {name for name in task.subsets if name in subsets}
+                for label in task.present(kinds):
+                    where[label] |= inside or {""}
+        labels = (
+            label if "" in inside else "+".join([label, *sorted(inside)])
+            for label, inside in sorted(where.items())
+        )
         return replace(self, rows=f"{self.rows}@{','.join(labels)}", tier=tier)
 
     def present(self, kinds: Mapping[str, str]) -> tuple[str, ...]:

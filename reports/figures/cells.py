@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.font_manager import findfont, get_font
 
 from reports import style
@@ -39,6 +39,15 @@ def hatch(axes: Axes, known: np.ndarray, above: np.ndarray) -> None:
         )
     axes.set_xlim(-0.5, columns - 0.5)
     axes.set_ylim(-0.5, rows - 0.5)
+
+
+def ruled(axes: Axes, rows: int, columns: int, *, across: bool = False, width: float = 0.7) -> None:
+    """White lines between rows of cells, with `across` between columns too; quicker than a grid."""
+    lines = [[(-0.5, y - 0.5), (columns - 0.5, y - 0.5)] for y in range(1, rows)]
+    if across:
+        lines += [[(x - 0.5, -0.5), (x - 0.5, rows - 0.5)] for x in range(1, columns)]
+    drawn = LineCollection(lines, colors="white", linewidths=width, zorder=1.5)
+    axes.add_collection(drawn, autolim=False)
 
 
 def hatch_measure(axes: Axes, measure: Measure) -> None:

@@ -7,6 +7,7 @@ from matplotlib import patheffects
 from matplotlib.axes import Axes
 
 from reports import style
+from reports.figures import hover
 from reports.figures.cells import hatch_measure, hatched, unbounded
 from reports.figures.drawing import Drawing
 from reports.numbers import percent
@@ -34,6 +35,7 @@ def cross(study: Study, x: str, y: str) -> Drawing | None:
         measure.value, cmap=style.SEQUENTIAL, vmin=0, vmax=1, origin="lower", aspect="auto"
     )
     hatch_measure(axes, measure)
+    hover.measured(axes, similarity, measure)
     style.label_layers(axes, similarity.layers_x, "y", most=int(6.5 * (height - 1)), limit=20)
     style.label_layers(axes, similarity.layers_y, "x", most=30, limit=18)
     axes.set_ylabel(

@@ -9,10 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from reports import style
+from reports.figures import hover, levels
 from reports.figures import keys as legends
-from reports.figures import levels
 from reports.figures.cells import width_of
 from reports.figures.drawing import Drawing
+from reports.numbers import Estimate
 from reports.probing import Task
 from reports.study import Study
 from reports.words import abridged
@@ -77,6 +78,7 @@ def _panel(axes: Axes, study: Study, key: str, wide: float) -> None:
         table = task.curve(task.headline)
         _twin(axes, study, role, key)
         _curve(axes, role, task, table)
+        _tell(axes, study.name_of(role), task, table)
         lows.append(np.nanmin(np.append(table[:, 1:].ravel(), np.inf)))
         highs.append(np.nanmax(np.append(table[:, 1:].ravel(), -np.inf)))
         if split := task.other_split:
@@ -113,6 +115,16 @@ def _curve(axes: Axes, role: str, task: Task, table: np.ndarray) -> None:
         axes.plot(depth, task.curve(split)[:, 0], color=colour, lw=0.8, ls=_OTHER, zorder=2)
     if math.isfinite(table[-1, 0]):
         axes.plot(depth[-1], table[-1, 0], "x", ms=4.5, mew=1.1, color=colour, zorder=4)
+
+
+def _tell(axes: Axes, name: str, task: Task, table: np.ndarray) -> None:
+    """What is told of each layer in the HTML report."""
+    depth = np.linspace(0.0, 1.0, len(table))
+    texts = [
+        hover.scored(f"{name}, {layer}", task.metric, Estimate(*row), task.chance)
+        for layer, row in zip(task.names, table.tolist(), strict=True)
+    ]
+    hover.points(axes, depth, table[:, 0], texts)
 
 
 def _twin(axes: Axes, study: Study, role: str, key: str) -> None:

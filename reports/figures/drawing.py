@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from matplotlib.figure import Figure
+
+from reports.figures.hover import Area
 
 
 @dataclass(frozen=True)
@@ -22,3 +26,22 @@ class Drawing:
     figure: Figure
     caption: str
     alt: str
+
+
+@dataclass(frozen=True)
+class Plate:
+    """A drawing as it was written.
+
+    Attributes
+    ----------
+    files : "pdf", "svg" ... -> file.
+    size : width and height in inches.
+    hover : what a reader is told who points at a part of it.
+    """
+
+    name: str
+    caption: str
+    alt: str
+    files: dict[str, Path]
+    size: tuple[float, float]
+    hover: Sequence[Area] = field(default_factory=tuple)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,8 +13,10 @@ from matplotlib.colors import ListedColormap, LogNorm, Normalize, to_rgb
 from matplotlib.figure import Figure
 
 from reports import style
-from reports.figures.cells import bare, fitted, hatch, small_ticks
+from reports.figures import hover
+from reports.figures.cells import bare, fitted, hatch, ruled, small_ticks
 from reports.figures.drawing import Drawing
+from reports.numbers import Estimate, with_interval
 from reports.probing import Task
 from reports.study import Study
 from reports.words import abridged
@@ -86,6 +89,11 @@ _MAPS = (
     _Map("components enough", enough),
     _Map("not worse than chosen", standing),
 )  # fmt: skip
+
+
+_INTERVALS = {
+    "above the control task": selectivity, "bits of code saved": saved, "rows decodable": decodable,
+}  # fmt: skip
 
 
 def evidence(study: Study) -> list[Drawing]:
@@ -186,15 +194,14 @@ def _draw(axes: Axes, role: str, one: _Map, tasks: list[Task], scale: Normalize)
         colours = ListedColormap(["#F6F5F1", light]).with_extremes(bad=_UNKNOWN)
     image = axes.imshow(table, cmap=colours, norm=scale, aspect="auto", interpolation="nearest")
     rows, columns = table.shape
+    hover.cells(axes, rows, columns, partial(_told, one, tasks))
     if doubtful is not None:
         hatch(axes, np.isfinite(table), ~doubtful)
     axes.set_xlim(-0.5, columns - 0.5)
     axes.set_ylim(rows - 0.5, -0.5)
     axes.spines[:].set_visible(False)
     axes.tick_params(axis="y", length=0, pad=2)
-    axes.set_yticks(np.arange(1, rows) - 0.5, minor=True)
-    axes.grid(which="minor", axis="y", color="white", lw=0.7)
-    axes.tick_params(which="minor", length=0)
+    ruled(axes, rows, columns)
     width, height = (axes.bbox.width / columns, axes.bbox.height / rows)
     size = float(np.clip(0.52 * min(width, height) * 72 / axes.figure.dpi, 1.8, 4.2))
     dark = "white" if not choice else style.INK
@@ -212,6 +219,19 @@ def _draw(axes: Axes, role: str, one: _Map, tasks: list[Task], scale: Normalize)
                 mew=0.5, zorder=5,
             )  # fmt: skip
     return None if choice else image
+
+
+def _told(one: _Map, tasks: list[Task], row: int, column: int) -> str:
+    """What is told of a cell in the HTML report."""
+    task = tasks[row]
+    value = float(one.of(task)[column])
+    if not math.isfinite(value):
+        return ""
+    full = _INTERVALS.get(one.title)
+    told = with_interval(Estimate(*full(task)[column])) if full else f"{value:g}"
+    if one.of is standing:
+        told = "yes" if value else "no"
+    return f"{task.title}, {task.names[column]}\n{one.title}: {told}"
 
 
 def _bar(figure: Figure, image, left: float, top: float, wide: float, height: float) -> None:

@@ -68,7 +68,8 @@ def _panel(axes: Axes, study: Study, roles: list[str], key: str, across: int) ->
         if one is None or not np.isfinite(one.curve[:, 0]).any():
             continue
         title, unit = one.title, one.unit
-        keys.curve(axes, role, one.curve)
+        heads = keys.layers(study, role, study.geometry[role].layers)
+        keys.curve(axes, role, one.curve, heads=heads, told=title)
         part = one.curve[:, :1] if style.is_twin(role) else one.curve
         lows.append(float(np.nanmin(part)))
         highs.append(float(np.nanmax(part)))

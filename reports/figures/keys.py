@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from reports import style
+from reports.figures import hover
+from reports.numbers import Estimate
 from reports.study import Study
 from reports.words import abridged
 
@@ -40,6 +42,11 @@ def lines(study: Study, roles: Iterable[str]) -> list[Line2D]:
     return out
 
 
+def layers(study: Study, role: str, names: Iterable[str]) -> list[str]:
+    """Layers with their model, as the HTML report tells them."""
+    return [f"{study.name_of(role)}, {name}" for name in names]
+
+
 def above(figure: Figure, handles: Sequence[Line2D]) -> None:
     """The legend over all panels."""
     figure.legend(
@@ -52,15 +59,30 @@ def above(figure: Figure, handles: Sequence[Line2D]) -> None:
     )
 
 
-def curve(axes: Axes, role: str, table: np.ndarray, *, depth: np.ndarray | None = None) -> None:
+def curve(
+    axes: Axes,
+    role: str,
+    table: np.ndarray,
+    *,
+    depth: np.ndarray | None = None,
+    heads: Sequence[str] = (),
+    told: str = "",
+) -> None:
     """Value with its band over relative depth; twins dashed and without band.
 
     Parameters
     ----------
     table : [layers, 3] value, low, high.
+    heads, told : the layers, and what the value is, as the HTML report tells them.
     """
     if depth is None:
         depth = np.linspace(0.0, 1.0, len(table)) if len(table) > 1 else np.array([0.5])
+    texts = [
+        hover.scored(head, told, Estimate(*row))
+        for head, row in zip(heads, table.tolist(), strict=bool(heads))
+    ]
+    if texts:
+        hover.points(axes, depth, table[:, 0], texts)
     colour = style.role_colour(role)
     if style.is_twin(role):
         axes.plot(depth, table[:, 0], color=colour, lw=1.0, ls=DASHES, zorder=2)

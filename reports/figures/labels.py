@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from reports import style
-from reports.figures import keys
+from reports.figures import hover, keys
 from reports.figures.cells import hatch
 from reports.figures.drawing import Drawing
 from reports.layers import Information, LabelInformation
-from reports.numbers import number
+from reports.numbers import Estimate, number
 from reports.probing import Task
 from reports.study import Study
 from reports.words import abridged
@@ -52,6 +54,7 @@ def _maps(study: Study, roles: list[str], page: int) -> Drawing:
             np.array([one.above_chance for one in table]),
         )
         axes.set_ylim(len(table) - 0.5, -0.5)
+        hover.cells(axes, *share.shape, partial(_told, layers, table))
         size = 7.5 if len(table) <= 24 else 6.4
         axes.set_yticks(
             range(len(table)), [abridged(one.label, 22) for one in table], fontsize=size
@@ -81,6 +84,13 @@ def _maps(study: Study, roles: list[str], page: int) -> Drawing:
     )
     name = f"labels-{page}"
     return Drawing(name, figure, caption, "Matrix of labels and layers, shares of entropy.")
+
+
+def _told(layers: Sequence[str], table: Sequence[LabelInformation], row: int, column: int) -> str:
+    """What is told of a cell in the HTML report."""
+    one = table[row]
+    text = hover.scored(f"{one.label}, {layers[column]}", "bits", Estimate(*one.curve[column]))
+    return text + (f"\np {number(float(one.p[column]), 3)}" if np.isfinite(one.p[column]) else "")
 
 
 def _ordered(table: Information) -> list[LabelInformation]:
@@ -163,7 +173,8 @@ def _panel(axes: Axes, study: Study, label: str) -> bool:
         table = study.information.get(role)
         one = table.labels.get(label) if table else None
         if one is not None and np.isfinite(one.curve[:, 0]).any():
-            keys.curve(axes, role, one.curve)
+            heads = keys.layers(study, role, table.layers)
+            keys.curve(axes, role, one.curve, heads=heads, told=f"{label}, bits")
             entropy = one.entropy
             floor = one.floor_high[np.isfinite(one.floor_high)]
             if len(floor):

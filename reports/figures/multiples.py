@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports import style
+from reports.figures import hover
 from reports.figures.cells import bare, fitted, hatch_measure, small_ticks
 from reports.figures.cross import main_and_others
 from reports.figures.drawing import Drawing
@@ -129,6 +130,7 @@ def _page(
             left = _LEFT + column * (_SIDE + _GAP)
             axes = _axes(figure, left, top + _HEAD, _SIDE, side)
             image = _panel(axes, measure) or image
+            hover.measured(axes, similarity, measure)
             if column:
                 bare(axes, "y")
             else:

@@ -40,7 +40,8 @@ def resemblance(study: Study) -> Drawing | None:
                 continue
             column = found.layers_y.index(name)
             table = np.stack([m[:, column] for m in (measure.value, measure.low, measure.high)], 1)
-            keys.curve(axes, role, table)
+            heads = keys.layers(study, role, found.layers_x)
+            keys.curve(axes, role, table, heads=heads, told=f"{name}, {measure.title}")
             # a few groups have values and no intervals
             part = table[:, 0] if style.is_twin(role) else table.ravel()
             top = max(top, float(np.nanmax(np.append(part, 0.0))))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import numpy as np
 
 from reports import style
+from reports.figures import hover
+from reports.figures.cells import ruled
 from reports.figures.drawing import Drawing
-from reports.probing import Probes
+from reports.numbers import percent
+from reports.probing import Probes, Task
 from reports.study import Study
 from reports.words import abridged
 
@@ -68,6 +74,8 @@ def _page(study: Study, roles: list[str], name: str) -> Drawing:
         axes.scatter(
             layer, task, s=46 * share, color="white", edgecolors=style.INK, linewidths=0.7, zorder=3
         )
+        found = [probes.tasks[key] for key in keys]
+        hover.cells(axes, len(keys), len(layers), partial(told, found))
         axes.set_yticks(range(len(keys)), [probes.tasks[k].title[:24] for k in keys])
         style.label_layers(axes, layers, "x", most=30, limit=18)
         axes.set_title(
@@ -75,10 +83,7 @@ def _page(study: Study, roles: list[str], name: str) -> Drawing:
         )
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
-        axes.set_xticks(np.arange(len(layers) + 1) - 0.5, minor=True)
-        axes.set_yticks(np.arange(len(keys) + 1) - 0.5, minor=True)
-        axes.grid(which="minor", color="white", lw=0.8)
-        axes.tick_params(which="minor", length=0)
+        ruled(axes, len(keys), len(layers), across=True, width=0.8)
     bar = figure.colorbar(
         image, ax=grid[:, 0].tolist(), shrink=0.5, aspect=26, pad=0.015, ticks=[-2, -1, 0, 1, 2]
     )
@@ -94,3 +99,14 @@ def _page(study: Study, roles: list[str], name: str) -> Drawing:
         "differences are: the curves of the page before show it."
     )
     return Drawing(name, figure, caption, "Matrix of tasks and layers.")
+
+
+def told(tasks: Sequence[Task | None], row: int, column: int) -> str:
+    """What is told of a cell in the HTML report."""
+    task = tasks[row]
+    score = task.layers[column].splits.get(task.headline) if task else None
+    if score is None or not score.exists:
+        return ""
+    wins = task.wins()[column]
+    text = hover.scored(f"{task.title}, {task.names[column]}", task.metric, score, task.chance)
+    return text + (f"\nbest in {percent(wins)} of resamples" if np.isfinite(wins) else "")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from reports import style
+from reports.figures import hover
+from reports.figures.cells import ruled
 from reports.figures.drawing import Drawing
 from reports.numbers import number
 from reports.probing import Probes, Task
@@ -50,6 +53,12 @@ def weights_of(task: Task) -> Weights | None:
         entropy / most if most > 0 else math.nan,
         _number(facts, "agreement"),
     )
+
+
+def _told(table: list[Weights], row: int, column: int) -> str:
+    """What is told of a cell in the HTML report."""
+    one = table[row]
+    return f"{one.task}, {one.layers[column]}\nweight: {number(float(one.shares[column]))}"
 
 
 def _number(facts: Mapping, key: str) -> float:
@@ -95,9 +104,8 @@ def _page(study: Study, tables: dict[str, list[Weights]], name: str) -> Drawing:
         )
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
-        axes.set_yticks(np.arange(1, len(table)) - 0.5, minor=True)
-        axes.grid(which="minor", axis="y", color="white", lw=1.0)
-        axes.tick_params(which="minor", length=0)
+        ruled(axes, *shares.shape, width=1.0)
+        hover.cells(axes, *shares.shape, partial(_told, table))
         axes.annotate(
             "even, agreed", (1.0, 1.0), xycoords="axes fraction", xytext=(4, 3),
             textcoords="offset points", fontsize=6.0, color=style.GREY, annotation_clip=False,

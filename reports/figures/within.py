@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports import style
+from reports.figures import hover
 from reports.figures.cells import hatch_measure, hatched, unbounded
 from reports.figures.drawing import Drawing
 from reports.numbers import percent
@@ -120,6 +121,7 @@ def _matrix(axes: Axes, similarity: Similarity, measure: Measure):
         measure.value, cmap=style.SEQUENTIAL, vmin=0, vmax=1, origin="lower", aspect="auto"
     )
     hatch_measure(axes, measure)
+    hover.measured(axes, similarity, measure)
     style.label_layers(axes, similarity.layers_x, "y", most=16, limit=18)
     axes.set_xticks([])
     axes.spines[:].set_visible(False)

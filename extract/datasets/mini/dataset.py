@@ -77,6 +77,7 @@ class Mini(Dataset):
             ),
             licence=LICENCE,
             identity=table.digest([table.encode(rows), *self._audio_key]),
+            audio=table.digest([table.sounds(rows), *self._audio_key]),
             labels=tuple(card for card in LABELS if card.name in present),
             caveats=(CAVEAT,),
         )

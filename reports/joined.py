@@ -1,0 +1,149 @@
+"""One report of several studies: models x tasks, then each study with its findings."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from reports import across
+from reports.document import Document, Section, document, drawers
+from reports.errors import ReportError
+from reports.figures.drawing import Plate
+from reports.figures.side_by_side import side_by_side
+from reports.plates import draw, plates
+from reports.study import Study
+from reports.writing import FORMATS, write
+
+NAME = "report-joined"
+_ENDING = ("methods", "papers")  # once for all studies
+_FEW = 8  # tasks that leave room for a figure below
+_INTRO = (
+    "The best layer of every model on every task: its score on the quoted split with its 95 % "
+    "interval, and below it the layer, chosen on validation. Scores stand in one row only where "
+    "data, rows, split, score, protocol and head are the same. Bold: the best validation score of "
+    "the row."
+)
+
+
+def write_joined(
+    folders: Sequence[str | Path], out: str | Path | None = None, formats: Sequence[str] = ("pdf",)
+) -> tuple[Path, ...]:
+    """Makes one report of several studies.
+
+    Parameters
+    ----------
+    folders : two or more studies, in the order of the report.
+    out : folder for `report-joined.FORMAT`; by default the current one.
+
+    Raises
+    ------
+    ReportError : names the folder that is no study or was given twice, or what cannot be written.
+    """
+    studies = [Study.read(folder) for folder in folders]
+    places = [study.folder.resolve() for study in studies]
+    twice = next((s for s, p in zip(studies, places, strict=True) if places.count(p) > 1), None)
+    if twice:
+        raise ReportError(f"{twice.folder}: given twice; name every study once")
+    folder = Path(out) if out is not None else Path()
+    if folder.exists() and not folder.is_dir():
+        raise ReportError(f"{folder}: is a file; several studies need a folder for --out")
+    targets = {name: folder / f"{NAME}.{name}" for name in formats}
+    comparison = across.compare(studies)
+    with tempfile.TemporaryDirectory(prefix="rsa-report-") as room:
+        work = Path(room)
+        kinds = {FORMATS[name] for name in formats}
+        parts = [
+            document(study, draw(study, drawers(study), work, kinds, prefix=f"s{n}-"))
+            for n, study in enumerate(studies, 1)
+        ]
+        shown = plates(lambda: side_by_side(comparison), work, kinds)
+        write(join(parts, comparison, shown), work, targets, None)
+    return tuple(targets.values())
+
+
+def join(
+    parts: Sequence[Document], comparison: across.Comparison, shown: Sequence[Plate]
+) -> Document:
+    """One document of several; anchors of study n begin with `sn-`."""
+    sections = _top(comparison, shown)
+    for number, part in enumerate(parts, 1):
+        sections += _study(part, number)
+    papers = {paper: None for part in parts for s in part.sections for paper in s.papers}
+    sections.append(Section("methods", "How were the numbers made?", "methods"))
+    sections.append(Section("papers", "References", "papers", papers=list(papers), fresh=False))
+    caveats: dict[str, list[int]] = {}
+    for number, part in enumerate(parts, 1):
+        for caveat in part.caveats:
+            caveats.setdefault(caveat, []).append(number)
+    latest = max(parts, key=lambda part: part.when)
+    return Document(
+        title=f"{len(parts)} studies: " + "; ".join(dict.fromkeys(p.title for p in parts)),
+        details=(f"joined from {len(parts)} studies", latest.date),
+        when=latest.when,
+        date=latest.date,
+        stamps=tuple(dict.fromkeys(stamp for part in parts for stamp in part.stamps)),
+        caveats=[_of(caveat, numbers, len(parts)) for caveat, numbers in caveats.items()],
+        findings=[],
+        shown=None,
+        sections=sections,
+        methods=_methods([part.methods for part in parts]),
+        notes=list(dict.fromkeys(note for part in parts for note in part.notes)),
+        source=", ".join(part.source for part in parts),
+    )
+
+
+def _top(comparison: across.Comparison, shown: Sequence[Plate]) -> list[Section]:
+    found = [table for table in across.tables(comparison) if table.groups]
+    notes = [*([_INTRO] if found else []), *(f"{note}." for note in comparison.notes)]
+    if not found:
+        notes = ["No study has probes: there are no scores to compare."]
+    top = [Section("models", "Which model knows what?", "tables", paragraphs=notes, tables=found)]
+    if shown:
+        question = "Who specialises in what, side by side?"
+        few = sum(len(table.groups) for table in found) <= _FEW
+        top.append(Section("side-by-side", question, plates=list(shown), fresh=not few))
+    return top
+
+
+def _study(part: Document, number: int) -> list[Section]:
+    """The sections of one study under its title, its first page before them."""
+    first = Section(
+        "summary",
+        "What did this study find?",
+        findings=part.findings,
+        plates=[part.shown] if part.shown else [],
+        part=f"Study {number}: {part.title}",
+    )
+    return [
+        replace(
+            section,
+            anchor=f"s{number}-{section.anchor}",
+            findings=[replace(f, anchor=f"s{number}-{f.anchor}") for f in section.findings],
+        )
+        for section in [first, *part.sections]
+        if section.anchor not in _ENDING
+    ]
+
+
+def _of(caveat: str, numbers: list[int], studies: int) -> str:
+    """A caveat, and whose it is where it is not everybody's."""
+    if len(numbers) == studies:
+        return caveat
+    return f"{'studies' if numbers[1:] else 'study'} {', '.join(map(str, numbers))}: {caveat}"
+
+
+def _methods(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What several studies say of their methods, each thing once."""
+    keys = list(dict.fromkeys(key for part in parts for key in part["methods"]))
+    measures: dict[str, dict[str, dict]] = {}
+    for part in parts:
+        for family in part["measures"]:
+            known = measures.setdefault(family["title"], {})
+            for row in family["rows"]:
+                known.setdefault(row["name"], row)
+    told = [{"title": title, "rows": list(rows.values())} for title, rows in measures.items()]
+    cited = {key: names for part in parts for key, names in part["cited"].items()}
+    return {"methods": keys, "measures": told, "cited": cited}
