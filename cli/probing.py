@@ -29,13 +29,13 @@ TYPES_FROM = "log-mel"  # the reference by which clips are alike for the control
 
 
 def resolve_tasks(
-    wanted: Wanted, labels: Sequence[LabelCard], subsets: Collection[str] | None = None
+    wanted: Wanted, labels: Sequence[LabelCard], subsets: Collection[str] = ()
 ) -> list[Task]:
     """Tasks for `all`, `none` or names, of what the data has labels for.
 
     Parameters
     ----------
-    subsets : those of the clips that are used; None where that is not known.
+    subsets : those of the clips that are used; none where that is not known yet.
     """
     from cli.owntask import of_column
     from probes import ProbeError, resolve
