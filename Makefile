@@ -1,18 +1,16 @@
 # Two commands for a fresh machine: `make report` (the main job) and `make test`.
-# Both make their own environment in .venv; PYTHON and VENV can be set.
+# Both make their own environment in .venv; PYTHON, VENV and STUDY can be set.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-A ?= musicnn-msd
-B ?= chordnet
+STUDY ?= trained-taggers
 
 .PHONY: report test slow clean
 
+# the same command goes on where it stopped; finished parts are kept
 report: $(VENV)/.demo
-	$(BIN)/rsa compare --a $(A) --b $(B) --out report
-	cp report/report.pdf report.pdf
-	@echo report.pdf
+	$(BIN)/rsa study $(STUDY) --out build/$(STUDY)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
@@ -32,4 +30,4 @@ $(VENV)/.dev: $(VENV)/bin/python setup.cfg
 	touch $@
 
 clean:
-	rm -rf $(VENV) report report.pdf
+	rm -rf $(VENV) build

@@ -17,6 +17,7 @@ from cli.nearest import suggestion
 COMMANDS = {
     "compare": ("cli.compare", "Compare two models layer by layer and write a report."),
     "probe": ("cli.probe", "Train probes on every layer of one or more models."),
+    "study": ("cli.study", "Run a whole investigation from one file, or a shipped one by name."),
     "report": ("cli.report", "Make the report again as PDF, HTML or Markdown, or join several."),
     "figure": ("cli.figure", "Write one figure or table of a report, or list them."),
     "extract": ("cli.extract", "Run a model over audio and keep the activations of every layer."),

@@ -20,6 +20,12 @@ def several(*options):
     return decorate
 
 
+def given(option: str) -> bool:
+    """Whether an option of the running command was given by the user."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is not click.core.ParameterSource.DEFAULT
+
+
 data = several(
     click.option(
         "--data", default="mini", show_default=True, metavar="NAME|FOLDER",
@@ -35,21 +41,33 @@ data = several(
     ),
 )
 
+device = click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto",
+    show_default=True, help="Where networks and solvers run.",
+)  # fmt: skip
+
+workers = click.option(
+    "--workers", type=click.IntRange(min=1), default=2, show_default=True,
+    help="Threads that decode audio.",
+)
+
+untrained = click.option(
+    "--untrained", is_flag=True,
+    help="Random weights instead of trained ones; stamps every page and result.",
+)  # fmt: skip
+
+offline = click.option("--offline", is_flag=True, help="Never ask the network for weights.")
+
 running = several(
-    click.option(
-        "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto",
-        show_default=True, help="Where networks and solvers run.",
-    ),
+    device,
     click.option("--seed", type=int, default=0, show_default=True, help="Of everything drawn."),
-    click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True,
-                 help="Threads that decode audio."),
+    workers,
     click.option("--store-dtype", type=click.Choice(["float32", "float16"]), default="float32",
                  show_default=True, help="Type of the activations on disk."),
     click.option("--max-bad", type=click.FloatRange(0, 1), default=0.5, show_default=True,
                  help="Share of clips that may fail before the run is called off."),
-    click.option("--untrained", is_flag=True,
-                 help="Random weights instead of trained ones; stamps every page and result."),
-    click.option("--offline", is_flag=True, help="Never ask the network for weights."),
+    untrained,
+    offline,
     click.option("--window", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
                  help="How much audio a network sees at once [default: the model's own]."),
     click.option("--hop", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",

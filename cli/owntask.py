@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FORM = re.compile(r"(.+\.(?:csv|tsv|jsonl))(?::([^:]*))?(?::([^:]*))?", re.IGNORECASE)
 KINDS = ("category", "number", "tags")
+DEFAULT = "mini"
 
 
 @dataclass(frozen=True)
@@ -35,16 +36,16 @@ class Wanted:
 
     names: tuple[str, ...]
     kinds: Mapping[str, str] = field(default_factory=dict)
-    data: str = "mini"
+    data: str = DEFAULT
     manifest: Path | None = None
 
 
-def wanted_tasks(text: str, data: str, manifest: Path | None) -> Wanted:
+def wanted_tasks(text: str, data: str | None, manifest: Path | None) -> Wanted:
     """Reads names by commas, among them `manifest.csv:column` or `manifest.csv:column:kind`.
 
-    Where --data is not given, the folder of the manifest is the data.
+    Where `data` is None, it is the folder of that manifest, or else `mini`.
     """
-    names, kinds = [], {}
+    names, kinds, beside = [], {}, None
     for piece in filter(None, map(str.strip, text.split(","))):
         found = FORM.fullmatch(piece)
         if found is None:
@@ -56,18 +57,17 @@ def wanted_tasks(text: str, data: str, manifest: Path | None) -> Wanted:
         if kind is not None and kind not in KINDS:
             hint = suggestion(kind, KINDS)
             raise click.UsageError(f"--task {piece}: no kind {kind!r}{hint}")
-        place = _place(piece, path, data)
+        place = _place(piece, path, data or beside)
         if manifest is not None and not _same(manifest, place):
             raise click.UsageError(
                 f"--task {piece}: labels come from one manifest, and {manifest} is asked for too; "
                 "join their columns in one file"
             )
         manifest = place
-        if not _given("data"):
-            data = str(place.parent)
+        beside = beside or str(place.parent)
         names.append(column)
         kinds[column] = kind or ""
-    return Wanted(tuple(names), kinds, data, manifest)
+    return Wanted(tuple(names), kinds, data or beside or DEFAULT, manifest)
 
 
 def of_column(column: str, kind: str, labels: Sequence[LabelCard]) -> Task | None:
@@ -102,9 +102,9 @@ def _named(value: float | str) -> str:
     return f"{value:g}" if isinstance(value, float) else value
 
 
-def _place(piece: str, path: str, data: str) -> Path:
+def _place(piece: str, path: str, data: str | None) -> Path:
     """Where the manifest is: as written, or below the folder of the data."""
-    for place in (Path(path), Path(data) / path):
+    for place in (Path(path), *([Path(data) / path] if data else [])):
         if place.is_file():
             return place
     raise click.UsageError(f"--task {piece}: there is no file {path}")
@@ -112,10 +112,3 @@ def _place(piece: str, path: str, data: str) -> Path:
 
 def _same(one: Path, other: Path) -> bool:
     return one.exists() and one.samefile(other)
-
-
-def _given(option: str) -> bool:
-    """Whether an option of the running command was given by the user."""
-    context = click.get_current_context(silent=True)
-    source = context.get_parameter_source(option) if context else None
-    return source not in (None, click.core.ParameterSource.DEFAULT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cli.owntask import Wanted
     from cli.screen import Screen
     from cli.steps import Run
-    from extract.datasets.base import Clip, Dataset
+    from extract.datasets.base import LabelCard
     from extract.store import Activations
     from probes import ProbeResults
     from probes.heads.base import Head
@@ -28,21 +28,21 @@ POOLED = "frames:4"  # rows of heads that pool the frames of a clip
 TYPES_FROM = "log-mel"  # the reference by which clips are alike for the control task
 
 
-def resolve_tasks(wanted: Wanted, dataset: Dataset, clips: Sequence[Clip]) -> list[Task]:
+def resolve_tasks(
+    wanted: Wanted, labels: Sequence[LabelCard], subsets: Collection[str] = ()
+) -> list[Task]:
     """Tasks for `all`, `none` or names, of what the data has labels for.
 
     Parameters
     ----------
-    clips : those of the data that are used.
+    subsets : those of the clips that are used; none where that is not known yet.
     """
     from cli.owntask import of_column
     from probes import ProbeError, resolve
 
-    labels = dataset.card.labels
     if wanted.names == ("none",):
         return []
     own = {name: of_column(name, kind, labels) for name, kind in wanted.kinds.items()}
-    subsets = {clip.subset for clip in clips}
     tasks = []
     try:
         for name in wanted.names:

@@ -60,7 +60,8 @@ def begin_study(folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / UNFINISHED).touch()
-    (folder / "study.json").unlink(missing_ok=True)
+    for name in ("study.json", "expectations.json"):
+        (folder / name).unlink(missing_ok=True)
     for results in ("similarity", "geometry", "information", "probes", "why", "figures"):
         shutil.rmtree(folder / results, ignore_errors=True)
 
@@ -91,6 +92,7 @@ def model_card(role: str, model: Model, deviations: dict[str, float] | None) -> 
 def data_card(dataset: Dataset, clips: Sequence[Clip]) -> dict:
     return {
         **dataset.card.as_json(),
+        "absent": dataset.absent,
         "clips": len(clips),
         "tracks": len({clip.track for clip in clips}),
         "groups": len({clip.group for clip in clips}),

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from reports import tables, tables_choice, tables_probes
+from reports import tables, tables_choice, tables_expectations, tables_probes
 from reports.explain import methods, notes, task_notes
 from reports.figures import (
     agreement,
@@ -222,6 +222,12 @@ def sections(study: Study) -> list[Section]:
             "tables",
             tables=tables_probes.heads(study),
             drawers={"weights": weights.weights},
+        ),
+        Section(
+            "published",
+            "What was published?",
+            "tables",
+            tables=_there([tables_expectations.expectations(study.expectations)]),
         ),
         Section(
             "recommendation",

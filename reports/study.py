@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from reports import layers
+from reports import expectations, layers
 from reports.errors import ReportError
+from reports.expectations import Judged
 from reports.layers import Geometry, Information
 from reports.place import AGAIN, Place, load
 from reports.probing import Probes, Task, probes
@@ -27,7 +28,8 @@ class Study:
     """A study folder in memory; `raw` is study.json as it stands.
 
     `twins` are the models again without training, under `a0`, `b0`, ...; `transfer` has, for two
-    roles, what probes of the first do on the second, task by task.
+    roles, what probes of the first do on the second, task by task; `expectations` are published
+    results beside what was found here.
     """
 
     folder: Path
@@ -45,6 +47,7 @@ class Study:
     probes: Mapping[str, Probes]
     why: Mapping[str, Why]
     transfer: Mapping[tuple[str, str], Mapping[str, Transfer]]
+    expectations: tuple[Judged, ...]
     raw: Mapping[str, Any]
 
     @classmethod
@@ -96,6 +99,7 @@ class Study:
             probes={p.role: p for p in _all(folder / "probes", probes)},
             why={w.role: w for w in _read(alone, why)},
             transfer=dict(_read(paired, transfers)),
+            expectations=expectations.read(folder),
             raw=raw,
         )
 

@@ -155,12 +155,14 @@ class Dataset(ABC):
     card : see `DataCard`.
     clips : all clips, in a fixed order.
     rate : the sample rate the audio is native to, or None when files differ.
+    absent : recordings of its published list that are not there.
     notes : what a user should be told when the data is opened, a sentence each.
     """
 
     card: DataCard
     clips: tuple[Clip, ...]
     rate: int | None = None
+    absent: int = 0
     notes: tuple[str, ...] = ()
 
     @abstractmethod

@@ -114,8 +114,8 @@ class OnDisk(Dataset):
         self.clips = tuple(clip for r in there for clip in self._cut(r, looked[r.path]))
         rates = {file.info.sample_rate for file in looked.values() if file.info}
         self.rate = rates.pop() if len(rates) == 1 else None
-        absent = len(known) - len(there)
-        lost = (f"{absent} of its {len(known)} recordings are not on this disk",) if absent else ()
+        self.absent = len(known) - len(there)
+        lost = f"{self.absent} of its {len(known)} recordings are not on this disk"
         present = {
             name
             for clip in self.clips
@@ -129,7 +129,7 @@ class OnDisk(Dataset):
             identity=identity(self.clips, list(looked.values())),
             audio=identity(self.clips, list(looked.values()), labels=False),
             labels=tuple(card for card in self.labels if card.name in present),
-            caveats=(*self.caveats, *lost),
+            caveats=(*self.caveats, *([lost] if self.absent else [])),
         )
 
     @abstractmethod

@@ -1,0 +1,161 @@
+"""A comparison of two models, from options to a study folder; behind `rsa compare`, `rsa study`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.owntask import Wanted, wanted_tasks
+
+if TYPE_CHECKING:
+    from cli.screen import Screen
+    from cli.steps import Run
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared, and on what; the options of `rsa compare`.
+
+    Attributes
+    ----------
+    a, b : names of models.
+    data : None is the folder of a manifest that `tasks` names, or else `mini`.
+    tasks, measures, layers_a, layers_b : lists separated by commas.
+    rows : `clips` or `frames`, these `grid` times a second.
+    why : whether evidence is computed for why a layer is good at a task.
+    """
+
+    a: str
+    b: str
+    data: str | None = None
+    manifest: Path | None = None
+    limit: int | None = None
+    tasks: str = "all"
+    measures: str = "default"
+    rows: str = "clips"
+    grid: float = 5.0
+    weights_a: Path | None = None
+    weights_b: Path | None = None
+    layers_a: str | None = None
+    layers_b: str | None = None
+    twins: bool = False
+    why: bool = True
+
+    @property
+    def kind(self) -> str:
+        """Kind of rows, as the store calls it."""
+        return "clips" if self.rows == "clips" else f"frames:{self.grid:g}"
+
+    def wanted(self) -> Wanted:
+        """Tasks and data together."""
+        return wanted_tasks(self.tasks, self.data, self.manifest)
+
+    def settings(self, run: Run) -> dict:
+        """All that was asked for, as `study.json` keeps it."""
+        from cli.similarity import resolve_measures
+
+        wanted = self.wanted()
+        return {
+            "a": self.a, "b": self.b, "data": wanted.data, "limit": self.limit, "rows": self.kind,
+            "tasks": self.tasks, "measures": list(resolve_measures(self.measures)),
+            "twins": self.twins, "why": self.why,
+            "manifest": wanted.manifest and str(wanted.manifest),
+            "weights": [path and str(path) for path in (self.weights_a, self.weights_b)],
+            "layers": [self.layers_a, self.layers_b], **asdict(run),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What came of it: the folder, kind and numbers of rows, clips that could not be used."""
+
+    folder: Path
+    rows: dict
+    failures: Sequence[dict]
+
+
+def compare(comparison: Comparison, run: Run, out: Path | None, screen: Screen) -> Compared:
+    """Runs both models, compares them, probes them and writes the study folder, without a PDF."""
+    from cli.layers import describe_layers
+    from cli.probing import probe_models, resolve_probing, resolve_tasks, task_kinds
+    from cli.record import begin_study, default_folder, study_folder, write_study
+    from cli.similarity import compare_models, resolve_measures
+    from cli.steps import (
+        check_model,
+        data_name,
+        deviations,
+        extract_rows,
+        gather_failures,
+        known_name,
+        load_model,
+        load_twins,
+        open_data,
+    )  # fmt: skip
+    from cli.why import explain
+
+    asked = comparison
+    check_model(asked.a)
+    check_model(asked.b)
+    chosen = resolve_measures(asked.measures)
+    wanted = asked.wanted()
+    folder = study_folder(out, default_folder(asked.a, asked.b))
+    layers = {"a": (asked.a, asked.layers_a), "b": (asked.b, asked.layers_b)}
+    untrained = load_twins(layers, run) if asked.twins else {}
+    models = {
+        "a": load_model(asked.a, asked.weights_a, run, asked.layers_a),
+        "b": load_model(asked.b, asked.weights_b, run, asked.layers_b),
+    }
+    with screen.stage(f"data set {wanted.data}"):
+        dataset, clips = open_data(wanted.data, wanted.manifest, asked.limit, screen.warn)
+        tasks = resolve_tasks(
+            wanted, dataset.card.labels, {clip.subset for clip in clips}
+        )
+        if wanted.names == ("all",):  # frames have rows of their own: by name, or `rsa probe`
+            tasks = [task for task in tasks if task.kind != "frames"]
+    if asked.rows == "clips":  # known before any network has run
+        from rsa.rows.joint import check_enough
+
+        check_enough(len(clips))
+
+    from extract.models import references
+
+    kind = asked.kind
+    kinds = list(dict.fromkeys([kind, *task_kinds(tasks)]))
+    everyone = {**models, **untrained, "ref": references()}
+    activations = {
+        role: extract_rows(model, dataset, clips, kinds, run, screen)
+        for role, model in everyone.items()
+    }
+    failures = gather_failures(activations, screen)
+
+    begin_study(folder)
+    rows = compare_models(
+        {role: found[kind] for role, found in activations.items()}, chosen, run, folder, screen
+    )
+    describe_layers(
+        {role: found[kind] for role, found in activations.items()}, dataset, run, folder, screen
+    )
+    probing = resolve_probing("linear", "none", known_name(wanted.data), run.seed)
+    results = probe_models(activations, tasks, probing, run, folder, screen)
+    if asked.why:
+        explain(activations, tasks, results, kind, run, folder, screen, across=True)
+    titles = " and ".join(model.card.title for model in models.values())
+    write_study(
+        folder,
+        title=f"{titles} on {data_name(wanted.data, dataset)}",
+        models=models,
+        twins=untrained,
+        deviations={role: deviations(found) for role, found in activations.items()},
+        references=everyone["ref"],
+        dataset=dataset,
+        clips=clips,
+        rows=rows,
+        failures=failures,
+        settings=asked.settings(run),
+        device=run.device,
+        seed=run.seed,
+        timings=screen.timings,
+    )
+    return Compared(folder, rows, failures)

@@ -1,0 +1,169 @@
+"""A probing run, from options to a study folder; behind `rsa probe` and `rsa study`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.owntask import Wanted, wanted_tasks
+
+if TYPE_CHECKING:
+    from cli.probing import Probing
+    from cli.screen import Screen
+    from cli.steps import Run
+    from probes import ProbeResults
+
+ROLES = "abcdefgh"
+
+
+@dataclass(frozen=True)
+class ProbingRun:
+    """What is probed, on what and how; the options of `rsa probe`.
+
+    Attributes
+    ----------
+    models : names.
+    weights : name of a model -> its own weights.
+    data : None is the folder of a manifest that `tasks` names, or else `mini`.
+    tasks, heads, layers : lists separated by commas.
+    checks : whether it is measured what scores are worth.
+    why : whether evidence is computed for why a layer is good at a task.
+    max_frames : that a task on frames is trained on; None is the usual number.
+    """
+
+    models: tuple[str, ...]
+    weights: Mapping[str, Path] = field(default_factory=dict)
+    data: str | None = None
+    manifest: Path | None = None
+    limit: int | None = None
+    tasks: str = "all"
+    protocol: str = "linear"
+    heads: str = "weighting,concatenation"
+    checks: bool = True
+    max_frames: int | None = None
+    layers: str | None = None
+    twins: bool = False
+    why: bool = True
+
+    def __post_init__(self) -> None:
+        if len(self.models) > len(ROLES):
+            raise click.UsageError(f"at most {len(ROLES)} models at a time")
+        if self.tasks.strip() == "none":
+            raise click.UsageError("--task none: nothing to probe; name tasks, or use all")
+
+    def wanted(self) -> Wanted:
+        """Tasks and data together."""
+        return wanted_tasks(self.tasks, self.data, self.manifest)
+
+    def probing(self, run: Run) -> Probing:
+        """Protocol, heads and checks by their names."""
+        from cli.probing import resolve_probing
+        from cli.steps import known_name
+
+        data = known_name(self.wanted().data)
+        return resolve_probing(
+            self.protocol, self.heads, data, run.seed, self.max_frames, self.checks
+        )
+
+    def settings(self, run: Run) -> dict:
+        """All that was asked for, as `study.json` keeps it."""
+        wanted = self.wanted()
+        return {
+            "models": list(self.models), "data": wanted.data, "limit": self.limit,
+            "tasks": self.tasks, "protocol": self.protocol, "heads": self.heads,
+            "checks": self.checks, "max_frames": self.probing(run).max_frames,
+            "twins": self.twins, "why": self.why,
+            "manifest": wanted.manifest and str(wanted.manifest),
+            "weights": {name: str(path) for name, path in self.weights.items()},
+            "layers": self.layers, **asdict(run),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What came of it: the folder, and results by role."""
+
+    folder: Path
+    results: Mapping[str, ProbeResults]
+
+
+def probe(asked: ProbingRun, run: Run, out: Path | None, screen: Screen) -> Probed:
+    """Runs the models, probes every layer and writes the study folder, without a PDF."""
+    from cli.probing import FRAMES, probe_models, resolve_tasks, row_kinds
+    from cli.record import begin_study, default_folder, study_folder, write_study
+    from cli.steps import (
+        check_model,
+        data_name,
+        deviations,
+        extract_rows,
+        gather_failures,
+        load_model,
+        load_twins,
+        open_data,
+    )  # fmt: skip
+    from cli.why import explain
+
+    for name in asked.models:
+        check_model(name)
+    wanted = asked.wanted()
+    probing = asked.probing(run)
+    folder = study_folder(out, default_folder(*asked.models))
+    roles = dict(zip(ROLES, asked.models, strict=False))
+    layers = {role: (name, asked.layers) for role, name in roles.items()}
+    untrained = load_twins(layers, run) if asked.twins else {}
+    models = {
+        role: load_model(name, asked.weights.get(name), run, asked.layers)
+        for role, name in roles.items()
+    }
+    with screen.stage(f"data set {wanted.data}"):
+        dataset, clips = open_data(wanted.data, wanted.manifest, asked.limit, screen.warn)
+        chosen = resolve_tasks(
+            wanted, dataset.card.labels, {clip.subset for clip in clips}
+        )
+    frames = [task.name for task in chosen if task.kind == "frames"]
+    if frames and asked.protocol != "linear":
+        screen.warn(
+            f"--protocol {asked.protocol} has no head on frames: left out {', '.join(frames)}"
+        )
+        chosen = [task for task in chosen if task.name not in frames]
+    if not chosen:
+        raise click.UsageError(
+            f"--data {wanted.data}: it has no labels to probe so; give a manifest with label "
+            "columns"
+        )
+
+    from extract.models import references
+
+    everyone = {**models, **untrained, "ref": references()}
+    activations = {
+        role: extract_rows(model, dataset, clips, row_kinds(chosen, probing), run, screen)
+        for role, model in everyone.items()
+    }
+    failures = gather_failures(activations, screen)
+    begin_study(folder)
+    results = probe_models(activations, chosen, probing, run, folder, screen)
+    rows = next((kind for kind in row_kinds(chosen, probing) if not kind.startswith(FRAMES)), None)
+    if asked.why and rows:
+        explain(activations, chosen, results, rows, run, folder, screen)
+    titles = ", ".join(model.card.title for model in models.values())
+    write_study(
+        folder,
+        title=f"{titles} probed on {data_name(wanted.data, dataset)}",
+        models=models,
+        twins=untrained,
+        deviations={role: deviations(found) for role, found in activations.items()},
+        references=everyone["ref"],
+        dataset=dataset,
+        clips=clips,
+        rows={},
+        failures=failures,
+        settings=asked.settings(run),
+        device=run.device,
+        seed=run.seed,
+        timings=screen.timings,
+    )
+    return Probed(folder, results)

@@ -1,0 +1,260 @@
+"""What a study would do, and what it lacks: known before anything is computed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.comparison import Comparison
+from cli.studyfile import Step, StudyFile
+
+if TYPE_CHECKING:
+    from cli.steps import Run
+    from extract.datasets.base import LabelCard
+    from extract.models.base import ModelSpec
+
+TO_DO, FINISHED, LEFT_OUT = "to do", "finished", "left out"
+# options that say where and how fast, not what
+HOW = ("device", "workers", "offline", "compiled", "max_bad")
+# families whose members are folders or files of the user's
+PATHS = ("hf:", "music2vec:", "musichubert:", "mule:")
+WEIGHTS, DATA = 3, 4  # exit codes
+REHEARSAL = "rehearse without it: --untrained --data mini"
+
+
+class Incomplete(Exception):
+    """Weights or data that a study needs are not here.
+
+    Attributes
+    ----------
+    lacking : a line each, with the cure.
+    """
+
+    def __init__(self, name: str, lacking: Sequence[str], exit_code: int) -> None:
+        self.lacking, self.exit_code = tuple(lacking), exit_code
+        things = f"{len(lacking)} things are" if len(lacking) > 1 else "one thing is"
+        super().__init__(f"{name}: {things} missing, nothing was computed; {REHEARSAL}")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A step in its place.
+
+    Attributes
+    ----------
+    folder : of its study.
+    state : `TO_DO`, `FINISHED` or `LEFT_OUT`, for which `why` says why.
+    dropped : tasks that the data cannot answer.
+    """
+
+    step: Step
+    folder: Path
+    state: str
+    why: str = ""
+    dropped: tuple[str, ...] = ()
+
+
+def rehearsed(study: StudyFile, data: str | None, limit: int | None, untrained: bool) -> StudyFile:
+    """The study on other data, on fewer clips, or with untrained weights: to see that it runs."""
+    changes: dict[str, Any] = {}
+    if data:
+        changes |= {"data": data, "manifest": None}
+    if limit:
+        changes["limit"] = limit
+    if untrained:
+        changes["twins"] = False
+    steps = []
+    for step in study.steps:
+        own = ("weights_a", "weights_b") if isinstance(step.asked, Comparison) else ("weights",)
+        nothing = dict.fromkeys(own, {} if own == ("weights",) else None)
+        steps.append(step.changed(**changes, **(nothing if untrained else {})))
+    return replace(study, steps=tuple(steps))
+
+
+def plan(study: StudyFile, out: Path, run: Run, *, trim: bool) -> list[Planned]:
+    """Every step with its folder and state; names and options are checked on the way.
+
+    Parameters
+    ----------
+    trim : leave out what the data has no labels for, as in a rehearsal, instead of refusing it.
+
+    Raises
+    ------
+    click.UsageError : names the step and what is wrong.
+    """
+    planned = []
+    for count, step in enumerate(study.steps, 1):
+        folder = out / f"{count:02}-{step.name}"
+        try:
+            trimmed, dropped = _checked(step, run, trim)
+        except click.UsageError as error:
+            raise click.UsageError(f"{study.path.name}, {step.name}: {error.message}") from None
+        if trimmed is None:
+            why = f"the data has no labels for {', '.join(dropped)}"
+            planned.append(Planned(step, folder, LEFT_OUT, why, dropped))
+            continue
+        step = trimmed
+        state = FINISHED if _finished(step, folder, run) else TO_DO
+        planned.append(Planned(step, folder, state, dropped=dropped))
+    return planned
+
+
+def missing(planned: Sequence[Planned], run: Run, *, fetch: bool) -> tuple[list[str], int]:
+    """What the steps to do need and is not here, a line each; and the exit code that this means.
+
+    Parameters
+    ----------
+    fetch : weights that are not here are fetched, and all are loaded once, so that a damaged file
+        is found too; else only what is given by the user is looked for.
+    """
+    todo = [one.step for one in planned if one.state == TO_DO]
+    weights = list(dict.fromkeys(_weights_missing(todo, run, fetch)))
+    data = list(dict.fromkeys(line for step in todo for line in _data_missing(step)))
+    return [*weights, *data], WEIGHTS if weights else DATA
+
+
+def to_fetch(planned: Sequence[Planned], run: Run) -> list[str]:
+    """Models whose weights are not here and would be fetched."""
+    if run.untrained or run.offline:
+        return []
+    from cli.steps import check_model
+
+    todo = [one.step for one in planned if one.state == TO_DO]
+    found = []
+    for name, path in _needed(todo).items():
+        if path is None and not name.startswith(PATHS):
+            spec = check_model(name)
+            if not spec.present() and not spec.given:
+                found.append(name)
+    return found
+
+
+def _checked(step: Step, run: Run, trim: bool) -> tuple[Step | None, tuple[str, ...]]:
+    """The step with the tasks that its data can answer, None if it has no other; the others."""
+    from cli.steps import check_model
+
+    for name in step.models:
+        if not name.startswith(PATHS):  # a path is looked for with the weights
+            _check_layers(check_model(name), step.layers(name))
+    dropped = _unanswerable(step, trim)
+    if dropped:
+        kept = [name for name in step.asked.tasks.split(",") if name not in dropped]
+        if not kept and not isinstance(step.asked, Comparison):
+            return None, dropped
+        step = step.changed(tasks=",".join(kept) or "none")
+    step.asked.settings(run)  # names of measures, protocols and heads
+    return step, dropped
+
+
+def _unanswerable(step: Step, trim: bool) -> tuple[str, ...]:
+    """Tasks that the data has no labels for; refused unless they are to be left out."""
+    from cli.probing import resolve_tasks
+
+    labels = _labels(step.asked.wanted().data)
+    found = []
+    for name in step.asked.tasks.split(",") if labels is not None else ():
+        try:
+            resolve_tasks(replace(step.asked, tasks=name).wanted(), labels)
+        except click.UsageError:
+            if not trim:
+                raise
+            found.append(name)
+    return tuple(found)
+
+
+def _check_layers(spec: ModelSpec, layers: str | None) -> None:
+    from cli.nearest import suggestion
+
+    known = [layer.name for layer in spec.card.layers]
+    for name in layers.split(",") if layers else ():
+        if name not in known:
+            hint = suggestion(name, known)
+            raise click.UsageError(f"{spec.card.name} has no layer {name!r}{hint}")
+
+
+def _labels(data: str) -> Sequence[LabelCard] | None:
+    """What a data set has labels for, where that is known before it is opened."""
+    from extract import datasets
+
+    known = datasets.REGISTRY.get(data.partition(":")[0])
+    return known.load().labels if known and not known.family else None
+
+
+def _finished(step: Step, folder: Path, run: Run) -> bool:
+    """Whether the folder holds this step's study, made with the same options."""
+    try:
+        kept = json.loads((folder / "study.json").read_text(encoding="utf-8"))["settings"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    asked = json.loads(json.dumps(step.asked.settings(run)))
+    return {k: v for k, v in kept.items() if k not in HOW} == {
+        k: v for k, v in asked.items() if k not in HOW
+    }
+
+
+def _needed(steps: Sequence[Step]) -> dict[str, Path | None]:
+    """Every model of some steps, and its own weights."""
+    found: dict[str, Path | None] = {}
+    for step in steps:
+        asked = step.asked
+        if isinstance(asked, Comparison):
+            found |= {asked.a: asked.weights_a, asked.b: asked.weights_b}
+        else:
+            found |= {name: asked.weights.get(name) for name in asked.models}
+    return found
+
+
+def _weights_missing(steps: Sequence[Step], run: Run, fetch: bool) -> Iterator[str]:
+    from cli.steps import check_model
+    from extract.errors import ExtractError
+    from extract.models.base import Request
+
+    for name, path in _needed(steps).items():
+        try:
+            spec = check_model(name)
+            if not run.untrained and (fetch or path is not None or spec.given):
+                model = spec.load(Request(path, False, run.seed, run.offline or not fetch))
+                model.recut(run.window, run.hop)
+        except ExtractError as error:
+            yield f"{name}: {error}"
+
+
+def _data_missing(step: Step) -> Iterator[str]:
+    from extract import datasets
+    from extract.errors import DataError
+
+    wanted = step.asked.wanted()
+    name = wanted.data.partition(":")[0]
+    known = datasets.REGISTRY.get(name)
+    if wanted.manifest and not wanted.manifest.is_file():
+        yield f"manifest {wanted.manifest}: there is no such file"
+    if known is None:
+        if not Path(wanted.data).is_dir():
+            yield f"data {wanted.data}: neither a data set nor a folder"
+        return
+    if not known.on_disk:
+        from extract.datasets.mini import sources
+
+        if lacking := sources.lacking():
+            yield f"data {name}: the packages {', '.join(lacking)} are missing: {sources.CURE}"
+        return
+    needs = [need for need in getattr(known.load(), "needs", ()) if need.needed]
+    try:
+        place = datasets.place_of(wanted.data)
+    except DataError as error:
+        place, where = None, str(error)
+    if place is not None and not place.is_dir():
+        place, where = None, f"{name}: there is no folder {place}"
+    if place is None:
+        parts = "; ".join(f"{need.path} ({need.what}) from {need.source}" for need in needs)
+        yield f"data {where}" + (f"; it should hold {parts}" if parts else "")
+        return
+    for need in needs:
+        if not need.found(place):
+            part = place / need.path
+            yield f"data {name}: {part} ({need.what}) is not there; get it from {need.source}"

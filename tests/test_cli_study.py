@@ -1,0 +1,227 @@
+"""`rsa study`: the list, what is missing before anything is computed, a whole small run, again."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pypdf
+import pytest
+from click.testing import CliRunner
+from probe_folder import sounds
+
+from cli import studyfile
+from cli.main import root
+from cli.studyplan import Incomplete
+from reports.study import Study
+
+SMALL = """
+title = "Two small networks"
+question = "Does place stand in them?"
+seed = 1
+
+[[compare]]
+name = "pair"
+a = "vgg-mtt"
+b = "vgg-msd"
+data = "{music}"
+tasks = "none"
+measures = "cka"
+why = false
+layers-a = ["pool1", "pool5"]
+layers-b = ["pool1", "pool5"]
+
+[[probe]]
+name = "place"
+models = ["vgg-mtt"]
+data = "{music}"
+tasks = ["place", "hertz"]
+heads = "none"
+checks = false
+why = false
+
+[[expect]]
+step = "place"
+kind = "ordering"
+says = "Place is read out better than from loudness."
+source = "Doe 2020, table 1"
+data = "music"
+rising = [
+    {{ model = "references", task = "place", layer = "loudness" }},
+    {{ model = "vgg-mtt", task = "place" }},
+]
+
+[[expect]]
+step = "pair"
+kind = "number"
+says = "Two layers are alike."
+source = "Doe 2020, table 2"
+of = {{ model = "vgg-mtt", layer = "pool1", like = "pool1", of = "vgg-msd" }}
+value = 0.9
+tolerance = 0.05
+"""
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory):
+    return sounds(tmp_path_factory.mktemp("study") / "music")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def rsa(cache, monkeypatch, tmp_path):
+    """Runs the command in this process, with no hub and no data sets."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+
+    def run(*arguments, **environment):
+        given = ["study", *map(str, arguments)]
+        return CliRunner().invoke(
+            root, given, env={"RSA_CACHE": str(cache), "COLUMNS": "160", "RSA_DATA": None}
+            | environment,
+        )  # fmt: skip
+
+    return run
+
+
+def small(folder, music, old="\0", new=""):
+    path = folder / "small.toml"
+    path.write_text(SMALL.format(music=music).replace(old, new), encoding="utf-8")
+    return path
+
+
+def test_without_a_name_the_shipped_studies_are_listed(rsa):
+    done = rsa()
+    assert done.exit_code == 0, done.output
+    for name in ("layerwise-musicfm-muq", "speech-vs-music-ssl", "supervised-vs-selfsupervised",
+                 "tune-depth", "trained-taggers"):  # fmt: skip
+        assert name in done.stdout
+    rows = json.loads(rsa("--json").stdout)
+    assert {row["name"] for row in rows} == set(studyfile.shipped())
+    assert all(row["question"] and row["expectations"] for row in rows)
+
+
+@pytest.mark.parametrize("name", studyfile.shipped())
+def test_everything_that_is_missing_is_told_at_once_and_before_anything_is_done(
+    rsa, name, tmp_path
+):
+    done = rsa(name, "--offline")
+    lines = [line for line in done.stderr.splitlines() if line.startswith("missing: ")]
+    assert isinstance(done.exception, Incomplete) and len(lines) == len(done.exception.lacking)
+    assert done.exception.exit_code == 3  # weights of every study are absent in an empty cache
+    told = "\n".join(lines)
+    found = studyfile.read(studyfile.shipped()[name])
+    for step in found.steps:
+        data = step.asked.wanted().data.partition(":")[0]
+        assert data == "mini" or f"missing: data {data}: " in told
+        for model in step.models:
+            assert told.count(f"missing: {model}: ") == 1
+    assert "--untrained --data mini" in str(done.exception)
+    assert not list(tmp_path.glob("study-*"))
+
+
+def test_data_alone_that_is_missing_is_code_4_with_the_loader_s_checklist(rsa, tmp_path, music):
+    text = SMALL.format(music="emomusic").replace('"place", "hertz"', '"arousal"')
+    path = tmp_path / "other.toml"
+    path.write_text(text[: text.index("[[expect]]")])
+    (tmp_path / "disk" / "emomusic").mkdir(parents=True)
+    done = rsa(path, "--untrained", RSA_DATA=str(tmp_path / "disk"))
+    assert isinstance(done.exception, Incomplete) and done.exception.exit_code == 4
+    assert len(done.exception.lacking) == 3 and "songs_info.csv" in done.exception.lacking[0]
+
+
+def test_a_rehearsal_leaves_out_what_other_data_cannot_answer(rsa, tmp_path):
+    done = rsa("layerwise-musicfm-muq", "--untrained", "--data", "mini", "--limit", 8, "--dry-run",
+               "--json")  # fmt: skip
+    if isinstance(done.exception, Incomplete):
+        pytest.skip("the packages of mini are not installed")
+    assert done.exit_code == 0, done.output
+    steps = {row["step"][3:]: row for row in json.loads(done.stdout)["steps"]}
+    assert steps["key"]["state"] == "to do" and steps["key"]["data"] == "mini, 8 clips"
+    assert steps["genre"]["state"] == "left out (no labels: genre)"
+    assert not list(tmp_path.glob("study-*"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"vgg-mtt"', '"vgg-mtx"', "small.toml, pair: no model 'vgg-mtx'; did you mean"),
+        ('"pool1", "pool5"', '"pool9"', "small.toml, pair: vgg-mtt has no layer 'pool9'"),
+        ('measures = "cka"', 'measures = "ckaa"', "small.toml, pair: --measures: no measure"),
+        ('heads = "none"', 'heads = "nun"', "small.toml, place: --head nun: there is no such"),
+        ('heads = "none"', 'protocol = "marbel"', "small.toml, place: --protocol marbel"),
+    ],
+)
+def test_names_are_checked_before_anything_is_done(rsa, tmp_path, music, old, new, words):
+    done = rsa(small(tmp_path, music, old, new), "--untrained")
+    (said,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert done.exit_code == 2 and words in said and not (tmp_path / "study-small").exists()
+
+
+def test_a_task_without_labels_is_refused_unless_it_is_a_rehearsal(rsa, tmp_path):
+    text = SMALL.format(music="mini").replace('"place", "hertz"', '"genre", "key"')
+    path = tmp_path / "other.toml"
+    path.write_text(text[: text.index("[[expect]]")])
+    done = rsa(path, "--untrained", "--dry-run")
+    assert done.exit_code == 2 and "other.toml, place: --task: " in done.stderr
+
+
+def test_a_study_is_run_whole_and_goes_on_where_it_stopped(rsa, tmp_path, music):
+    path, out = small(tmp_path, music), tmp_path / "out"
+    done = rsa(path, "--untrained", "--out", out)
+    assert done.exit_code == 0, done.output
+    assert sorted(p.name for p in out.iterdir()) == [
+        "01-pair", "02-place", "expectations.json", "report-joined.pdf", "study.toml",
+    ]  # fmt: skip
+    assert (out / "study.toml").read_bytes() == path.read_bytes()
+    whole = json.loads((out / "expectations.json").read_text())
+    assert whole["steps"] == {"pair": "01-pair", "place": "02-place"}
+    assert [row["step"] for row in whole["expectations"]] == ["place", "pair"]
+    assert {row["verdict"] for row in whole["expectations"]} == {"cannot be said"}
+    assert all(row["because"][0] == "untrained weights" for row in whole["expectations"])
+    for name in ("01-pair", "02-place"):
+        study = Study.read(out / name)
+        assert study.stamps == ("UNTRAINED WEIGHTS",) and len(study.expectations) == 1
+    place = Study.read(out / "02-place").probes
+    loudness = place["ref"].tasks["place"]
+    at = loudness.layers[loudness.names.index("loudness")].splits["test"].value
+    (one, _) = whole["expectations"]
+    difference = place["a"].tasks["place"].best().value - at
+    assert one["number"]["value"] == pytest.approx(difference)
+    assert "vgg-mtt, place (" in one["found"]
+    pair = Study.read(out / "01-pair")
+    assert pair.models["a"].layer_names == ("pool1", "pool5") and pair.raw["settings"]["seed"] == 1
+    text = "".join(page.extract_text() for page in pypdf.PdfReader(out / "report-joined.pdf").pages)
+    assert "Two layers are alike" in text and "UNTRAINED WEIGHTS" in text
+    assert re.search(r"Place is read out better .*cannot be said", " ".join(done.stdout.split()))
+
+    def times():
+        return {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()}
+
+    before = times()
+    done = rsa(path, "--untrained", "--out", out, "--json", "--workers", 1)
+    summary = json.loads(done.stdout)
+    assert [step["state"] for step in summary["steps"]] == ["finished", "finished"]
+    after = times()
+    changed = {p.name for p in after if after[p] != before.get(p)}
+    assert changed == {"expectations.json", "study.toml"}  # and no report, no study
+
+    other = small(tmp_path, music, '["place", "hertz"]', '["place"]')
+    done = rsa(other, "--untrained", "--out", out, "--dry-run", "--json")
+    assert [step["state"] for step in json.loads(done.stdout)["steps"]] == ["finished", "to do"]
+    (out / "02-place" / "study.json").unlink()
+    done = rsa(path, "--untrained", "--out", out, "--dry-run", "--json")
+    assert [step["state"] for step in json.loads(done.stdout)["steps"]] == ["finished", "to do"]
+
+
+def test_a_folder_with_something_else_in_it_is_refused(rsa, tmp_path, music):
+    path = small(tmp_path, music)
+    done = rsa(path, "--untrained", "--out", tmp_path)
+    assert done.exit_code == 2 and "is not empty and holds no study.toml" in done.stderr
+    done = rsa(path, "--untrained", "--out", path)
+    assert done.exit_code == 2 and "a file of that name exists" in done.stderr
