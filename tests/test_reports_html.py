@@ -211,3 +211,20 @@ def test_in_a_browser(browser, page):
     tab.close()
     assert faults == []
     assert [url for url in asked if not url.startswith(("data:", "file:"))] == []
+
+
+def test_figures_on_why_tell_their_numbers(tmp_path):
+    from why_fixture import make_why
+
+    without = dict.fromkeys(
+        ("similarity", "geometry", "information", "trust", "heads", "published"), False
+    )
+    folder = make_why(make_study(tmp_path / "s", layers={"a": 4, "b": 5}, tasks=3, **without))
+    found = Page(write_reports(folder, formats=("html",))[0])
+    told = json.loads(found.scripts[0])
+    texts = [text for areas in told.values() for one in areas for text in one["texts"]]
+    riding = next(text for text in texts if " erased from " in text)
+    assert re.search(r"\ncost in .*: .* \[.*\]\nagainst the stronger control\n.*\np \d", riding)
+    assert any(re.match(r"chroma, .*\nit alone: ", text) for text in texts)
+    assert any("\nadds bits: " in text for text in texts)
+    assert "Why there?" in found.text and "What was tested and not found?" in found.text

@@ -10,7 +10,8 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from reports import style
-from reports.figures.cells import bare, fitted, hatch, small_ticks
+from reports.figures import hover
+from reports.figures.cells import bare, fitted, hatch, ruled, small_ticks
 from reports.figures.drawing import Drawing
 from reports.rules_why import asked
 from reports.study import Study
@@ -131,6 +132,16 @@ def _unique(axes: Axes, part: Partition, names: list[str], top: float):
     )
     hatch(axes, np.isfinite(table), shown)
     _plain(axes, len(names))
+
+    def tell(row: int, column: int) -> str:
+        found = part.parts.get(names[row], ())
+        if column >= len(found):
+            return ""
+        one = found[column].unique
+        return hover.scored(f"{names[row]}, {part.layers[column]}", "it alone", one, p=one.p)
+
+    ruled(axes, *table.shape)
+    hover.cells(axes, *table.shape, tell)
     return image
 
 
@@ -138,9 +149,6 @@ def _plain(axes: Axes, rows: int) -> None:
     axes.set_ylim(rows - 0.5, -0.5)
     axes.spines[:].set_visible(False)
     axes.tick_params(axis="y", length=0, pad=2)
-    axes.set_yticks(np.arange(1, rows) - 0.5, minor=True)
-    axes.grid(which="minor", axis="y", color="white", lw=0.7)
-    axes.tick_params(which="minor", length=0)
 
 
 def new(study: Study) -> list[Drawing]:
@@ -245,4 +253,14 @@ def _adds(axes: Axes, table: dict[str, Added], keys: list[str], top: float):
     )
     hatch(axes, np.isfinite(values), shown)
     _plain(axes, len(keys))
+
+    def tell(row: int, column: int) -> str:
+        one = table.get(keys[row])
+        if one is None or not one.adds[column].exists:
+            return ""
+        gain = one.adds[column]
+        return hover.scored(f"{keys[row]}, {layers[column]}", "adds bits", gain, p=gain.p)
+
+    ruled(axes, *values.shape)
+    hover.cells(axes, *values.shape, tell)
     return image

@@ -103,9 +103,11 @@ def points(axes: Axes, x: Sequence[float], y: Sequence[float], texts: Sequence[s
     _ask(axes, area)
 
 
-def scored(head: str, metric: str, score: Estimate, chance: float = np.nan) -> str:
+def scored(
+    head: str, metric: str, score: Estimate, chance: float = np.nan, p: float = np.nan
+) -> str:
     """What is told of a layer with a score."""
-    lines = [head, f"{metric}: {with_interval(score)}", _chance(chance)]
+    lines = [head, f"{metric}: {with_interval(score)}", _chance(chance, p)]
     return "\n".join(line for line in lines if line)
 
 

@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports import style
-from reports.figures.cells import bare, fitted, hatch, width_of
+from reports.figures import hover
+from reports.figures.cells import bare, fitted, hatch, ruled, width_of
 from reports.figures.drawing import Drawing
-from reports.figures.why import explained
+from reports.figures.why import cost_told, explained
 from reports.rules_why import above_chance
 from reports.study import Study
 from reports.why import Riding
@@ -129,11 +130,16 @@ def _matrix(axes: Axes, study: Study, role: str, keys: list[str], names: list[st
         table, cmap=style.SEQUENTIAL, vmin=0, vmax=1, aspect="auto", interpolation="nearest"
     )
     hatch(axes, np.isfinite(table), rides)
+    ruled(axes, *table.shape, across=True, width=0.8)
+
+    def tell(row: int, column: int) -> str:
+        found = _asked(study, role, keys[row])
+        known = found.references if found else ()
+        one = next((r for r in known if r.name == names[column]), None)
+        return cost_told(study, role, found, one) if found and one else ""
+
+    hover.cells(axes, *table.shape, tell)
     axes.set_ylim(len(keys) - 0.5, -0.5)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, pad=2)
-    axes.set_xticks(np.arange(1, len(names)) - 0.5, minor=True)
-    axes.set_yticks(np.arange(1, len(keys)) - 0.5, minor=True)
-    axes.grid(which="minor", color="white", lw=0.8)
-    axes.tick_params(which="minor", length=0)
     return image

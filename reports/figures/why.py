@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from reports import style
-from reports.figures import curves
+from reports.figures import curves, hover
 from reports.figures.cells import fitted, width_of
 from reports.figures.drawing import Drawing
 from reports.rules_why import above_chance, counterpart
 from reports.study import Study
 from reports.verdicts import verdict
-from reports.why import CONTROLS, EQUAL, MADE, RANDOM, Pair, Riding
+from reports.why import CONTROLS, EQUAL, MADE, RANDOM, Pair, Reference, Riding
 from reports.words import abridged, listed
 
 _ROW = 0.145  # inches of a reference in the dot plot
@@ -140,7 +140,10 @@ def _dots(
     ends = [0.0]
     for number, (role, riding) in enumerate(ridings.items()):
         lift = (number - (len(ridings) - 1) / 2) * step
-        ends += _model(axes, role, riding, [names.index(r.name) + lift for r in riding.references])
+        rows = [names.index(r.name) + lift for r in riding.references]
+        ends += _model(axes, role, riding, rows)
+        told = [cost_told(study, role, riding, one) for one in riding.references]
+        hover.points(axes, [riding.drop(r).value for r in riding.references], rows, told)
     style.span(axes, min(ends), max(ends), "x", 0.05)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_yticks(range(len(names)), [fitted(n, _NAMES - 0.42, 7.2)[0] for n in names])
@@ -248,3 +251,15 @@ def _shares(axes: Axes, kept: list[tuple[str, str, str, Pair]], study: Study) ->
         "of the lead over chance", (0.0, 1.0), xycoords="axes fraction", xytext=(0, 2.5),
         textcoords="offset points", fontsize=6.8, color=style.GREY,
     )  # fmt: skip
+
+
+def cost_told(study: Study, role: str, riding: Riding, one: Reference) -> str:
+    """What the HTML report tells of a reference that was erased from the selected layer."""
+    title = study.probed(riding.task)[role].title
+    text = hover.scored(
+        f"{title}: {one.name} erased from {riding.selected} of {study.name_of(role)}",
+        f"cost in {riding.metric}",
+        riding.drop(one),
+    )
+    least = one.weakest
+    return text + "\n" + hover.scored("against the stronger control", "difference", least, p=one.p)
