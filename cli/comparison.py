@@ -79,6 +79,7 @@ class Compared:
 def compare(comparison: Comparison, run: Run, out: Path | None, screen: Screen) -> Compared:
     """Runs both models, compares them, probes them and writes the study folder, without a PDF."""
     from cli.layers import describe_layers
+    from cli.maps import map_clips
     from cli.probing import probe_models, resolve_probing, resolve_tasks, task_kinds
     from cli.record import begin_study, default_folder, study_folder, write_study
     from cli.similarity import compare_models, resolve_measures
@@ -141,6 +142,7 @@ def compare(comparison: Comparison, run: Run, out: Path | None, screen: Screen) 
     results = probe_models(activations, tasks, probing, run, folder, screen)
     if asked.why:
         explain(activations, tasks, results, kind, run, folder, screen, across=True)
+    map_clips(activations, tasks, results, run, folder, screen)
     titles = " and ".join(model.card.title for model in models.values())
     write_study(
         folder,

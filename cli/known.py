@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from cli.record import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from extract.store import Activations
     from rsa import Similarity
@@ -123,3 +123,29 @@ def code_of(package: ModuleType, but: str = "") -> str:
         if path.suffix in (".py", ".toml") and path.relative_to(room).parts[0] != but:
             digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def remembered(room: str, key: Sequence[object], seed: int, kind, work: Callable):
+    """What `work` finds, or found before for the same key, seed and code.
+
+    Parameters
+    ----------
+    room : folder of the cache.
+    key : what the work depends on, as plain JSON.
+    kind : record that is kept; None for plain JSON.
+    """
+    import probes
+    import rsa
+    from extract.weights import cache_dir
+
+    about = json.dumps([key, seed, code_of(probes), code_of(rsa)])
+    path = cache_dir(room) / f"{hashlib.sha256(about.encode()).hexdigest()}.json"
+    try:
+        entry = json.loads(path.read_text("utf-8"))
+        return kind.from_json(entry) if kind else entry
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass  # not there, or damaged
+    found = work()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(found.as_json() if kind else found, allow_nan=False))
+    return found

@@ -62,7 +62,7 @@ def begin_study(folder: Path) -> None:
     (folder / UNFINISHED).touch()
     for name in ("study.json", "expectations.json"):
         (folder / name).unlink(missing_ok=True)
-    for results in ("similarity", "geometry", "information", "probes", "why", "figures"):
+    for results in ("similarity", "geometry", "information", "probes", "why", "maps", "figures"):
         shutil.rmtree(folder / results, ignore_errors=True)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.known import code_of, content
+from cli.known import content, remembered
 from cli.record import write_whole
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _one(
                     )  # fmt: skip
 
                 key = [content(found[kind]), content(references[kind]), kind, _scores(result)]
-                told += _kept(key, run, Rows, of_kind)
+                told += remembered("why", key, run.seed, Rows, of_kind)
         skipped = [*told.as_json()["skipped"], *whole.get("skipped", ()), *about.pop("skipped")]
         _write(
             folder / "why" / f"{role}.json",
@@ -112,7 +112,7 @@ def _about_rows(source: Activations, references: Activations, run: Run) -> dict:
     for name, work in asked.items():
         key = [content(source), content(references), name]
         try:
-            found[name] = _kept(key, run, None, work)
+            found[name] = remembered("why", key, run.seed, None, work)
         except RsaError as error:
             found[name] = None
             skipped.append({"what": name, "why": str(error)})
@@ -194,7 +194,7 @@ def _pair(
                 )  # fmt: skip
 
             key = [content(of_x), content(of_y), kind, _scores(results[x])]
-            found += _kept(key, run, Across, of_kind)
+            found += remembered("why", key, run.seed, Across, of_kind)
         path = folder / "why" / f"{x}-{y}.json"
         _write(path, {"format": FORMAT, "x": x, "y": y, **found.as_json()})
 
@@ -208,29 +208,6 @@ def _scores(result: ProbeResults) -> str:
     """A hash of the scores: they change with labels, splits and settings."""
     text = json.dumps(result.as_json()["tasks"], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _kept(key: list, run: Run, kind, work: Callable):
-    """What `work` finds, or found before for the same content, seed and code.
-
-    Parameters
-    ----------
-    kind : record that is kept; None for plain JSON.
-    """
-    import probes
-    import rsa
-    from extract.weights import cache_dir
-
-    about = json.dumps([key, run.seed, code_of(probes), code_of(rsa, but="layerwise")])
-    path = cache_dir("why") / f"{hashlib.sha256(about.encode()).hexdigest()}.json"
-    try:
-        entry = json.loads(path.read_text("utf-8"))
-        return kind.from_json(entry) if kind else entry
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass  # not there, or damaged
-    found = work()
-    _write(path, found.as_json() if kind else found)
-    return found
 
 
 def _write(path: Path, entry: dict) -> None:

@@ -18,6 +18,7 @@ from reports import tables, tables_choice, tables_expectations, tables_probes
 from reports.explain import methods, notes, task_notes
 from reports.figures import (
     agreement,
+    clipmaps,
     cross,
     curves,
     depth,
@@ -237,7 +238,7 @@ def sections(study: Study) -> list[Section]:
         Section(
             "landscape",
             "What does it look like?",
-            drawers={"landscape": landscape.landscape},
+            drawers={"landscape": landscape.landscape, "clips": clipmaps.clip_maps},
             fresh=False,
         ),
     ]

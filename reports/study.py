@@ -12,6 +12,7 @@ from reports import expectations, layers
 from reports.errors import ReportError
 from reports.expectations import Judged
 from reports.layers import Geometry, Information
+from reports.maps import ClipMaps, maps
 from reports.place import AGAIN, Place, load
 from reports.probing import Probes, Task, probes
 from reports.reading import STUDY, model, similarity
@@ -47,6 +48,7 @@ class Study:
     probes: Mapping[str, Probes]
     why: Mapping[str, Why]
     transfer: Mapping[tuple[str, str], Mapping[str, Transfer]]
+    maps: Mapping[str, ClipMaps]
     expectations: tuple[Judged, ...]
     raw: Mapping[str, Any]
 
@@ -99,6 +101,7 @@ class Study:
             probes={p.role: p for p in _all(folder / "probes", probes)},
             why={w.role: w for w in _read(alone, why)},
             transfer=dict(_read(paired, transfers)),
+            maps={m.role: m for m in _all(folder / "maps", maps)},
             expectations=expectations.read(folder),
             raw=raw,
         )
