@@ -50,7 +50,8 @@ def _likeness(name: str, other: str) -> float:
     """0 to 1, of the whole names or of `name` and the stem of `musicnn-msd`, `hf:...`."""
 
     def share(a: str, b: str) -> float:
-        return SequenceMatcher(None, a, b).ratio()
+        turned = len(a) > 2 and sorted(a) == sorted(b)  # `kye`
+        return max(SequenceMatcher(None, a, b).ratio(), 0.9 if turned else 0.0)
 
     # a stem that fits a little less well is still a worse guess than a whole name
     return max(share(name, other), share(name, re.split("[-:]", other)[0]) - 0.02)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -155,6 +155,16 @@ def probe_models(
             for reason in results[role].skipped.values():
                 screen.warn(f"not probed: {reason}")
     return results
+
+
+def check_probed(results: Mapping[str, ProbeResults]) -> None:
+    """Raises `ProbeError` with the reasons where no task at all could be probed."""
+    from probes import ProbeError
+
+    first = next(iter(results.values()))
+    if not first.tasks:
+        reasons = "; ".join(first.skipped.values())
+        raise ProbeError(f"nothing could be probed: {reasons}; give more clips or other tasks")
 
 
 def _probed(

@@ -94,7 +94,7 @@ class Probed:
 def probe(asked: ProbingRun, run: Run, out: Path | None, screen: Screen) -> Probed:
     """Runs the models, probes every layer and writes the study folder, without a PDF."""
     from cli.maps import map_clips
-    from cli.probing import FRAMES, probe_models, resolve_tasks, row_kinds
+    from cli.probing import FRAMES, check_probed, probe_models, resolve_tasks, row_kinds
     from cli.record import begin_study, default_folder, study_folder, write_study
     from cli.steps import (
         check_model,
@@ -147,6 +147,7 @@ def probe(asked: ProbingRun, run: Run, out: Path | None, screen: Screen) -> Prob
     failures = gather_failures(activations, screen)
     begin_study(folder)
     results = probe_models(activations, chosen, probing, run, folder, screen)
+    check_probed(results)
     rows = next((kind for kind in row_kinds(chosen, probing) if not kind.startswith(FRAMES)), None)
     if asked.why and rows:
         explain(activations, chosen, results, rows, run, folder, screen)

@@ -91,6 +91,12 @@ def summary(
             valid = scores.tight(one.valid.value)
             table.add_row(*map(Text, (f"- {other.head}", "", other.selected, valid, *tested)))
     table.caption = "scores with 95 % intervals over groups"
+    if len(splits) > 1:
+        quoted = {s: [t.task for t in found.tasks if t.headline == s] for s in splits}
+        few = min(quoted, key=lambda s: len(quoted[s]))
+        other = next(s for s in splits if s != few)
+        table.caption += f"; chance{''.join(f', {name}' for name in beside)}: on {other}"
+        table.caption += f" (of {', '.join(quoted[few])} on {few})" if quoted[few] else ""
     if several:
         table.caption += (
             "; published: of this model, or from least to most of all models, by others with their "

@@ -24,7 +24,7 @@ HOW = ("device", "workers", "offline", "compiled", "max_bad")
 # families whose members are folders or files of the user's
 PATHS = ("hf:", "music2vec:", "musichubert:", "mule:")
 WEIGHTS, DATA = 3, 4  # exit codes
-REHEARSAL = "rehearse without it: --untrained --data mini"
+REHEARSAL = "rehearse without what is missing: --untrained --data mini"
 
 
 class Incomplete(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -148,8 +148,12 @@ class ProbeResults:
         for one in self.tasks:
             if one.task == task:
                 return one
-        why = self.skipped.get(task, f"probed were {', '.join(t.task for t in self.tasks)}")
+        probed = ", ".join(t.task for t in self.tasks) or "no tasks"
+        why = self.skipped.get(task, "; ".join([f"probed were {probed}", *self.skipped.values()]))
         raise ProbeError(f"no result for task {task}: {why}")
+
+    def __iter__(self) -> Iterator[TaskResult]:
+        return iter(self.tasks)
 
     def merge(self, *others: ProbeResults) -> ProbeResults:
         """These results and those of other kinds of rows of the same model; first come first."""

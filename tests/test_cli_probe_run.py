@@ -16,7 +16,7 @@ from cli.main import root
 from cli.scores import tight
 from cli.scoretable import SHORT
 from extract.weights import cache_dir
-from probes import ProbeResults
+from probes import ProbeError, ProbeResults
 from reports.study import Study
 
 # scores of the head of the protocol, nothing beside them
@@ -286,3 +286,11 @@ def test_a_task_on_frames_and_published_numbers_of_a_data_set_of_the_field(probe
         (line,) = [line for line in done.stdout.splitlines() if ends in line]
         assert line.startswith(name)
     assert "by others" in done.stdout
+
+
+def test_where_nothing_can_be_probed_the_reasons_are_the_error(probe, music):
+    with pytest.raises(AssertionError) as stopped:
+        probe("--data", music, "--limit", "12", "--task", "place")
+    error = stopped.value.args[0]
+    assert isinstance(error, ProbeError) and error.exit_code == 5
+    assert str(error).startswith("nothing could be probed: task place: ")

@@ -11,6 +11,7 @@ from field_audio import sound
 from probe_folder import sounds
 
 from cli.main import root
+from cli.nearest import SLIP, nearest
 from cli.taskpage import task_page
 from extract import datasets
 from probes import TASKS, ProbeError, resolve
@@ -106,6 +107,10 @@ def test_another_name_and_a_slip(cards):
     wrong = run("octave", "--data", "gtzan")
     assert wrong.exit_code == 2 and "no task 'octave' on gtzan" in wrong.output
     assert "`rsa tasks --data gtzan` lists them" in wrong.output
+
+
+def test_letters_in_another_order_are_near():
+    assert nearest("kye", ["key", "era", "tempo"], SLIP) == ["key"]
 
 
 @pytest.mark.parametrize("far", ["zebra", "harmonica", "xyz"])
