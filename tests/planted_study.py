@@ -126,7 +126,8 @@ def simulate(
     for place, (x, y) in enumerate((("a", "a"), ("a", "ref"))):
         compared.between(0, place).write(folder / "similarity", x, y)
     if lazy:
-        read = {c.task for c in evidence.from_scores(results["a"], None, None).choice if c.above.above}
+        choices = evidence.from_scores(results["a"], None, None).choice
+        read = {one.task for one in choices if one.above.above}
         tasks = [task for task in tasks if task.name in read]
     run = SimpleNamespace(seed=seed, solver_device="cpu")
     # made-up layers have no files by which they could be known again
