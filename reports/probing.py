@@ -158,6 +158,10 @@ class Task:
             return self.chosen.score(metric, split)
         return self.chosen.splits.get(split, Estimate(math.nan))
 
+    def above_chance(self, split: str = "") -> bool:
+        """Whether the selected layer is shown to be; True where chance is not known."""
+        return not self.best(split=split).low <= self.chance
+
     def chance_of(self, metric: str) -> float:
         return self.chance if metric == self.metric else self.also_chance.get(metric, math.nan)
 

@@ -32,7 +32,7 @@ def selectivities(study: Study) -> list[Finding]:
     for role in study.models:
         tasks = [t for r, t in _tasks(study) if r == role and t.chosen.trust.selectivity.bounded]
         title = study.name_of(role)
-        clear = [t for t in tasks if t.chosen.trust.selectivity.low > 0.0]
+        clear = [t for t in tasks if t.above_chance() and t.chosen.trust.selectivity.low > 0.0]
         if clear:
             least = min(clear, key=lambda t: t.chosen.trust.selectivity.low)
             gap = least.chosen.trust.selectivity
@@ -51,6 +51,10 @@ def selectivities(study: Study) -> list[Finding]:
                 continue
             gap = task.chosen.trust.selectivity
             claim = (
+                f"{named(task.title)}: {named(task.selected)} of {title} is not shown to be above "
+                f"chance, though it is above its control task: {with_interval(gap, sign=True)} "
+                f"{task.metric}."
+            ) if gap.low > 0.0 else (
                 f"{named(task.title)}: {named(task.selected)} of {title} is no better than its "
                 f"control task, {with_interval(gap, sign=True)} {task.metric}: labels dealt by "
                 "lot to what sounds alike are read as well."
@@ -77,10 +81,16 @@ def drops(study: Study) -> list[Finding]:
     out = []
     for role, task, near, far in table:
         lost = near.minus(far)
-        verdict = grade(lost, 0.0, len(table), also=_enough(task, "test", "test_inst"))
+        fall = grade(lost, 0.0, len(table), also=_enough(task, "test", "test_inst"))
+        verdict = fall if task.above_chance("test") else UNSUPPORTED
         where = f"{named(task.selected)} of {study.name_of(role)}"
         scores = f"{with_interval(near)} on test, {with_interval(far)} on test_inst ({task.metric})"
-        if verdict == UNSUPPORTED:
+        if verdict != fall:
+            claim = (
+                f"{named(task.title)}: {where} is not shown to be above chance on test, so that "
+                f"nothing can fall: {scores}."
+            )
+        elif verdict == UNSUPPORTED:
             claim = (
                 f"{named(task.title)}: no fall from test to test_inst that can be told from zero "
                 f"at {where}: {scores}, {with_interval(lost, sign=True)}."
@@ -160,10 +170,17 @@ def other_heads(study: Study) -> list[Finding]:
     for role, task, heads in table:
         best = max(heads, key=lambda head: _gain(head).value)
         gain = _gain(best)
-        verdict = grade(gain, 0.0, many, also=_enough(task))
+        lead = grade(gain, 0.0, many, also=_enough(task))
+        verdict = lead if best.above_chance() else UNSUPPORTED
         name, title = named(best.head_title), study.name_of(role)
         main = study.probes[role].protocol
-        if verdict == UNSUPPORTED:
+        if verdict != lead:
+            claim = (
+                f"{named(task.title)}: {name}, which gains most over a {main} probe of the best "
+                f"layer of {title}, is not shown to be above chance: "
+                f"{with_interval(best.best())} {task.metric}, chance {number(best.chance)}."
+            )
+        elif verdict == UNSUPPORTED:
             claim = (
                 f"{named(task.title)}: no other head reads more from {title} than a {main} probe "
                 f"of its best layer; the most is {name}, {with_interval(gain, sign=True)} "

@@ -38,14 +38,20 @@ def advantages(study: Study) -> list[Finding]:
         if other.best().value > one.best().value:
             better, worse, role, rest = other, one, "b", "a"
         gap = better.best().minus(worse.best())
-        verdict = grade(gap, 0.0, len(pairs), also=_enough(one, other))
+        lead = grade(gap, 0.0, len(pairs), also=_enough(one, other))
+        verdict = lead if better.above_chance() else UNSUPPORTED
         names = study.name_of(role), study.name_of(rest)
         places = digits(better.best(), worse.best())
         scores = (
             f"{number(better.best().value, places)} at {named(better.selected)} against "
             f"{number(worse.best().value, places)} at {named(worse.selected)} ({better.metric})"
         )
-        if verdict == UNSUPPORTED:
+        if verdict != lead:
+            claim = (
+                f"{named(better.title)}: no model is shown to be above chance, "
+                f"{number(better.chance, places)}; {names[0]} reaches {scores}."
+            )
+        elif verdict == UNSUPPORTED:
             claim = (
                 f"{named(better.title)}: no clear difference between the models; {names[0]} "
                 "reaches "
@@ -159,10 +165,16 @@ def gains(study: Study) -> list[Finding]:
                 table.append((role, task, gain))
     out = []
     for role, task, gain in table:
-        verdict = grade(gain, 0.0, len(table), also=_enough(task))
+        lead = grade(gain, 0.0, len(table), also=_enough(task))
+        verdict = lead if task.above_chance() else UNSUPPORTED
         title = study.name_of(role)
         text = with_interval(gain, sign=verdict == UNSUPPORTED)
-        if verdict == UNSUPPORTED:
+        if verdict != lead:
+            claim = (
+                f"{named(task.title)}: {named(task.selected)} of {title} is not shown to be above "
+                f"chance: there is nothing to choose; {text} {task.metric} over the last layer."
+            )
+        elif verdict == UNSUPPORTED:
             claim = (
                 f"{named(task.title)}: choosing {named(task.selected)} instead of the last layer "
                 f"of {title} brings "
@@ -213,8 +225,10 @@ def baselines(study: Study) -> list[Finding]:
         behind = base.minus(best)
         title = study.name_of(role)
         places = digits(best, base)
-        worse = grade(behind, 0.0, len(table)) != UNSUPPORTED
-        verdict = grade(behind if worse else gap, 0.0, len(table), also=_enough(task))
+        worse = behind.value > 0 and reference.above_chance()
+        worse = worse and grade(behind, 0.0, len(table)) != UNSUPPORTED
+        lead = grade(behind if worse else gap, 0.0, len(table), also=_enough(task))
+        verdict = lead if worse or task.above_chance() else UNSUPPORTED
         scores = (
             f"{number(best.value, places)} at {named(task.selected)} of {title}, "
             f"{number(base.value, places)} from {named(reference.selected)} ({task.metric}); "
@@ -223,6 +237,8 @@ def baselines(study: Study) -> list[Finding]:
         )
         if worse:
             claim = f"{named(task.title)} is read better without a network: {scores}."
+        elif verdict != lead:
+            claim = f"{named(task.title)}: no layer is shown to be above chance, {scores}."
         elif verdict == UNSUPPORTED:
             worded = "no layer reads it clearly better than plain features"
             claim = f"{named(task.title)}: {worded}, {scores}."

@@ -59,7 +59,7 @@ def _riding(study: Study, role: str, riding: Riding, tasks: int) -> list[Finding
     test = (
         f"difference from random subspaces and from made-up references, {riding.draws} draws of "
         f"each, corrected for {len(riding.references)} references; strong also for {tasks} tasks, "
-        "and above random subspaces with as much variance"
+        "above random subspaces with as much variance, and above all other references"
     )
     if on:
         costs = listed(
@@ -73,11 +73,12 @@ def _riding(study: Study, role: str, riding: Riding, tasks: int) -> list[Finding
             f"{title} rides on {listed([named(one.name) for one in on])} at {place}: erasing it "
             f"costs {costs} {riding.metric}, {with_interval(least)} more than "
             f"{'made-up references' if control == MADE else 'random subspaces'} "
-            f"({p_value(first.p)}), {_special(first)}."
+            f"({p_value(first.p)}), {_special(first)}{_rivals(first, on)}."
         )
         if len(on) > 1:
             claim = claim.replace("erasing it costs", "erasing each costs", 1)
-        verdict = grade_corrected(first.p, tasks, also=first.special and riding.groups >= ENOUGH)
+        sure = first.special and not first.as_dear and riding.groups >= ENOUGH
+        verdict = grade_corrected(first.p, tasks, also=sure)
         numbers = {
             "task": riding.task,
             "role": role,
@@ -117,6 +118,13 @@ def _special(one: Reference) -> str:
     if not gap.exists:
         return "with no control of as much variance"
     return "though not shown to be more than random directions with as much variance"
+
+
+def _rivals(first: Reference, on: Sequence[Reference]) -> str:
+    """References that the sentence does not name, and that erasing may cost as much."""
+    told = {one.name for one in on}
+    some = [named(name) for name in first.as_dear if name not in told]
+    return f"; it is not shown to cost more than erasing {listed(some)} does" if some else ""
 
 
 def trainings(study: Study) -> list[Finding]:

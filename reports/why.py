@@ -81,6 +81,11 @@ class Reference:
         return self.rides and self.against(EQUAL).above
 
     @property
+    def as_dear(self) -> tuple[str, ...]:
+        """Other references that are not shown to cost less: it may be they that matter."""
+        return tuple(name for name, gap in self.over.items() if not gap.above)
+
+    @property
     def weakest(self) -> Contrast:
         """Of the two contrasts that riding needs the one that is nearer to nothing."""
         both = [self.against(RANDOM), self.against(MADE)]
