@@ -133,7 +133,7 @@ def simulate(
     # made-up layers have no files by which they could be known again
     with (
         patch.object(why, "content", lambda source: source.name),
-        patch.object(why, "_kept", lambda _key, _run, _kind, work: work()),
+        patch.object(why, "remembered", lambda _room, _key, _seed, _kind, work: work()),
         patch.object(evidence, "from_rows", partial(evidence.from_rows, resamples=resamples)),
     ):
         kinds = {role: {"clips": one} for role, one in found.items()}

@@ -33,16 +33,17 @@ def of(findings, kind, **numbers):
 
 @pytest.fixture(scope="module")
 def key(tmp_path_factory):
-    return simulate(tmp_path_factory.mktemp("key"), 1, [KEY], {"genre": False}, **ROWS)
+    return simulate(tmp_path_factory.mktemp("key"), 21, [KEY], {"genre": False}, **ROWS)
 
 
 @pytest.fixture(scope="module")
 def timbre(tmp_path_factory):
     """Loudness of attacks is in every layer of model and twin, and in no task."""
     folder = tmp_path_factory.mktemp("timbre")
-    return simulate(folder, 3, [TIMBRE], {"genre": False}, heard=["onset"], **ROWS)
+    return simulate(folder, 22, [TIMBRE], {"genre": False}, heard=["onset"], **ROWS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, plant, also", [("key", KEY, ()), ("timbre", TIMBRE, ("onset",))])
 def test_a_planted_concept_is_found_where_it_is_and_attributed(name, plant, also, request):
     study = request.getfixturevalue(name)
@@ -72,6 +73,7 @@ def test_a_planted_concept_is_found_where_it_is_and_attributed(name, plant, also
             assert not parts[other][at].unique.above, (other, layer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, plant, also", [("key", KEY, ()), ("timbre", TIMBRE, ("onset",))])
 def test_nothing_is_claimed_of_what_is_not_in_the_study(name, plant, also, request):
     for finding in supported(request.getfixturevalue(name)):
@@ -80,8 +82,9 @@ def test_nothing_is_claimed_of_what_is_not_in_the_study(name, plant, also, reque
         assert reference in (plant.concept, *also), finding.claim
 
 
+@pytest.mark.slow
 def test_of_two_references_that_go_together_the_one_that_costs_most_is_named(tmp_path):
-    study = simulate(tmp_path, 2, [DECOY], **ROWS)
+    study = simulate(tmp_path, 23, [DECOY], **ROWS)
     (rides,) = of(supported(study), "riding", task="key")
     assert rides.numbers["reference"] == "mfcc"
     named = rides.claim.partition(" at ")[0]
