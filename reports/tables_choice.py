@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from reports.numbers import with_interval
 from reports.probing import head_title
-from reports.rules_choice import LAST, SINGLE, words_of
+from reports.rules_choice import LAST, SINGLE, clipped, words_of
+from reports.rules_why import reach
 from reports.study import Study
 from reports.tables import DASH, Cell, Table, reference, validation
 from reports.why import Choice, Contrast, Option
@@ -56,6 +58,7 @@ def _row(study: Study, key: str, found: dict[str, Choice]) -> list[str | Cell]:
     some = {role: one for role, one in found.items() if one.recommended} or found
     role = max(some, key=lambda r: validation(tasks[r]))
     one, task = some[role], tasks[role]
+    one = replace(one, options=tuple(clipped(o, reach(study, role, key)) for o in one.options))
     taken = one.option(one.recommended)
     title = f"{task.title} ({task.headline})"
     if taken is None:
