@@ -16,6 +16,7 @@ from reports import ReportError, Study, style
 from reports.figures import depth, overview, resemblance, riding, why
 from reports.findings import find, first_page
 from reports.grades import KINDS, STRONG, SUGGESTIVE, UNSUPPORTED, grade_corrected
+from reports.tables import small_samples
 from reports.tables_choice import advice
 from reports.verdicts import verdict
 from rsa.why.association import Association
@@ -421,3 +422,22 @@ def test_differences_end_where_scores_end(tmp_path):
 def test_no_layer_is_labelled_with_a_task_that_is_not_above_chance(study):
     for role, task in NOTHING:
         assert task not in overview.specialities(study, role).values()
+
+
+def test_a_matrix_of_nothing_is_a_sentence(tmp_path, study):
+    assert riding.unridden(study) == []
+    other = Study.read(planted(tmp_path / "s", planted=False, tasks=2))
+    (told,) = riding.unridden(other)
+    assert told.startswith("No task is shown to ride on anything that was erased from")
+    assert riding.riding(other) == []
+
+
+def test_few_groups_are_told_on_the_first_page(tmp_path, study):
+    folder = planted(tmp_path / "s", tasks=1)
+    path = folder / "probes" / "a.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    for task in values["tasks"]:
+        task["groups"] = dict.fromkeys(task["groups"], 5)
+    path.write_text(json.dumps(values), encoding="utf-8")
+    assert "quoted on 5 groups" in small_samples(Study.read(folder))
+    assert "few data" not in small_samples(study)

@@ -21,7 +21,7 @@ from reports.why import CONTROLS, EQUAL, MADE, RANDOM, Pair, Reference, Riding
 from reports.words import abridged, listed
 
 _ROW = 0.145  # inches of a reference in the dot plot
-_TOP, _FEET = 0.34, 0.42  # inches above and below the axes
+_TOP, _FEET = 0.34, 0.47  # inches above and below the axes
 _LEFT, _CURVE, _NAMES, _KEPT = 0.4, 1.95, 1.25, 1.15
 _P = 0.34  # inches right of the dots
 _MARKS = {
