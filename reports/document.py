@@ -202,7 +202,7 @@ def sections(study: Study) -> list[Section]:
             "why",
             "Why there?",
             drawers={"riding": riding.riding, "why": why.why},
-            warnings=why.unexplained(study),
+            warnings=[*riding.unridden(study), *why.unexplained(study)],
             warned="Nothing to explain",
         ),
         Section(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
+from typing import Self
 
 MINUS = "\N{MINUS SIGN}"
+_SMALL = 10.0  # below it a value has two decimals, however wide its interval is
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,13 @@ class Estimate:
         low = self.value - ratio * (self.value - self.low)
         return Estimate(self.value, low, self.value + ratio * (self.high - self.value))
 
+    def clipped(self, reach: float) -> Self:
+        """A difference whose ends lie no farther than `reach` from zero; NaN for no limit."""
+        if not math.isfinite(reach):
+            return self
+        low, high = (min(max(end, -reach), reach) for end in (self.low, self.high))
+        return replace(self, low=low, high=high) if self.bounded else self
+
     def minus(self, other: Estimate) -> Estimate:
         """Difference of two estimates as if they were independent.
 
@@ -52,6 +61,12 @@ class Estimate:
 
 
 def digits(*estimates: Estimate) -> int:
+    """Decimals of these values, 0 to 3: at least two where all of them are below 10."""
+    small = all(abs(e.value) < _SMALL for e in estimates if e.exists)
+    return max(_supported(*estimates), 2 if small else 0)
+
+
+def _supported(*estimates: Estimate) -> int:
     """Decimals that the widest of the intervals supports: 0 to 3."""
     halves = [(e.high - e.low) / 2.0 for e in estimates if e.bounded]
     half = max(halves, default=math.nan)
@@ -74,9 +89,15 @@ def number(value: float, places: int = 2, *, sign: bool = False) -> str:
 def with_interval(
     estimate: Estimate, unit: str = "", *, sign: bool = False, places: int | None = None
 ) -> str:
-    """`0.71 [0.68, 0.74]`, in as many digits as the interval supports."""
-    places = digits(estimate) if places is None else places
-    text = number(estimate.value, places, sign=sign)
+    """`0.71 [0.68, 0.74]`, in as many digits as the interval supports.
+
+    A value below 10 has two decimals at least; the ends of a wide interval have fewer.
+    """
+    shown = places
+    if places is None:
+        places = _supported(estimate)
+        shown = places if unit else digits(estimate)
+    text = number(estimate.value, shown, sign=sign)
     if unit:
         text += f"\N{NO-BREAK SPACE}{unit}"
     if estimate.bounded:

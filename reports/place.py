@@ -14,6 +14,7 @@ from reports.numbers import Estimate
 from reports.words import clean
 
 AGAIN = "write the study again with this version of rsa"
+DAMAGED = "the file is damaged: run the command of the study again (its results are kept)"
 
 
 class Place:
@@ -169,7 +170,7 @@ def load(path: Path, version: int) -> dict:
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ReportError(f"{path}: not JSON ({clean(error, 120)}); {AGAIN}") from None
+        raise ReportError(f"{path}: not JSON ({clean(error, 120)}); {DAMAGED}") from None
     found = Place(path, values).values.get("format")
     if found != version:
         raise ReportError(

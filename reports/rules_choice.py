@@ -6,11 +6,12 @@ The study decides by four rules (docs/method.md, "What should I use?"); here the
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from reports.grades import ENOUGH, SUGGESTIVE, UNSUPPORTED, Finding, grade_corrected, named
 from reports.numbers import Estimate, p_value, with_interval
 from reports.probing import head_title
-from reports.rules_why import title_of
+from reports.rules_why import reach, title_of
 from reports.study import Study
 from reports.why import Choice, Option
 from reports.words import listed
@@ -50,7 +51,10 @@ def _choice(study: Study, role: str, one: Choice, tested: int) -> Finding | None
     title, model = title_of(study, one.task), study.name_of(role)
     task = study.probed(one.task).get(role)
     metric = task.metric if task else "score"
-    taken, best, last = one.option(one.recommended), one.option(SINGLE), one.option(LAST)
+    names = (one.recommended, SINGLE, LAST)
+    taken, best, last = (
+        clipped(one.option(name), reach(study, role, one.task)) for name in names
+    )
     test = (
         "paired difference over groups, corrected for all options of the task; strong also for "
         f"{tested} tasks and models"
@@ -112,6 +116,13 @@ def _nothing(study: Study, role: str, tested: int) -> Finding | None:
 
 def _named(option: Option | None) -> str:
     return f", {named(option.layer)}" if option else ""
+
+
+def clipped(option: Option | None, most: float) -> Option | None:
+    """Its differences within what scores can differ by."""
+    if option is None:
+        return None
+    return replace(option, best=option.best.clipped(most), last=option.last.clipped(most))
 
 
 def _layer(one: Choice, name: str) -> str:

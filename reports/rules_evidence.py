@@ -30,21 +30,19 @@ def selectivities(study: Study) -> list[Finding]:
     """
     out = []
     for role in study.models:
-        tasks = [t for r, t in _tasks(study) if r == role and t.chosen.trust.selectivity.bounded]
+        every = [t for r, t in _tasks(study) if r == role]
+        tasks = [t for t in every if t.chosen.trust.selectivity.bounded]
         title = study.name_of(role)
         clear = [t for t in tasks if t.above_chance() and t.chosen.trust.selectivity.low > 0.0]
         if clear:
             least = min(clear, key=lambda t: t.chosen.trust.selectivity.low)
             gap = least.chosen.trust.selectivity
             verdict = grade(gap, 0.0, len(tasks), also=all(map(_enough, clear)))
-            many = f"all {len(tasks)}" if len(clear) == len(tasks) else f"{len(clear)} of "
-            many += "" if len(clear) == len(tasks) else f"{len(tasks)}"
             claim = (
-                f"{many} tasks of {title} are read better than their control tasks; the least "
-                f"clear is {named(least.title)}: {with_interval(gap, sign=True)} {least.metric} at "
-                f"{named(least.selected)}."
+                f"{_many(len(every), len(tasks), len(clear), title)}; "
+                f"{'the least clear is ' if len(clear) > 1 else ''}{named(least.title)}: "
+                f"{with_interval(gap, sign=True)} {least.metric} at {named(least.selected)}."
             )
-            claim = claim[0].upper() + claim[1:]
             out.append(_selectivity(claim, gap, len(tasks), verdict, role, least))
         for task in tasks:
             if task in clear:
@@ -61,6 +59,19 @@ def selectivities(study: Study) -> list[Finding]:
             )
             out.append(_selectivity(claim, gap, len(tasks), UNSUPPORTED, role, task))
     return out
+
+
+def _many(every: int, tasks: int, clear: int, model: str) -> str:
+    """`All 3 tasks of X are read better than their control tasks`, or how many have one."""
+    if tasks == every > 1:
+        many = f"All {tasks}" if clear == tasks else f"{clear} of {tasks}"
+        return f"{many} tasks of {model} are read better than their control tasks"
+    if every == 1:
+        return f"The task of {model} is read better than its control task"
+    of = f"Of {every} tasks of {model} {tasks} {'has a control task' if tasks == 1 else 'have one'}"
+    if tasks == 1:
+        return f"{of} and is read better than it"
+    return f"{of.removesuffix('one')}control tasks; {clear} of these are read better than theirs"
 
 
 def _selectivity(

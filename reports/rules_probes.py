@@ -9,6 +9,7 @@ import numpy as np
 from reports.grades import CLEAR_WIN, ENOUGH, SUGGESTIVE, UNSUPPORTED, Finding, grade, named
 from reports.numbers import digits, number, with_interval
 from reports.probing import Task
+from reports.rules_why import reach
 from reports.study import Study
 
 
@@ -107,7 +108,7 @@ def peaks(study: Study) -> list[Finding]:
             title = study.name_of(role)
             if verdict == UNSUPPORTED:
                 claim = (
-                    f"{named(task.title)}: no layer of {title} stands out; the one chosen on "
+                    f"{named(task.title)}: no layer of {title} is shown to peak; the one chosen on "
                     "validation, "
                     f"{named(task.selected)}, has {with_interval(best)} {task.metric} and its "
                     "typical layer "
@@ -229,6 +230,8 @@ def baselines(study: Study) -> list[Finding]:
         worse = worse and grade(behind, 0.0, len(table)) != UNSUPPORTED
         lead = grade(behind if worse else gap, 0.0, len(table), also=_enough(task))
         verdict = lead if worse or task.above_chance() else UNSUPPORTED
+        most = reach(study, role, task.key)
+        gap, behind = gap.clipped(most), behind.clipped(most)
         scores = (
             f"{number(best.value, places)} at {named(task.selected)} of {title}, "
             f"{number(base.value, places)} from {named(reference.selected)} ({task.metric}); "

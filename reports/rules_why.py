@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from reports.grades import ENOUGH, UNSUPPORTED, Finding, grade_corrected, named
 from reports.numbers import number, p_value, percent, with_interval
@@ -37,6 +38,13 @@ def above_chance(study: Study, role: str, key: str) -> bool:
     return task is not None and task.best().low > task.chance
 
 
+def reach(study: Study, role: str, key: str) -> float:
+    """The largest difference that two scores of a task can have; NaN where there is no limit."""
+    task = study.probed(key).get(role)
+    size = task.bounds[1] - task.bounds[0] if task else math.nan
+    return size if math.isfinite(size) and size > 0 else math.nan
+
+
 def asked(study: Study, role: str, keys: Sequence[str]) -> list[str]:
     """Those of the tasks that have something to explain."""
     return [key for key in keys if above_chance(study, role, key)]
@@ -55,7 +63,7 @@ def ridings(study: Study) -> list[Finding]:
 
 def _riding(study: Study, role: str, riding: Riding, tasks: int) -> list[Finding]:
     title, place = title_of(study, riding.task), _place(study, role, riding.selected)
-    on, out = riding.on, []
+    on, out, most = riding.on, [], reach(study, role, riding.task)
     test = (
         f"difference from random subspaces and from made-up references, {riding.draws} draws of "
         f"each, corrected for {len(riding.references)} references; strong also for {tasks} tasks, "
@@ -69,6 +77,7 @@ def _riding(study: Study, role: str, riding: Riding, tasks: int) -> list[Finding
         )
         first = on[0]
         least, control = _least(first)
+        least = least.clipped(most)
         claim = (
             f"{title} rides on {listed([named(one.name) for one in on])} at {place}: erasing it "
             f"costs {costs} {riding.metric}, {with_interval(least)} more than "
@@ -90,18 +99,21 @@ def _riding(study: Study, role: str, riding: Riding, tasks: int) -> list[Finding
         out.append(Finding("riding", claim, least, 0.0, tasks, verdict, test, ANCHOR, numbers))
     rest = [one for one in riding.references if not one.rides]
     if rest:
-        most = max(rest, key=lambda one: _sortable(riding.drop(one).value))
+        worst = max(rest, key=lambda one: _sortable(riding.drop(one).value))
         names = listed([named(one.name) for one in rest])
         what = "erasing it costs" if len(rest) == 1 else "of these the most is"
         claim = (
             f"{title} is not shown to ride on {names} at {place}: {what} "
-            f"{with_interval(riding.drop(most), sign=True)} {riding.metric}"
-            + (f" ({named(most.name)})" if len(rest) > 1 else "")
+            f"{with_interval(riding.drop(worst), sign=True)} {riding.metric}"
+            + (f" ({named(worst.name)})" if len(rest) > 1 else "")
             + ", not shown to be more than random subspaces and made-up references cost."
         )
         numbers = {"task": riding.task, "role": role, "layer": riding.selected}
         out.append(
-            Finding("riding", claim, most.weakest, 0.0, tasks, UNSUPPORTED, test, ANCHOR, numbers)
+            Finding(
+                "riding", claim, worst.weakest.clipped(most), 0.0, tasks, UNSUPPORTED, test, ANCHOR,
+                numbers,
+            )  # fmt: skip
         )
     return out
 
@@ -143,6 +155,12 @@ def _training(study: Study, role: str, one: Training, tasks: int) -> Finding | N
     gain = one.gain(one.most)
     if gain is None or not gain.twin.exists:
         return None
+    most = reach(study, role, one.task)
+    gain = replace(
+        gain,
+        twin=gain.twin.clipped(most),
+        reference=gain.reference and gain.reference.clipped(most),
+    )
     title, place = title_of(study, one.task), _place(study, role, one.most)
     metric = _metric(study, role, one.task)
     both = [gain.twin] + ([gain.reference] if gain.reference is not None else [])

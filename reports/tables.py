@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from reports.grades import ENOUGH
 from reports.numbers import count, number, with_interval
 from reports.probing import Task
 from reports.results import LayerCard, ModelCard
@@ -19,6 +20,7 @@ Rows = list[tuple[str, str]]
 DASH = "\N{EN DASH}"
 MOST_FAILURES = 12
 MOST_SKIPPED = 4
+MOST_SMALL = 3
 FEW_GROUPS = 30  # for similarity
 _ADVICE_WIDTHS = (1.3, 1.35, 1.15, 1.1, 1.35, 1.35, 1.1)
 _ADVICE = (
@@ -184,6 +186,7 @@ def reservations(study: Study) -> list[str]:
             f"similarity rests on {groups} groups: intervals and chance levels are rough, and "
             "measures that need many rows are missing"
         )
+    out += [text] if (text := small_samples(study)) else []
     failed = study.raw.get("failures")
     if isinstance(failed, list) and failed:
         out.append(f"clips that could not be used: {len(failed)}, listed at the end")
@@ -195,6 +198,27 @@ def reservations(study: Study) -> list[str]:
         more = len(skipped) - MOST_SKIPPED
         out.append(f"not probed: {why}" + (f"; and {more} more" if more > 0 else ""))
     return out
+
+
+def small_samples(study: Study) -> str:
+    """Tasks that rest on the fewest groups; "" where all have enough."""
+    few = []
+    for key in study.task_keys():
+        task = min(study.probed(key).values(), key=lambda one: one.groups.get(one.headline, 0))
+        groups = task.groups.get(task.headline, 0)
+        if 0 < groups < ENOUGH:
+            valid = task.n.get("valid", 0)
+            chosen = f"chosen on {valid} validation rows, " if valid else ""
+            few.append((groups, f"{clean(task.title, 40)}: {chosen}quoted on {groups} groups"))
+    few.sort(key=lambda one: one[0])
+    told = "; ".join(text for _, text in few[:MOST_SMALL])
+    if not told:
+        return ""
+    more = f"; and {len(few) - MOST_SMALL} more tasks" if len(few) > MOST_SMALL else ""
+    return (
+        f"few data ({told}{more}): intervals from fewer than {ENOUGH} groups are too narrow to be "
+        "believed, most of all those of no width"
+    )
 
 
 def recommendations(study: Study) -> Table:

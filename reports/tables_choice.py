@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
-from reports.numbers import with_interval
+from reports.numbers import number, with_interval
 from reports.probing import head_title
-from reports.rules_choice import LAST, SINGLE, words_of
+from reports.rules_choice import LAST, SINGLE, clipped, words_of
+from reports.rules_why import reach
 from reports.study import Study
 from reports.tables import DASH, Cell, Table, reference, validation
 from reports.why import Choice, Contrast, Option
+from reports.words import listed
 
 _WIDTHS = (1.25, 1.15, 1.15, 1.35, 1.25, 1.25, 1.35, 1.05)
 _HEAD = (
@@ -56,6 +59,7 @@ def _row(study: Study, key: str, found: dict[str, Choice]) -> list[str | Cell]:
     some = {role: one for role, one in found.items() if one.recommended} or found
     role = max(some, key=lambda r: validation(tasks[r]))
     one, task = some[role], tasks[role]
+    one = replace(one, options=tuple(clipped(o, reach(study, role, key)) for o in one.options))
     taken = one.option(one.recommended)
     title = f"{task.title} ({task.headline})"
     if taken is None:
@@ -72,9 +76,27 @@ def _row(study: Study, key: str, found: dict[str, Choice]) -> list[str | Cell]:
         f"{with_interval(taken.score)} {task.metric}",
         _over_last(one, taken),
         _over_joined(one, taken) if single else "is all layers",
-        words_of(one),
+        "; ".join([words_of(one), *_besides(study, role, key, some)]),
         reference(study, key),
     ]
+
+
+def _besides(study: Study, role: str, key: str, some: dict[str, Choice]) -> list[str]:
+    """Layers not shown to be worse, the twin's best, and models that tie on validation."""
+    task, out = study.probed(key)[role], []
+    comparison = task.trust.comparison
+    if comparison is not None:
+        many = len(comparison.not_worse)
+        out.append(f"{many} of {len(task.layers)} layers not shown to be worse")
+    twin = study.probes.get(f"{role}0")
+    found = twin.tasks.get(key) if twin else None
+    if found is not None and found.best().exists:
+        out.append(f"untrained {number(found.best().value)} at {found.selected}")
+    mine = validation(task)
+    same = [r for r in some if r != role and validation(study.probed(key)[r]) == mine]
+    if same and math.isfinite(mine):
+        out.append(f"tie on validation with {listed([study.name_of(r) for r in same])}")
+    return out
 
 
 def _over_last(one: Choice, taken: Option) -> str:

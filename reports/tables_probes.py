@@ -14,6 +14,25 @@ from reports.words import abridged
 
 _ACROSS = 3  # models side by side
 _NAMED = 12  # tasks in a warning
+_GLANCE = (
+    ("Task", 1.32), ("Model", 0.98), ("Layer", 0.84), ("Above control", 1.4), ("p", 0.4),
+    ("Code, bits", 1.2), ("of", 0.34), ("Decodable", 0.78), ("Nowhere", 0.7), ("Not worse", 0.78),
+    ("First, 1 SE", 0.84),
+)  # fmt: skip
+_CONTROL, _SHUFFLED = 3, 4
+# what columns say, by the first of them; a column of dashes is left out with its words
+_TOLD = {
+    _CONTROL: "score above the control task",
+    _SHUFFLED: (
+        "by shuffled labels the share of draws that score as well (a small p: the score is no "
+        "accident of labels and groups)"
+    ),
+    5: "bits a row of the online code of the labels, of those without the layer",
+    7: "share of test rows that are decodable, and at no layer",
+    9: (
+        "layers that are not shown to be worse, and the first within one standard error of the best"
+    ),
+}
 
 
 def metrics(study: Study) -> list[Table]:
@@ -192,18 +211,24 @@ def trust(study: Study) -> Table | None:
             groups.append([[title if not n else "", *row] for n, row in enumerate(rows)])
     if not groups:
         return None
+    said = [
+        any(_text(row[i]) != DASH for rows in groups for row in rows) for i in range(len(_GLANCE))
+    ]
+    kept = [i for i, one in enumerate(said) if one]
+    told = [text for i, text in _TOLD.items() if said[i]]
+    intro = "; ".join(told)
+    doubts = " Bold: a doubt." if said[_CONTROL] or said[_SHUFFLED] else ""
     return Table(
         "The selected layers at a glance",
-        "Score above the control task, and by shuffled labels the share of draws that score as "
-        "well (a small p: the score is no accident of labels and groups); bits a row of the online "
-        "code of the labels, of those without the layer; share of test rows that are decodable, "
-        "and at no layer; layers that are not shown to be worse, and the first within one standard "
-        "error of the best. Bold: a doubt.",
-        ["Task", "Model", "Layer", "Above control", "p", "Code, bits", "of", "Decodable", "Nowhere",
-         "Not worse", "First, 1 SE"],
-        groups,
-        [1.32, 0.98, 0.84, 1.4, 0.4, 1.2, 0.34, 0.78, 0.7, 0.78, 0.84],
-    )  # fmt: skip
+        f"{intro[0].upper()}{intro[1:]}.{doubts}" if told else "",
+        [_GLANCE[i][0] for i in kept],
+        [[[row[i] for i in kept] for row in rows] for rows in groups],
+        [_GLANCE[i][1] for i in kept],
+    )
+
+
+def _text(cell: str | Cell) -> str:
+    return cell if isinstance(cell, str) else cell.text
 
 
 def _trusted(study: Study, role: str, task: Task) -> list[str | Cell]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from reports.grades import named
 from reports.numbers import percent, with_interval
-from reports.rules_why import above_chance, counterpart, title_of
+from reports.rules_why import above_chance, counterpart, reach, title_of
 from reports.study import Study
 from reports.why import Riding
 from reports.words import listed
@@ -65,7 +65,8 @@ def _learned(study: Study, roles: list[str], key: str) -> list[str]:
             what = "training raised it, but not above the best reference, in {}"
         else:
             what = "training is not shown to have added it to {}"
-        size = f"{with_interval(gain.twin, sign=True)} at {named(one.most)}"
+        gap = gain.twin.clipped(reach(study, role, key))
+        size = f"{with_interval(gap, sign=True)} at {named(one.most)}"
         said.setdefault(what, []).append(f"{study.name_of(role)} ({size})")
     return [what.format(listed(models)) for what, models in said.items()]
 

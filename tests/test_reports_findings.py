@@ -173,4 +173,8 @@ def test_digits_follow_the_interval():
     assert with_interval(Estimate(12.3456, 9.1, 15.9), "bits") == "12\N{NO-BREAK SPACE}bits [9, 16]"
     assert with_interval(Estimate(-0.2, -0.3, -0.1)) == "-0.20 [-0.30, -0.10]".replace("-", MINUS)
     assert with_interval(Estimate(float("nan"))) == "\N{EN DASH}"
+    wide = Estimate(-0.17, -6.7, 1.0)
+    assert with_interval(wide) == "-0.17 [-7, 1]".replace("-", MINUS)
+    assert digits(wide) == 2
+    assert wide.clipped(1.0) == Estimate(-0.17, -1.0, 1.0) and wide.clipped(float("nan")) == wide
     assert with_interval(Estimate(-0.0001, -0.01, 0.01)).startswith("0.00")

@@ -13,9 +13,10 @@ from probes.why.conditional import Added
 from probes.why.riding import Riding
 from probes.why.training import Training
 from reports import ReportError, Study, style
-from reports.figures import depth, resemblance, riding, why
+from reports.figures import depth, overview, resemblance, riding, why
 from reports.findings import find, first_page
 from reports.grades import KINDS, STRONG, SUGGESTIVE, UNSUPPORTED, grade_corrected
+from reports.tables import small_samples
 from reports.tables_choice import advice
 from reports.verdicts import verdict
 from rsa.why.association import Association
@@ -383,3 +384,60 @@ def test_a_return_is_ringed(tmp_path, study):
     other = changed(planted(tmp_path / "s", tasks=1), "b.json", by_another)
     with style.look():
         assert "Ring" not in resemblance.resemblance(other).caption, "the curve is of another"
+
+
+def test_costs_name_their_own_probe_and_no_figure_is_called_the_middle_of_two(study):
+    text = why._aid(study, "chord", {"b": study.why["b"].riding["chord"]}, kept=False)
+    one = study.why["b"].riding["chord"]
+    assert "Middle" not in text and f"at {one.selected} {one.before[one.index].value:.2f}" in text
+    assert f"{one.head} probe" in text and "p that goes with it" in text
+    assert "Middle" in why._aid(study, "chord", {"b": one}, kept=True)
+
+
+def test_a_damaged_file_has_a_cure(tmp_path):
+    folder = planted(tmp_path / "s", tasks=1)
+    path = folder / "why" / "a.json"
+    path.write_text(path.read_text(encoding="utf-8")[:500], encoding="utf-8")
+    with pytest.raises(ReportError, match="not JSON.*run the command of the study again"):
+        Study.read(folder)
+
+
+def test_differences_end_where_scores_end(tmp_path):
+    folder = planted(tmp_path / "s")
+
+    def widened(values):
+        for choice in values["choice"]:
+            for option in choice["options"]:
+                for key in ("last", "best"):
+                    if option[key]:
+                        option[key] |= {"low": -3.0, "high": 3.0}
+
+    study = changed(folder, "a.json", widened)
+    claims = [f.claim for f in find(study) if f.kind == "choice"]
+    assert not any("3.0" in claim for claim in claims)
+    cells = [cell for group in advice(study).groups for row in group for cell in row]
+    assert not any("3.0" in (c if isinstance(c, str) else c.text) for c in cells)
+
+
+def test_no_layer_is_labelled_with_a_task_that_is_not_above_chance(study):
+    for role, task in NOTHING:
+        assert task not in overview.specialities(study, role).values()
+
+
+def test_a_matrix_of_nothing_is_a_sentence(tmp_path, study):
+    assert riding.unridden(study) == []
+    other = Study.read(planted(tmp_path / "s", planted=False, tasks=2))
+    (told,) = riding.unridden(other)
+    assert told.startswith("No task is shown to ride on anything that was erased from")
+    assert riding.riding(other) == []
+
+
+def test_few_groups_are_told_on_the_first_page(tmp_path, study):
+    folder = planted(tmp_path / "s", tasks=1)
+    path = folder / "probes" / "a.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    for task in values["tasks"]:
+        task["groups"] = dict.fromkeys(task["groups"], 5)
+    path.write_text(json.dumps(values), encoding="utf-8")
+    assert "quoted on 5 groups" in small_samples(Study.read(folder))
+    assert "few data" not in small_samples(study)

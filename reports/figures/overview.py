@@ -31,6 +31,9 @@ def specialities(study: Study, role: str) -> dict[str, str]:
     chance = np.array([tasks[k].chance for k in keys])
     if not len(keys):
         return {}
+    choice = study.why[role].choice if role in study.why else {}
+    # not even the layer that validation chooses is shown to be above chance
+    lows[[key in choice and not choice[key].above.above for key in keys]] = -np.inf
     usable = np.where((lows > chance[:, None]) & np.isfinite(table), table, -np.inf)
     best = usable.argmax(axis=0)
     return {layer: keys[best[i]] for i, layer in enumerate(layers) if usable[best[i], i] > 0.0}

@@ -16,6 +16,7 @@ from reports.figures.why import cost_told, explained
 from reports.rules_why import above_chance
 from reports.study import Study
 from reports.why import Riding
+from reports.words import listed
 
 _LEFT, _GAP, _RIGHT = 1.2, 0.18, 0.6  # inches
 _HEAD, _ROW = 0.32, 0.165
@@ -39,10 +40,27 @@ def riding(study: Study) -> list[Drawing]:
             for one in found.references
         )
     )
-    if not names:
+    if not names or unridden(study):
         return []
     pages = [roles[i : i + _ACROSS] for i in range(0, len(roles), _ACROSS)]
     return [_page(study, part, keys, names, n) for n, part in enumerate(pages, 1)]
+
+
+def unridden(study: Study) -> list[str]:
+    """One sentence in place of a matrix that would be hatched throughout."""
+    asked = {
+        role: [found for key in explained(study) if (found := _asked(study, role, key))]
+        for role in study.models
+        if role in study.why
+    }
+    some = [one for found in asked.values() for one in found]
+    if not some or any(reference.rides for one in some for reference in one.references):
+        return []
+    models = listed([study.name_of(role) for role, found in asked.items() if found])
+    return [
+        f"No task is shown to ride on anything that was erased from {models}: no matrix of what "
+        "rides on what is drawn."
+    ]
 
 
 def _asked(study: Study, role: str, key: str) -> Riding | None:

@@ -13,15 +13,17 @@ from reports import style
 from reports.figures import curves, hover
 from reports.figures.cells import fitted, width_of
 from reports.figures.drawing import Drawing
-from reports.rules_why import above_chance, counterpart
+from reports.numbers import number
+from reports.rules_why import above_chance, counterpart, reach
 from reports.study import Study
 from reports.verdicts import verdict
 from reports.why import CONTROLS, EQUAL, MADE, RANDOM, Pair, Reference, Riding
 from reports.words import abridged, listed
 
 _ROW = 0.145  # inches of a reference in the dot plot
-_TOP, _FEET = 0.34, 0.42  # inches above and below the axes
+_TOP, _FEET = 0.34, 0.47  # inches above and below the axes
 _LEFT, _CURVE, _NAMES, _KEPT = 0.4, 1.95, 1.25, 1.15
+_P = 0.34  # inches right of the dots
 _MARKS = {
     RANDOM: ("|", "random subspace"),
     EQUAL: ("d", "as much variance"),
@@ -87,18 +89,18 @@ def _panel(study: Study, key: str) -> Drawing:
     curve = axes_at(_LEFT, _CURVE)
     curves.panel(curve, study, key, _CURVE)
     left = _LEFT + _CURVE + _NAMES
-    wide = style.WIDTH - left - 0.06 - ((_KEPT + 0.22) if kept else 0.0)
+    wide = style.WIDTH - left - 0.06 - _P - ((_KEPT + 0.22) if kept else 0.0)
     _dots(axes_at(left, wide), study, ridings, names, wide)
     if kept:
         _shares(axes_at(style.WIDTH - _KEPT - 0.06, _KEPT), kept, study)
     _legend(figure, left, wide, height)
     return Drawing(
-        f"why-{key}", figure, f"{verdict(study, key)} {_aid(study, key, bool(kept))}",
+        f"why-{key}", figure, f"{verdict(study, key)} {_aid(study, key, ridings, kept=bool(kept))}",
         "Score over depth, what erasing references costs, and what the other model keeps.",
     )  # fmt: skip
 
 
-def _aid(study: Study, key: str, kept: bool) -> str:
+def _aid(study: Study, key: str, ridings: dict[str, Riding], *, kept: bool) -> str:
     some = next(iter(study.probed(key).values()))
     text = (
         f"Left: {some.metric} of each layer ({some.headline}), 95 % intervals over groups; grey "
@@ -107,9 +109,10 @@ def _aid(study: Study, key: str, kept: bool) -> str:
     if any(f"{role}0" in study.probes for role in study.models):
         text += ", dashed the untrained twin"
     text += (
-        ". Middle: how far it falls when a reference is erased from the named layer; whisker: "
-        "simultaneous interval of the difference from the stronger control; filled: more than "
-        "random subspaces and made-up references cost."
+        f". {'Middle' if kept else 'Right'}: how far {_before(study, ridings)} falls when a "
+        "reference is erased; whisker: simultaneous interval of the difference from the stronger "
+        "control, drawn about the drop, and p that goes with it, corrected for the references; "
+        "filled: more than random subspaces and made-up references cost (p at most 0.05)."
     )
     if kept:
         text += (
@@ -117,6 +120,20 @@ def _aid(study: Study, key: str, kept: bool) -> str:
             "the most similar one where one is known."
         )
     return text
+
+
+def _before(study: Study, ridings: dict[str, Riding]) -> str:
+    """`the score of a least squares probe (at conv03 1.00 with nothing erased)`."""
+    heads = list(dict.fromkeys(one.head for one in ridings.values() if one.head))
+    whose = len(ridings) > 1
+    scores = [
+        f"at {abridged(one.selected, 24)}{f' of {study.name_of(role)}' * whose} "
+        f"{number(one.before[one.index].value)}"
+        for role, one in ridings.items()
+        if one.before[one.index].exists
+    ]
+    text = f"the score of a {' or '.join(heads)} probe" if heads else "the score of its probe"
+    return f"{text} ({listed(scores)} with nothing erased)" if scores else text
 
 
 def _order(ridings: dict[str, Riding]) -> list[str]:
@@ -138,10 +155,12 @@ def _dots(
     for at in range(0, len(names), 2):
         axes.axhspan(at - 0.5, at + 0.5, color="#F4F3EF", lw=0, zorder=-1)
     ends = [0.0]
-    for number, (role, riding) in enumerate(ridings.items()):
-        lift = (number - (len(ridings) - 1) / 2) * step
+    for at, (role, riding) in enumerate(ridings.items()):
+        lift = (at - (len(ridings) - 1) / 2) * step
         rows = [names.index(r.name) + lift for r in riding.references]
-        ends += _model(axes, role, riding, rows)
+        ends += _model(axes, role, riding, rows, reach(study, role, riding.task))
+        for one, row in zip(riding.references, rows, strict=True):
+            _told_p(axes, role, one.p, row)
         told = [cost_told(study, role, riding, one) for one in riding.references]
         hover.points(axes, [riding.drop(r).value for r in riding.references], rows, told)
     style.span(axes, min(ends), max(ends), "x", 0.05)
@@ -152,13 +171,33 @@ def _dots(
     axes.spines["left"].set_visible(False)
     axes.locator_params(axis="x", nbins=5)
     metric = next(iter(ridings.values())).metric
+    axes.annotate(
+        "p", (1.0, 1.0), xycoords="axes fraction", xytext=(5, 2.5), textcoords="offset points",
+        fontsize=6.2, color=style.GREY,
+    )  # fmt: skip
     title, size = fitted(f"cost in {metric}", wide, 7.6)
     axes.set_title(title, loc="left", fontsize=size, pad=11)
+    heads = {one.head for one in ridings.values()} - {""}
+    if len(heads) == 1:
+        axes.set_xlabel(fitted(f"{heads.pop()} probe", wide, 6.6)[0], fontsize=6.6, labelpad=1)
     _placed(axes, study, {role: riding.selected for role, riding in ridings.items()}, wide)
 
 
-def _model(axes: Axes, role: str, riding: Riding, rows: list[float]) -> list[float]:
-    """One model's dots on these rows; returns where they end."""
+def _told_p(axes: Axes, role: str, p: float, row: float) -> None:
+    """The corrected p, small, right of its row."""
+    if math.isfinite(p):
+        text = "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+        axes.annotate(
+            text, (1.0, row), xycoords=("axes fraction", "data"), xytext=(5, 0),
+            textcoords="offset points", fontsize=5.6, va="center", clip_on=False,
+            color=style.role_colour(role, text=True),
+        )  # fmt: skip
+
+
+def _model(
+    axes: Axes, role: str, riding: Riding, rows: list[float], most: float
+) -> list[float]:
+    """One model's dots on these rows; returns where they end. No whisker goes beyond `most`."""
     colour, ends = style.role_colour(role), []
     for control in CONTROLS:
         costs = [riding.here(r).controls.get(control) for r in riding.references]
@@ -172,6 +211,8 @@ def _model(axes: Axes, role: str, riding: Riding, rows: list[float]) -> list[flo
     least = [r.weakest for r in riding.references]
     low = drops - [c.value - c.low for c in least]
     high = drops + [c.high - c.value for c in least]
+    if math.isfinite(most):
+        low, high = np.clip(low, -most, most), np.clip(high, -most, most)
     axes.hlines(rows, low, high, color=colour, lw=1.0, zorder=2)
     rides = np.array([r.rides for r in riding.references], dtype=bool)
     for some, face in ((rides, colour), (~rides, "white")):
@@ -261,5 +302,5 @@ def cost_told(study: Study, role: str, riding: Riding, one: Reference) -> str:
         f"cost in {riding.metric}",
         riding.drop(one),
     )
-    least = one.weakest
+    least = one.weakest.clipped(reach(study, role, riding.task))
     return text + "\n" + hover.scored("against the stronger control", "difference", least, p=one.p)
