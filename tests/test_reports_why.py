@@ -426,7 +426,15 @@ def test_no_layer_is_labelled_with_a_task_that_is_not_above_chance(study):
 
 def test_a_matrix_of_nothing_is_a_sentence(tmp_path, study):
     assert riding.unridden(study) == []
-    other = Study.read(planted(tmp_path / "s", planted=False, tasks=2))
+    folder = planted(tmp_path / "s", layers={"a": 4}, tasks=2)
+
+    def unshown(values):
+        for one in values["riding"]:
+            for reference in one["references"]:
+                for gap in reference["selected"]["above"].values():
+                    gap["p"] = 0.5
+
+    other = changed(folder, "a.json", unshown)
     (told,) = riding.unridden(other)
     assert told.startswith("No task is shown to ride on anything that was erased from")
     assert riding.riding(other) == []
