@@ -148,7 +148,8 @@ def test_labels_of_a_folder_change_without_extracting_again(tmp_path):
     def probe(*cells):
         """With a further column, and how many stores there are then."""
         table.write_text("\n".join([head, *lines] if not cells else [
-            f"{head},{cells[0]}", *(f"{line},{cells[1 + (i == 0)]}" for i, line in enumerate(lines))
+            f"{head},{cells[0]}",
+            *(f"{line},{str(cells[1 + (i == 0)]).format(i)}" for i, line in enumerate(lines)),
         ]) + "\n")  # fmt: skip
         done = CliRunner().invoke(
             root, ["probe", "--model", "vgg-mtt", "--untrained", "--data", str(music), "--task",
@@ -161,7 +162,7 @@ def test_labels_of_a_folder_change_without_extracting_again(tmp_path):
     kept, stores = probe()
     assert not kept and stores
     assert probe("energy", 1, 2) == (True, stores)
-    assert probe("group", "all", "one") == (False, stores)
+    assert probe("group", "g{}", "one") == (False, stores)
     lines[0] = lines[0].replace("low", "high")
     assert probe() == (False, stores)
     assert probe("start", 0.1, 0.0)[1] > stores
