@@ -6,17 +6,18 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STUDY ?= trained-taggers
 
-.PHONY: report test slow clean
+.PHONY: report test slow faults fuzz scale clean
 
 # the same command goes on where it stopped; finished parts are kept
 report: $(VENV)/.demo
 	$(BIN)/rsa study $(STUDY) --out build/$(STUDY)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m slow
+# suites that the default run leaves out
+slow faults fuzz scale: $(VENV)/.dev
+	$(BIN)/python -m pytest -m $@
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

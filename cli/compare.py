@@ -7,6 +7,7 @@ import json
 import click
 
 from cli import options
+from cli.processes import current, shared
 
 
 @click.command("compare")
@@ -28,34 +29,45 @@ from cli import options
 @options.out
 @click.option("--no-report", is_flag=True, help="Numbers only, no PDF.")
 @options.running
+@options.dry_run
 @options.as_json
-@options.quiet
+@shared
+@options.logged
 def command(
     a, b, data, manifest, limit, tasks, measures, rows, grid, weights_a, weights_b, layers_a,
-    layers_b, twins, why, out, no_report, as_json, quiet, **running,
+    layers_b, twins, why, out, no_report, dry_run, as_json, screen, **running,
 ):  # fmt: skip
     """Compare two models layer by layer and write a report.
 
     One pass over the audio a model; similarity within and across the models and to references;
     probes on every layer; everything as JSON and CSV in the study folder, with report.pdf.
     """
-    from cli.comparison import Comparison, compare
-    from cli.screen import Screen
+    from cli.comparison import Comparison, compare, prepare
     from cli.steps import Run, resolve_device
 
-    screen = Screen(quiet, results=not as_json)
+    team = current()
     running["device"] = resolve_device(running["device"])
     comparison = Comparison(
         a=a, b=b, data=data if options.given("data") else None, manifest=manifest, limit=limit,
         tasks=tasks, measures=measures, rows=rows, grid=grid, weights_a=weights_a,
         weights_b=weights_b, layers_a=layers_a, layers_b=layers_b, twins=twins, why=why,
     )  # fmt: skip
-    found = compare(comparison, Run(**running), out, screen)
+    run = Run(**running)
+    if dry_run:
+        from cli import dryrun
+
+        if team.first:
+            ready = prepare(comparison, run, screen)
+            dryrun.show(dryrun.of_comparison(ready, comparison, run), ready, as_json)
+        return
+    found = compare(comparison, run, out, screen)
+    if not team.first:
+        return
     report = None
     if not no_report:
         from reports import write_report
 
-        with screen.stage("report"):
+        with screen.stage("report", cure="make it later: rsa report " + str(found.folder)):
             report = write_report(found.folder)
     if as_json:
         summary = {"study": str(found.folder), "report": report and str(report), **found.rows,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cli.owntask import Wanted, wanted_tasks
 
 if TYPE_CHECKING:
+    from cli.material import Ingredients
     from cli.screen import Screen
     from cli.steps import Run
 
@@ -76,32 +77,13 @@ class Compared:
     failures: Sequence[dict]
 
 
-def compare(comparison: Comparison, run: Run, out: Path | None, screen: Screen) -> Compared:
-    """Runs both models, compares them, probes them and writes the study folder, without a PDF."""
-    from cli.layers import describe_layers
-    from cli.maps import map_clips
-    from cli.probing import probe_models, resolve_probing, resolve_tasks, task_kinds
-    from cli.record import begin_study, default_folder, study_folder, write_study
-    from cli.similarity import compare_models, resolve_measures
-    from cli.steps import (
-        check_model,
-        data_name,
-        deviations,
-        extract_rows,
-        gather_failures,
-        known_name,
-        load_model,
-        load_twins,
-        open_data,
-    )  # fmt: skip
-    from cli.why import explain
+def prepare(asked: Comparison, run: Run, screen: Screen) -> Ingredients:
+    """Loads both models and opens the data."""
+    from cli.material import Ingredients
+    from cli.probing import resolve_tasks, task_kinds
+    from cli.steps import load_model, load_twins, open_data
 
-    asked = comparison
-    check_model(asked.a)
-    check_model(asked.b)
-    chosen = resolve_measures(asked.measures)
     wanted = asked.wanted()
-    folder = study_folder(out, default_folder(asked.a, asked.b))
     layers = {"a": (asked.a, asked.layers_a), "b": (asked.b, asked.layers_b)}
     untrained = load_twins(layers, run) if asked.twins else {}
     models = {
@@ -119,45 +101,61 @@ def compare(comparison: Comparison, run: Run, out: Path | None, screen: Screen) 
         from rsa.rows.joint import check_enough
 
         check_enough(len(clips))
+    kinds = list(dict.fromkeys([asked.kind, *task_kinds(tasks)]))
+    return Ingredients(models, untrained, dataset, clips, tasks, kinds)
 
-    from extract.models import references
 
-    kind = asked.kind
-    kinds = list(dict.fromkeys([kind, *task_kinds(tasks)]))
-    everyone = {**models, **untrained, "ref": references()}
-    activations = {
-        role: extract_rows(model, dataset, clips, kinds, run, screen)
-        for role, model in everyone.items()
-    }
-    failures = gather_failures(activations, screen)
+def compare(comparison: Comparison, run: Run, out: Path | None, screen: Screen) -> Compared:
+    """Runs both models, compares them, probes them and writes the study folder, without a PDF.
 
-    begin_study(folder)
-    rows = compare_models(
-        {role: found[kind] for role, found in activations.items()}, chosen, run, folder, screen
-    )
-    describe_layers(
-        {role: found[kind] for role, found in activations.items()}, dataset, run, folder, screen
-    )
+    Several processes share the work; the first writes what it comes to.
+    """
+    from cli.layers import describe_layers
+    from cli.maps import map_clips
+    from cli.probing import probe_models, resolve_probing
+    from cli.processes import current
+    from cli.record import begin_study, claim, default_folder, study_folder, write_study
+    from cli.similarity import compare_models, resolve_measures
+    from cli.steps import check_model, data_name, known_name
+    from cli.why import explain
+
+    asked = comparison
+    check_model(asked.a)
+    check_model(asked.b)
+    chosen = resolve_measures(asked.measures)
+    wanted = asked.wanted()
+    folder = study_folder(out, default_folder(asked.a, asked.b))
+    ready = prepare(asked, run, screen)
+    dataset, tasks, kind = ready.dataset, ready.tasks, asked.kind
+    team = current()
+    if team.first:
+        claim(folder, screen)
+        screen.settings(asked.settings(run))
+    material = ready.gather(run, screen)
+    activations = material.activations
+
+    if team.first:
+        begin_study(folder)
+    team.wait()
+    rows = compare_models(material.of(kind), chosen, run, folder, screen)
+    describe_layers(material.of(kind), dataset, run, folder, screen)
     probing = resolve_probing("linear", "none", known_name(wanted.data), run.seed)
     results = probe_models(activations, tasks, probing, run, folder, screen)
     if asked.why:
         explain(activations, tasks, results, kind, run, folder, screen, across=True)
+    team.wait()
+    found = Compared(folder, rows, material.failures)
+    if not team.first:
+        return found
     map_clips(activations, tasks, results, run, folder, screen)
-    titles = " and ".join(model.card.title for model in models.values())
+    titles = " and ".join(model.card.title for model in ready.models.values())
     write_study(
         folder,
+        material,
         title=f"{titles} on {data_name(wanted.data, dataset)}",
-        models=models,
-        twins=untrained,
-        deviations={role: deviations(found) for role, found in activations.items()},
-        references=everyone["ref"],
-        dataset=dataset,
-        clips=clips,
         rows=rows,
-        failures=failures,
         settings=asked.settings(run),
-        device=run.device,
-        seed=run.seed,
+        run=run,
         timings=screen.timings,
     )
-    return Compared(folder, rows, failures)
+    return found

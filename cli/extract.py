@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import click
 
 from cli import options
+from cli.processes import current, shared
 
 
 @click.command("extract")
@@ -17,13 +19,15 @@ from cli import options
 @options.rows
 @options.layers
 @options.running
+@options.dry_run
 @options.as_json
-@options.quiet
+@shared
+@options.logged
 def command(
-    model, weights, data, manifest, limit, rows, grid, layers, as_json, quiet, **running
+    model, weights, data, manifest, limit, rows, grid, layers, dry_run, as_json, screen,
+    **running,
 ) -> None:
     """Run a model over audio once; compare and probe then start from its activations."""
-    from cli.screen import Screen
     from cli.steps import (
         Run,
         check_model,
@@ -33,15 +37,29 @@ def command(
         open_data,
         resolve_device,
     )  # fmt: skip
+    from extract.models.base import file_name
 
-    screen = Screen(quiet)
+    team = current()
     check_model(model)
     running["device"] = resolve_device(running["device"])
     run = Run(**running)
     dataset, clips = open_data(data, manifest, limit, screen.warn)
     kind = "clips" if rows == "clips" else f"frames:{grid:g}"
     net = load_model(model, weights, run, layers)
+    if dry_run:
+        from cli import dryrun
+        from cli.material import Ingredients
+
+        if team.first:
+            ready = Ingredients({"a": net}, {}, dataset, clips, [], [kind])
+            dryrun.show(dryrun.estimate(ready, run, references=False), ready, as_json)
+        return
+    if team.first:
+        screen.log.in_cache(f"extract-{file_name(net.name)}")
+        screen.settings({"model": net.name, "data": data, "rows": kind, **asdict(run)})
     activations = extract_rows(net, dataset, clips, [kind], run, screen)[kind]
+    if not team.first:
+        return
     for failure in activations.failures:
         screen.warn(failure.reason)
     summary = {
@@ -53,6 +71,7 @@ def command(
         "layers": {layer.name: layer.width for layer in net.layers},
         "deviations": deviations({kind: activations}),
         "folder": str(activations.store.folder),
+        "log": str(screen.log.path),
     }
     if as_json:
         click.echo(json.dumps(summary, indent=1))

@@ -42,7 +42,6 @@ def command(study, name, kind, out, quiet) -> None:
         with Screen(quiet).stage("figure"):
             path = write_figure(found, name, kind, out)
     except LookupError as error:
-        there = [one.name for one in (*figures(found), *tables(found))]
-        hint = suggestion(name, there if name not in error.args[0] else error.args[0])
+        hint = suggestion(name, error.args[0])
         raise click.UsageError(f"{study} has no figure {name!r}{hint}") from None
     click.echo(path)

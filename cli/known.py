@@ -13,13 +13,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from cli.record import write_whole
+from cli import kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from extract.store import Activations
     from rsa import Similarity
+
+
+SIMILARITY, PROBES = "similarity", "probes"
+ROOMS = (SIMILARITY, PROBES, "why", "maps")  # folders of the cache with finished results
 
 
 class Known:
@@ -35,30 +39,19 @@ class Known:
         self.folder, self.settings = folder, settings
 
     def path(self, x: Activations, y: Activations) -> Path:
-        import rsa
-
-        # what describes single layers has no part in the numbers
-        about = [content(x), content(y), self.settings, code_of(rsa, but="layerwise")]
-        text = json.dumps(about, sort_keys=True)
-        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()}.json"
+        about = [content(x), content(y), self.settings, code_behind(SIMILARITY)]
+        return self.folder / f"{digest(about)}.json"
 
     def find(self, x: Activations, y: Activations) -> Similarity | None:
         """What is known of two representations; None when nothing (readable) is."""
-        from rsa import RsaError, Similarity
+        from rsa import Similarity
 
-        path = self.path(x, y)
-        if not path.exists():
-            return None
-        try:
-            return Similarity.read(path)
-        except RsaError:
-            return None
+        found = kept.read(self.path(x, y))
+        return None if found is None else Similarity.from_json(found)
 
     def keep(self, x: Activations, y: Activations, found: Similarity) -> None:
         """Writes a comparison: the file is there whole or not at all."""
-        path = self.path(x, y)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(found.as_json(), allow_nan=False))
+        kept.write(self.path(x, y), found.as_json(), code_behind(SIMILARITY))
 
 
 def missing(known: Similarity | None, measures: Sequence[str]) -> tuple[str, ...]:
@@ -105,8 +98,13 @@ def content(x: Activations, labels: Collection[str] = ()) -> list[str]:
     clips = [
         [clip.id, *clip.said(labels)] if labels else [clip.id, clip.group] for clip in x.rows.clips
     ]
-    said = hashlib.sha256(json.dumps(clips).encode()).hexdigest()
-    return [x.name, x.store.plan.digest, said]
+    return [x.name, x.store.plan.digest, digest(clips)]
+
+
+def digest(about: object) -> str:
+    """Hash of plain data; what JSON has no form of counts by its `repr`."""
+    text = json.dumps(about, sort_keys=True, default=repr)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @cache
@@ -117,12 +115,22 @@ def code_of(package: ModuleType, but: str = "") -> str:
     ----------
     but : a folder or file in it that does not count.
     """
-    digest = hashlib.sha256()
+    found = hashlib.sha256()
     room = Path(package.__file__).parent
     for path in sorted(room.rglob("*")):
         if path.suffix in (".py", ".toml") and path.relative_to(room).parts[0] != but:
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+            found.update(path.read_bytes())
+    return found.hexdigest()
+
+
+def code_behind(room: str) -> str:
+    """Hash of the code that a folder of the cache depends on."""
+    import probes
+    import rsa
+
+    if room == SIMILARITY:  # what describes single layers has no part in the numbers
+        return code_of(rsa, but="layerwise")
+    return code_of(probes) if room == PROBES else digest([code_of(probes), code_of(rsa)])
 
 
 def remembered(room: str, key: Sequence[object], seed: int, kind, work: Callable):
@@ -134,18 +142,14 @@ def remembered(room: str, key: Sequence[object], seed: int, kind, work: Callable
     key : what the work depends on, as plain JSON.
     kind : record that is kept; None for plain JSON.
     """
-    import probes
-    import rsa
     from extract.weights import cache_dir
 
-    about = json.dumps([key, seed, code_of(probes), code_of(rsa)])
-    path = cache_dir(room) / f"{hashlib.sha256(about.encode()).hexdigest()}.json"
-    try:
-        entry = json.loads(path.read_text("utf-8"))
+    code = code_behind(room)
+    path = cache_dir(room) / f"{digest([key, seed, code])}.json"
+    entry = kept.read(path)
+    if entry is not None:
         return kind.from_json(entry) if kind else entry
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass  # not there, or damaged
     found = work()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(found.as_json() if kind else found, allow_nan=False))
-    return found
+    plain = json.loads(json.dumps(found.as_json() if kind else found))
+    kept.write(path, plain, code)
+    return kind.from_json(plain) if kind else plain  # as a later run will read it

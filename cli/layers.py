@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.roles import called
+
 if TYPE_CHECKING:
     from cli.screen import Screen
     from cli.steps import Run
@@ -20,14 +22,17 @@ def describe_layers(
     folder: Path,
     screen: Screen,
 ) -> None:
-    """Writes geometry/ROLE and information/ROLE of every role."""
+    """Writes geometry/ROLE and information/ROLE of every role; each by one process."""
     import rsa
+    from cli.processes import current
 
-    for role, rows in representations.items():
-        twin = " (untrained twin)" if role.endswith("0") else ""
+    roles = list(representations)
+    for place in current().turns(len(roles)):
+        role, rows = roles[place], representations[roles[place]]
+        title = called(role, rows.name)
         name, _, rate = rows.rows.kind.partition(":")
         frames = name == "frames"
-        with screen.stage(f"geometry of {rows.name}{twin}") as progress:
+        with screen.stage(f"geometry of {title}", unit="layer") as progress:
             rsa.geometry(
                 rows, seed=run.seed, rate=float(rate) if frames else None,
                 sequences=rows.rows.clip if frames else None, rows=rows.rows.kind,
@@ -41,7 +46,8 @@ def describe_layers(
             if label.kind in ("category", "number")
         }
         if labels:
-            with screen.stage(f"information of {rows.name}{twin} about labels") as progress:
+            about = f"information of {title} about labels"
+            with screen.stage(about, unit="layer") as progress:
                 rsa.label_information(
                     rows, labels, seed=run.seed, progress=_counted(progress, rows.layers)
                 ).write(folder / "information", role)

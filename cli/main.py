@@ -6,11 +6,13 @@ Nothing heavy is imported here: `rsa --help` must answer at once.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib import import_module
 
 import click
 
+from cli import processes
 from cli.nearest import suggestion
 
 # name -> (module that holds `command`, help line)
@@ -21,6 +23,7 @@ COMMANDS = {
     "report": ("cli.report", "Make the report again as PDF, HTML or Markdown, or join several."),
     "figure": ("cli.figure", "Write one figure or table of a report, or list them."),
     "extract": ("cli.extract", "Run a model over audio and keep the activations of every layer."),
+    "store": ("cli.store", "List, check, mend and clear the activations on disk."),
     "models": ("cli.models", "List the models, or show one with its layers and licence."),
     "measures": ("cli.measures", "List the measures of similarity, or show what one says."),
     "tasks": ("cli.tasks", "List the probing tasks, or show what one asks and how it is scored."),
@@ -28,6 +31,7 @@ COMMANDS = {
     "doctor": ("cli.doctor", "Check this installation and say how to mend it."),
 }
 
+INTERRUPTED = "interrupted; finished work is kept, the same command goes on from there"
 EPILOG = """\b
 Exit codes: 0 done, 1 unexpected failure, 2 wrong usage, 3 weights missing or wrong,
 4 data or files that cannot be used, 5 no comparison, probe or report possible,
@@ -68,13 +72,16 @@ def root(debug: bool) -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    interrupted = _watch()
     try:
         root(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        if not processes.silent():
+            error.message = _printable(error.message)
+            error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        _say("interrupted; finished work is kept, the same command goes on from there")
+        _say(INTERRUPTED)
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
@@ -82,16 +89,46 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("RSA_DEBUG"):
             raise
+        if interrupted:  # in the midst of an import, say, which reports it as its own failure
+            _say(INTERRUPTED)
+            sys.exit(130)
         code = getattr(error, "exit_code", None)
         if isinstance(code, int):
             _say(str(error))
             sys.exit(code)
-        _say(f"unexpected {type(error).__name__}: {error} (rsa --debug ... shows where)")
+        if isinstance(error, OSError) and error.errno:
+            from extract.writing import cure
+
+            about = f"{error.filename}: " if error.filename else ""
+            _say(f"{about}{error.strerror}; {cure(error.errno)}")
+            sys.exit(4)
+        where = "; ".join(["rsa --debug ... shows where", *getattr(error, "__notes__", ())])
+        _say(f"unexpected {type(error).__name__}: {error} ({where})")
         sys.exit(1)
 
 
+def _watch() -> list[int]:
+    """Becomes true with the first Ctrl-C, which still raises KeyboardInterrupt."""
+    seen: list[int] = []
+
+    def note(number: int, frame) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, note)
+    return seen
+
+
 def _say(message: str) -> None:
-    click.echo(f"rsa: {message}", err=True)
+    click.echo(f"rsa: {_printable(message)}", err=True)
+
+
+def _printable(message: str) -> str:
+    """On lines as they are, without what a terminal would obey: names of files may hold that."""
+    from extract.errors import printable
+
+    return "\n".join(map(printable, message.split("\n")))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.known import content, remembered
-from cli.record import write_whole
+from cli.roles import is_model
+from extract.writing import write_text
 
 if TYPE_CHECKING:
     from cli.screen import Screen
@@ -35,17 +36,16 @@ def map_clips(
     Models without a task on clips of at most twelve classes, or with few clips, have none.
     """
     for role, found in activations.items():
-        if role == "ref" or role.endswith("0") or role not in results or "clips" not in found:
+        if not is_model(role) or role not in results or "clips" not in found:
             continue
         task = _clearest(results[role])
         if task is None:
             continue
         entry = _mapped(found["clips"], task, tasks, run, screen)
         if entry is not None:
-            path = folder / "maps" / f"{role}.json"
-            path.parent.mkdir(parents=True, exist_ok=True)
             entry = {"format": FORMAT, "role": role, **entry}
-            write_whole(path, json.dumps(entry, allow_nan=False) + "\n")
+            path = folder / "maps" / f"{role}.json"
+            write_text(path, json.dumps(entry, allow_nan=False) + "\n")
 
 
 def _clearest(results: ProbeResults) -> TaskResult | None:

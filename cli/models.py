@@ -128,7 +128,7 @@ def check(
     spec = check_model(name)
     request = Request(weights, untrained, seed, offline)
     screen, done, refused = Screen(quiet=quiet or as_json), [], None
-    with screen.stage(f"trial of {spec.card.name}") as progress:
+    with screen.stage(f"trial of {spec.card.name}", unit="check") as progress:
         try:
             for each in trial(spec, request, device=resolve_device(device), seconds=seconds):
                 done.append(each)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from pathlib import Path
 
 import click
@@ -41,10 +42,14 @@ data = several(
     ),
 )
 
-device = click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto",
-    show_default=True, help="Where networks and solvers run.",
-)  # fmt: skip
+# of commands that `cli.processes.shared` decorates
+device = several(
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps", "cuda:all"]),
+                 default="auto", show_default=True,
+                 help="Where networks and solvers run; cuda:all is a process for each GPU."),
+    click.option("--processes", type=click.IntRange(min=1), metavar="N",
+                 help="Share the work between N processes on this machine."),
+)
 
 workers = click.option(
     "--workers", type=click.IntRange(min=1), default=2, show_default=True,
@@ -131,6 +136,44 @@ out = click.option(
     help="Study folder [default: study- and the names of the models].",
 )
 
+dry_run = click.option(
+    "--dry-run", is_flag=True,
+    help="Say what would be done: clips, bytes, memory and time; start and write nothing.",
+)
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for a script.")
 
 quiet = click.option("--quiet", "-q", is_flag=True, help="No progress; errors only.")
+
+log_level = click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info",
+    show_default=True,
+    help="What is shown while it works; the log of the run never has less than info.",
+)  # fmt: skip
+
+
+def logged(function):
+    """The innermost decorator of a command that works for long: it gets `screen`, and has a log.
+
+    Adds --log-level and --quiet. Of several processes the first alone is shown and has a log.
+    """
+
+    @log_level
+    @quiet
+    @wraps(function)
+    def command(*arguments, quiet: bool, log_level: str, **options):
+        from cli.processes import current
+        from cli.runlog import RunLog
+        from cli.screen import Screen
+
+        if not current().first:
+            return function(*arguments, screen=Screen(True), **options)
+        context = click.get_current_context()
+        with RunLog(context.info_name, log_level, context.params) as log:
+            results = not options.get("as_json")
+            screen = Screen(quiet, results, log_level, log)
+            found = function(*arguments, screen=screen, **options)
+            screen.finish()
+            return found
+
+    return command

@@ -7,6 +7,7 @@ import json
 import click
 
 from cli import options
+from cli.processes import current, shared
 
 
 @click.command("probe")
@@ -24,11 +25,13 @@ from cli import options
 @options.out
 @click.option("--no-report", is_flag=True, help="Numbers only, no PDF.")
 @options.running
+@options.dry_run
 @options.as_json
-@options.quiet
+@shared
+@options.logged
 def command(
     names, weights, data, manifest, limit, tasks, protocol, heads, checks, max_frames, layers,
-    twins, why, out, no_report, as_json, quiet, **running,
+    twins, why, out, no_report, dry_run, as_json, screen, **running,
 ):  # fmt: skip
     """Train probes on every layer of one or more models and write a report.
 
@@ -36,13 +39,12 @@ def command(
     intervals over groups, beside chance and the references. Finished tasks are kept.
     """
     from cli.probing import show_probes
-    from cli.probingrun import ProbingRun, probe
-    from cli.screen import Screen
+    from cli.probingrun import ProbingRun, prepare, probe
     from cli.steps import Run, resolve_device
 
     if weights and len(names) > 1:
         raise click.UsageError("--weights goes with one --model; run the command once for each")
-    screen = Screen(quiet, results=not as_json)
+    team = current()
     running["device"] = resolve_device(running["device"])
     asked = ProbingRun(
         models=names, weights={names[0]: weights} if weights else {},
@@ -50,12 +52,23 @@ def command(
         protocol=protocol, heads=heads, checks=checks, max_frames=max_frames, layers=layers,
         twins=twins, why=why,
     )  # fmt: skip
-    found = probe(asked, Run(**running), out, screen)
+    run = Run(**running)
+    if dry_run:
+        from cli import dryrun
+
+        if team.first:
+            ready = prepare(asked, run, screen)
+            stages = dryrun.estimate(ready, run, probing=asked.probing(run))
+            dryrun.show(stages, ready, as_json)
+        return
+    found = probe(asked, run, out, screen)
+    if not team.first:
+        return
     report = None
     if not no_report:
         from reports import write_report
 
-        with screen.stage("report"):
+        with screen.stage("report", cure="make it later: rsa report " + str(found.folder)):
             report = write_report(found.folder)
     if as_json:
         results = {role: r.as_json() for role, r in found.results.items()}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.known import code_of, content
-from cli.record import write_whole
+from cli import kept
+from cli.known import PROBES, code_behind, content, digest
+from extract.writing import write_whole
 
 if TYPE_CHECKING:
     from extract.store import Activations
@@ -37,32 +36,39 @@ class Probed:
 
     def path(self, task: Task) -> Path:
         """Where the result of a task is, or would be."""
-        import probes
-
         read = {task.label, task.known, *getattr(task, "labels", ())} - {""}
-        about = [content(self.source, read), _facts(task), self.settings, code_of(probes)]
-        text = json.dumps(about, sort_keys=True, default=repr)
-        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()}.json"
+        about = [content(self.source, read), _facts(task), self.settings, code_behind(PROBES)]
+        return self.folder / f"{digest(about)}.json"
 
     def find(self, tasks: Iterable[Task]) -> ProbeResults:
         """Results of those of the tasks that are finished (and whose files can be read)."""
-        from probes import ProbeError, ProbeResults
-
         known = self._results()
         for task in tasks:
-            try:
-                known = known.merge(ProbeResults.read(self.path(task)))
-            except ProbeError:
-                continue
+            if (one := self._read(self.path(task))) is not None:
+                known = known.merge(one)
         return known
 
     def keep(self, task: Task, found: TaskResult, others: Sequence[TaskResult]) -> None:
         """Writes what all heads found: the file is there whole or not at all."""
         whole = self._results((found,), tuple(others))
         path = self.path(task)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        whole.write_curves(path.with_suffix(".npz"))
-        write_whole(path, json.dumps(whole.as_json(), allow_nan=False))
+        curves = None
+        if any(one.curve for one in (found, *others)):
+            curves = path.with_suffix(".npz")
+            curves.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(curves, whole.write_curves)
+        kept.write(path, whole.as_json(), code_behind(PROBES), beside=curves)
+
+    def _read(self, path: Path) -> ProbeResults | None:
+        from probes import ProbeResults
+        from probes.curves import read_curves
+
+        curves = path.with_suffix(".npz")
+        entry = kept.read(path, beside=curves)
+        if entry is None:
+            return None
+        found = ProbeResults.from_json(entry)
+        return found.with_curves(read_curves(curves)) if curves.exists() else found
 
     def _results(
         self, tasks: tuple[TaskResult, ...] = (), heads: tuple[TaskResult, ...] = ()

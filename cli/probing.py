@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.nearest import suggestion
+from cli.roles import called, is_model
 
 if TYPE_CHECKING:
+    from cli.liveprobes import LiveProbes
     from cli.owntask import Wanted
+    from cli.probed import Probed
     from cli.screen import Screen
     from cli.steps import Run
     from extract.datasets.base import LabelCard
@@ -139,12 +142,16 @@ def probe_models(
     """Probes every layer of every role on every task; writes probes/ROLE.json and .csv.
 
     The files grow with every batch of tasks. Tasks that were finished before, with the same
-    activations, labels, settings and code, are taken from the cache.
+    activations, labels, settings and code, are taken from the cache. Several processes fill the
+    cache together before.
     """
+    from cli.processes import current
     from extract.store import align
 
     for kind in row_kinds(tasks, probing):
         align(*(found[kind] for found in activations.values()))
+    if current().size > 1:
+        _deal(activations, tasks, probing, run, screen)
     results = {}
     for role, found in activations.items():
         if not tasks:
@@ -178,50 +185,133 @@ def _probed(
     screen: Screen,
 ) -> ProbeResults:
     """All tasks of one role; clips are alike for the control task by a layer of `ref`."""
-    import probes
-    from cli.known import content
     from cli.liveprobes import LiveProbes
-    from cli.probed import Probed, Recorder
-    from extract.weights import cache_dir
-    from probes.framing.running import run_frames
-    from probes.heads.frames import FrameSource
+    from cli.processes import current
 
     source = next(iter(found.values()))
-    name = f"{source.name} (untrained twin)" if role.endswith("0") else source.name
+    name = called(role, source.name)
     live = LiveProbes(screen, name, source.layers)
     parts: list[ProbeResults] = []
 
     def write(part: ProbeResults) -> ProbeResults:
         first, *others = [*parts, part]
         whole = first.merge(*others)
-        whole.write(folder / "probes", role)
+        if current().first:
+            whole.write(folder / "probes", role)
         return whole
 
-    with screen.stage(f"probes of {name}", above=live) as progress:
+    cure = (
+        "name fewer --tasks or --layers at a time, or use --head none or --no-checks; finished "
+        "tasks are kept"
+    )
+    with screen.stage(f"probes of {name}", above=live, cure=cure) as progress:
         for kind in task_kinds(tasks):
-            some, layers = [task for task in tasks if task.rows == kind], found[kind]
-            settings = {
-                "seed": run.seed, "device": run.solver_device, "ordered": role != "ref",
-                **probing.of(kind, role),
-            }  # fmt: skip
-            alike = probing.checks and ref and not kind.startswith(FRAMES)
-            about = {**settings, "types": content(ref[kind]) if alike else None}
-            kept = Probed(cache_dir("probes"), layers, about)
-            known = kept.find(some)
-            live.kept(known)
-            if alike and len(known.tasks) < len(some):
-                settings["types_from"] = ref[kind].read(TYPES_FROM).numpy()
-            if POOLED in found and kind == "clips":
-                frames = found[POOLED]
-                settings["frames"] = FrameSource(frames, frames.rows.clip, len(layers))
-            work = run_frames if kind.startswith(FRAMES) else probes.run
-            part = work(
-                layers, layers.rows, some, **settings, progress=progress, done=known,
-                watcher=Recorder(live, kept, some, known, write),
-            )  # fmt: skip
+            some = [task for task in tasks if task.rows == kind]
+            part = _of_kind(role, found, ref, some, kind, probing, run, live, progress, write)
             whole = write(part)
             parts.append(part)
     return whole
+
+
+def _of_kind(
+    role: str,
+    found: dict[str, Activations],
+    ref: dict[str, Activations] | None,
+    tasks: Sequence[Task],
+    kind: str,
+    probing: Probing,
+    run: Run,
+    live: LiveProbes,
+    progress: Callable[[int, int], None] | None,
+    write: Callable[[ProbeResults], object],
+) -> ProbeResults:
+    """Tasks of one role on rows of one kind; what was finished before is taken from the cache."""
+    import probes
+    from cli.probed import Recorder
+    from probes.framing.running import run_frames
+    from probes.heads.frames import FrameSource
+
+    layers, alike = found[kind], _by_types(ref, kind, probing)
+    kept, settings = _kept(role, found, ref, kind, probing, run)
+    known = kept.find(tasks)
+    live.kept(known)
+    if alike and len(known.tasks) < len(tasks):
+        settings["types_from"] = ref[kind].read(TYPES_FROM).numpy()
+    if POOLED in found and kind == "clips":
+        frames = found[POOLED]
+        settings["frames"] = FrameSource(frames, frames.rows.clip, len(layers))
+    work = run_frames if kind.startswith(FRAMES) else probes.run
+    return work(
+        layers, layers.rows, tasks, **settings, progress=progress, done=known,
+        watcher=Recorder(live, kept, tasks, known, write),
+    )  # fmt: skip
+
+
+def _by_types(ref: dict[str, Activations] | None, kind: str, probing: Probing) -> bool:
+    """Whether there is a control task, whose types are of clips that are alike."""
+    return bool(probing.checks and ref and not kind.startswith(FRAMES))
+
+
+def _kept(
+    role: str,
+    found: dict[str, Activations],
+    ref: dict[str, Activations] | None,
+    kind: str,
+    probing: Probing,
+    run: Run,
+) -> tuple[Probed, dict[str, object]]:
+    """Where finished tasks are, and the settings of a run."""
+    from cli.known import PROBES, content
+    from cli.probed import Probed
+    from extract.weights import cache_dir
+
+    settings = {
+        "seed": run.seed, "device": run.solver_device, "ordered": role != "ref",
+        **probing.of(kind, role),
+    }  # fmt: skip
+    types = content(ref[kind]) if _by_types(ref, kind, probing) else None
+    return Probed(cache_dir(PROBES), found[kind], {**settings, "types": types}), settings
+
+
+def _deal(
+    activations: dict[str, dict[str, Activations]],
+    tasks: Sequence[Task],
+    probing: Probing,
+    run: Run,
+    screen: Screen,
+) -> None:
+    """Fills the cache: every batch of tasks of every role by whichever process is free."""
+    from cli.liveprobes import LiveProbes
+    from cli.processes import current
+    from probes.framing.running import frame_batches
+    from probes.running import batches
+
+    team, ref = current(), activations.get("ref")
+    jobs = []
+    for kind in task_kinds(tasks) if team.first else ():
+        some = [task for task in tasks if task.rows == kind]
+        for role, found in activations.items():
+            kept, settings = _kept(role, found, ref, kind, probing, run)
+            known = {one.task for one in kept.find(some).tasks}
+            left, rows = [task for task in some if task.name not in known], found[kind].rows
+            parts = (
+                frame_batches(rows, left, probing.max_frames, run.seed)
+                if kind.startswith(FRAMES)
+                else batches(rows, left, run.seed)
+            )
+            jobs += [[kind, role, part] for part in parts]
+    jobs = team.agreed(jobs)
+    with screen.stage("probes, all processes") as progress:
+        for place in team.turns(len(jobs)):
+            progress(place, len(jobs))
+            kind, role, names = jobs[place]
+            found = activations[role]
+            live = LiveProbes(screen, called(role, found[kind].name), found[kind].layers)
+            some = [task for task in tasks if task.rows == kind and task.name in names]
+            _of_kind(
+                role, found, ref, some, kind, probing, run, live, None, lambda part: None
+            )  # fmt: skip
+        team.wait()
 
 
 def show_probes(results: dict[str, ProbeResults]) -> None:
@@ -239,7 +329,7 @@ def show_probes(results: dict[str, ProbeResults]) -> None:
     width = line_width()
     console = Console(width=width, highlight=False)
     for role, result in results.items():
-        if role == "ref" or role.endswith("0"):
+        if not is_model(role):
             continue
         beside = {"untrained": results.get(f"{role}0"), "references": results.get("ref")}
         console.print(summary(result, {k: v for k, v in beside.items() if v}))

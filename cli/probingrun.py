@@ -12,6 +12,7 @@ import click
 from cli.owntask import Wanted, wanted_tasks
 
 if TYPE_CHECKING:
+    from cli.material import Ingredients
     from cli.probing import Probing
     from cli.screen import Screen
     from cli.steps import Run
@@ -91,28 +92,13 @@ class Probed:
     results: Mapping[str, ProbeResults]
 
 
-def probe(asked: ProbingRun, run: Run, out: Path | None, screen: Screen) -> Probed:
-    """Runs the models, probes every layer and writes the study folder, without a PDF."""
-    from cli.maps import map_clips
-    from cli.probing import FRAMES, check_probed, probe_models, resolve_tasks, row_kinds
-    from cli.record import begin_study, default_folder, study_folder, write_study
-    from cli.steps import (
-        check_model,
-        data_name,
-        deviations,
-        extract_rows,
-        gather_failures,
-        load_model,
-        load_twins,
-        open_data,
-    )  # fmt: skip
-    from cli.why import explain
+def prepare(asked: ProbingRun, run: Run, screen: Screen) -> Ingredients:
+    """Loads the models and opens the data."""
+    from cli.material import Ingredients
+    from cli.probing import resolve_tasks, row_kinds
+    from cli.steps import load_model, load_twins, open_data
 
-    for name in asked.models:
-        check_model(name)
     wanted = asked.wanted()
-    probing = asked.probing(run)
-    folder = study_folder(out, default_folder(*asked.models))
     roles = dict(zip(ROLES, asked.models, strict=False))
     layers = {role: (name, asked.layers) for role, name in roles.items()}
     untrained = load_twins(layers, run) if asked.twins else {}
@@ -136,37 +122,55 @@ def probe(asked: ProbingRun, run: Run, out: Path | None, screen: Screen) -> Prob
             f"--data {wanted.data}: it has no labels to probe so; give a manifest with label "
             "columns"
         )
+    kinds = row_kinds(chosen, asked.probing(run))
+    return Ingredients(models, untrained, dataset, clips, chosen, kinds)
 
-    from extract.models import references
 
-    everyone = {**models, **untrained, "ref": references()}
-    activations = {
-        role: extract_rows(model, dataset, clips, row_kinds(chosen, probing), run, screen)
-        for role, model in everyone.items()
-    }
-    failures = gather_failures(activations, screen)
-    begin_study(folder)
+def probe(asked: ProbingRun, run: Run, out: Path | None, screen: Screen) -> Probed:
+    """Runs the models, probes every layer and writes the study folder, without a PDF.
+
+    Several processes share the work; the first writes what it comes to.
+    """
+    from cli.maps import map_clips
+    from cli.probing import FRAMES, check_probed, probe_models
+    from cli.processes import current
+    from cli.record import begin_study, claim, default_folder, study_folder, write_study
+    from cli.steps import check_model, data_name
+    from cli.why import explain
+
+    for name in asked.models:
+        check_model(name)
+    wanted = asked.wanted()
+    probing = asked.probing(run)
+    folder = study_folder(out, default_folder(*asked.models))
+    ready = prepare(asked, run, screen)
+    dataset, chosen, kinds = ready.dataset, ready.tasks, ready.kinds
+    team = current()
+    if team.first:
+        claim(folder, screen)
+        screen.settings(asked.settings(run))
+    material = ready.gather(run, screen)
+    activations = material.activations
+    if team.first:
+        begin_study(folder)
+    team.wait()
     results = probe_models(activations, chosen, probing, run, folder, screen)
     check_probed(results)
-    rows = next((kind for kind in row_kinds(chosen, probing) if not kind.startswith(FRAMES)), None)
+    rows = next((kind for kind in kinds if not kind.startswith(FRAMES)), None)
     if asked.why and rows:
         explain(activations, chosen, results, rows, run, folder, screen)
+    team.wait()
+    if not team.first:
+        return Probed(folder, results)
     map_clips(activations, chosen, results, run, folder, screen)
-    titles = ", ".join(model.card.title for model in models.values())
+    titles = ", ".join(model.card.title for model in ready.models.values())
     write_study(
         folder,
+        material,
         title=f"{titles} probed on {data_name(wanted.data, dataset)}",
-        models=models,
-        twins=untrained,
-        deviations={role: deviations(found) for role, found in activations.items()},
-        references=everyone["ref"],
-        dataset=dataset,
-        clips=clips,
         rows={},
-        failures=failures,
         settings=asked.settings(run),
-        device=run.device,
-        seed=run.seed,
+        run=run,
         timings=screen.timings,
     )
     return Probed(folder, results)

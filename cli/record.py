@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shlex
 import shutil
@@ -19,12 +18,21 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.roles import REFERENCES
+from extract.writing import named, sweep, write_text
+
 if TYPE_CHECKING:
+    from filelock import FileLock
+
+    from cli.material import Material
+    from cli.screen import Screen
+    from cli.steps import Run
     from extract.datasets.base import Clip, Dataset
     from extract.models.base import Model
 
 UNTRAINED = "UNTRAINED WEIGHTS"
 UNFINISHED = ".unfinished"  # stands in a study folder until its study.json does
+_LOCKS: dict[Path, FileLock] = {}  # studies that this process is writing
 PACKAGES = (
     "music-rsa", "torch", "torchaudio", "transformers", "numpy", "scipy", "scikit-learn",
     "umap-learn", "librosa", "mir_eval", "soundfile", "matplotlib", "typst", "music21",
@@ -53,27 +61,46 @@ def study_folder(out: Path | None, default: Path) -> Path:
     return folder
 
 
-def begin_study(folder: Path) -> None:
-    """Makes the folder, so marked that the same command may go on in it after an interruption.
+def claim(folder: Path, screen: Screen) -> None:
+    """Makes the folder, so marked that the same command may go on in it, and begins its log.
 
-    Results of an earlier run go: numbers of two runs must not meet in one report.
+    The mark is locked until `write_study`, or until this process ends: another run is refused.
+    What an earlier run left stays until `begin_study`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / UNFINISHED).touch()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / UNFINISHED).touch()
+    except OSError as error:
+        raise named(error, folder) from error
+    _lock(folder)
+    if screen.log:
+        screen.log.open(folder)
+
+
+def begin_study(folder: Path) -> None:
+    """Results of an earlier run go: numbers of two runs must not meet in one report."""
+    sweep(folder)
     for name in ("study.json", "expectations.json"):
         (folder / name).unlink(missing_ok=True)
     for results in ("similarity", "geometry", "information", "probes", "why", "maps", "figures"):
         shutil.rmtree(folder / results, ignore_errors=True)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Writes under a temporary name and renames: a file is there whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+def _lock(folder: Path) -> None:
+    from extract.claims import locked
+
+    place = folder.resolve()
+    if place in _LOCKS:  # of an earlier attempt of this process
+        return
     try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        lock = locked(folder / UNFINISHED)
+    except (OSError, NotImplementedError):
+        return  # a file system without locks
+    if lock is None:
+        raise click.UsageError(
+            f"--out {folder}: another run is writing this study; wait for it, or name another"
+        )
+    _LOCKS[place] = lock
 
 
 def model_card(role: str, model: Model, deviations: dict[str, float] | None) -> dict:
@@ -104,47 +131,56 @@ def data_card(dataset: Dataset, clips: Sequence[Clip]) -> dict:
 
 def write_study(
     folder: Path,
+    material: Material,
     *,
     title: str,
-    models: dict[str, Model],
-    deviations: dict[str, dict[str, float] | None],
-    references: Model | None,
-    dataset: Dataset,
-    clips: Sequence[Clip],
     rows: dict,
-    failures: Sequence[dict],
     settings: dict,
-    device: str,
-    seed: int,
+    run: Run,
     timings: Sequence[tuple[str, float]],
-    notes: Sequence[str] = (),
-    twins: dict[str, Model] | None = None,
 ) -> None:
-    """Writes `study.json`; the arguments are its keys, `deviations` goes into the model cards."""
-    stamps = [] if all(m.weights.trained for m in models.values()) else [UNTRAINED]
+    """Writes `study.json`; the arguments are its keys."""
+    from cli.steps import deviations
+
+    def cards(models: dict[str, Model]) -> dict[str, dict]:
+        return {
+            role: model_card(role, model, deviations(material.activations[role]))
+            for role, model in models.items()
+        }
+
+    trained = all(model.weights.trained for model in material.models.values())
     content = {
         "format": 1,
         "title": title,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(["rsa", *sys.argv[1:]]),
-        "stamps": stamps,
-        "caveats": [*dataset.card.caveats, *notes],
-        "models": {
-            role: model_card(role, model, deviations[role]) for role, model in models.items()
-        },
-        "twins": {
-            role: model_card(role, model, deviations[role]) for role, model in (twins or {}).items()
-        },
-        "references": model_card("ref", references, None) if references else None,
-        "data": data_card(dataset, clips),
+        "stamps": [] if trained else [UNTRAINED],
+        "caveats": list(material.dataset.card.caveats),
+        "models": cards(material.models),
+        "twins": cards(material.twins),
+        "references": model_card(REFERENCES, material.references, None),
+        "data": data_card(material.dataset, material.clips),
         "rows": rows,
-        "failures": list(failures),
+        "failures": material.failures,
         "settings": settings,
-        "provenance": provenance(device, seed),
+        "provenance": provenance(run.device, run.seed),
         "timings": [{"stage": stage, "seconds": round(s, 2)} for stage, s in timings],
     }
-    write_whole(folder / "study.json", json.dumps(content, indent=1, ensure_ascii=False))
+    write_text(folder / "study.json", json.dumps(content, indent=1, ensure_ascii=False))
     (folder / UNFINISHED).unlink(missing_ok=True)
+    if lock := _LOCKS.pop(folder.resolve(), None):
+        lock.release()
+
+
+def about_program() -> dict:
+    """Versions and commit."""
+    return {
+        "version": _version("music-rsa"),
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: v for name in PACKAGES if (v := _version(name))},
+    }
 
 
 def provenance(device: str, seed: int) -> dict:
@@ -152,11 +188,7 @@ def provenance(device: str, seed: int) -> dict:
     import torch
 
     return {
-        "version": _version("music-rsa"),
-        "commit": _commit(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "packages": {name: v for name in PACKAGES if (v := _version(name))},
+        **about_program(),
         "device": torch.cuda.get_device_name() if device == "cuda" else device,
         "threads": torch.get_num_threads(),
         "seed": seed,

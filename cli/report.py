@@ -19,25 +19,32 @@ from cli.nearest import suggestion
     "--out", type=options.PATH, metavar="FILE",
     help="[default: STUDY/report.pdf] Of several studies: a FOLDER [default: the current one].",
 )
-@options.quiet
-def command(studies, formats, out, quiet) -> None:
+@options.logged
+def command(studies, formats, out, screen) -> None:
     """Make the report of a STUDY folder again; nothing else is read.
 
     Several folders make one report, report-joined.pdf, that begins with models x tasks.
     """
-    from cli.screen import Screen
     from reports.joined import write_joined
     from reports.writing import FORMATS, write_reports
 
+    ending = out.suffix[1:].lower() if out is not None and len(studies) == 1 else ""
     if formats is None:
-        ending = out.suffix[1:].lower() if out is not None and len(studies) == 1 else ""
-        formats = ending if ending in FORMATS else "pdf"
+        formats = ending or "pdf"
+        if formats not in FORMATS or (out is not None and len(studies) == 1 and not ending):
+            raise click.UsageError(
+                f"--out {out}: a report ends in .pdf, .html or .md; name it so, or give --format"
+            )
     names = tuple(dict.fromkeys(name.strip().lower() for name in formats.split(",")))
     for name in names:
         if name not in FORMATS:
             hint = suggestion(name, FORMATS)
             raise click.UsageError(f"--format {name}: there is no such format{hint}")
-    with Screen(quiet).stage("report"):
+    if ending in FORMATS and len(names) == 1 and ending != names[0]:
+        raise click.UsageError(f"--out {out} ends in .{ending}, --format is {names[0]}: drop one")
+    if len(studies) == 1 and studies[0].is_dir():
+        screen.log.open(studies[0])
+    with screen.stage("report", cure="leave out --format, or close other programs"):
         if len(studies) == 1:
             paths = write_reports(studies[0], out, names)
         else:

@@ -93,17 +93,20 @@ def compare_models(
 ) -> dict:
     """Writes similarity/X-Y of every pair of roles; returns kind and numbers of rows and groups.
 
-    Pairs of representations that were compared before are taken from the cache.
+    Pairs of representations that were compared before are taken from the cache. Several processes
+    compare together; the first of them writes.
     """
-    from cli.known import Known, chosen, joined, missing
+    from cli.known import SIMILARITY, Known, chosen, joined, missing
+    from cli.processes import current
     from extract.store import align
     from extract.weights import cache_dir
 
+    team = current()
     align(*representations.values())
     roles = list(representations)
     first = representations[roles[0]]
     known = Known(
-        cache_dir("similarity"),
+        cache_dir(SIMILARITY),
         {"seed": run.seed, "input": representations["ref"].store.plan.digest},
     )
     pairs = [(x, y) for x, y in PAIRS if x in roles and y in roles]
@@ -112,16 +115,20 @@ def compare_models(
     for pair in pairs:
         if todo := missing(found[pair], measures):
             wanted.setdefault(todo, []).append(pair)
-    with screen.stage("similarity") as progress:
-        total, done = sum(map(len, wanted)), 0
-        for todo, some in wanted.items():
+    # what another process finds in the cache by now may be more
+    plan = team.agreed([[todo, some] for todo, some in wanted.items()])
+    cure = "name fewer --measures, keep fewer layers, or use fewer clips (--limit)"
+    with screen.stage("similarity", unit="measure", cure=cure) as progress:
+        total, done = sum(len(todo) for todo, _ in plan), 0
+        for todo, some in plan:
             for part in _families(todo):  # each is kept: an interruption costs one family
                 parts = _compared(representations, part, some, run, progress, done, total)
                 for pair, new in parts:
                     found[pair] = joined(found[pair], new)
-                    known.keep(*(representations[role] for role in pair), found[pair])
+                    if team.first:
+                        known.keep(*(representations[role] for role in pair), found[pair])
                 done += len(part)
-    for x, y in pairs:
+    for x, y in pairs if team.first else ():
         chosen(found[x, y], measures).write(folder / "similarity", x, y)
     return {"kind": first.rows.kind, "rows": len(first), "groups": len(set(first.groups))}
 
@@ -139,7 +146,9 @@ def _families(measures: Sequence[str]) -> list[tuple[str, ...]]:
 def _compared(representations, measures, pairs, run, progress, done, total):
     """(pair, similarity) of some pairs of roles, computed together."""
     import rsa
+    from cli.processes import current
 
+    pairs = [tuple(pair) for pair in pairs]
     present = {role for pair in pairs for role in pair} | {"ref"}
     roles = [role for role in representations if role in present]
     names: list[str] = []
@@ -152,6 +161,6 @@ def _compared(representations, measures, pairs, run, progress, done, total):
     comparison = rsa.compare(
         *(representations[role] for role in roles), measures=measures, pairs=places,
         seed=run.seed, device=run.solver_device, rows=representations["ref"].rows.kind,
-        progress=begin, confound=(roles.index("ref"), INPUT),
+        progress=begin, confound=(roles.index("ref"), INPUT), team=current(),
     )  # fmt: skip
     return [(pair, comparison.between(i, j)) for pair, (i, j) in zip(pairs, places, strict=True)]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cli.screen import Screen
     from extract.datasets.base import Clip, Dataset
     from extract.models.base import Model, ModelSpec
+    from extract.pipeline import Options
     from extract.store import Activations
 
 
@@ -147,21 +148,32 @@ def extract_rows(
     screen: Screen,
 ) -> dict[str, Activations]:
     """Activations of a model for each kind of rows, from the cache where they are there."""
-    from extract.pipeline import Options, extract
+    from cli.processes import current
+    from extract.pipeline import extract
     from extract.weights import cache_dir
 
-    options = Options(
-        run.device, run.workers, run.store_dtype, run.max_bad, run.precision, run.compiled
-    )
+    options = extraction_options(run)
     twin = "" if model.weights.trained or run.untrained else " (untrained twin)"
-    with screen.stage(f"activations of {model.name}{twin}") as progress:
+    cure = "give a shorter --window, --workers 1 or fewer --layers"
+    name = f"activations of {model.name}{twin}"
+    with screen.stage(name, unit="clip", cure=cure) as progress:
         found = extract(
-            model, dataset, clips, kinds, cache_dir("activations"), options, progress, screen.warn
-        )
+            model, dataset, clips, kinds, cache_dir("activations"), options, progress, screen.warn,
+            current(),
+        )  # fmt: skip
     if off := deviations(found):
         each = ", ".join(f"{layer} {value:.1e}" for layer, value in off.items())
         screen.say(f"{model.name} in {run.precision}, relative deviation from float32: {each}")
     return found
+
+
+def extraction_options(run: Run) -> Options:
+    """What of the options extraction takes."""
+    from extract.pipeline import Options
+
+    return Options(
+        run.device, run.workers, run.store_dtype, run.max_bad, run.precision, run.compiled
+    )
 
 
 def deviations(activations: dict[str, Activations]) -> dict[str, float] | None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import options
+from cli.processes import current, shared
+from extract.writing import write_text
 
 if TYPE_CHECKING:
     from cli.screen import Screen
@@ -43,9 +45,10 @@ COPY = "study.toml"  # of the study file, in the folder of its results
 @options.workers
 @options.offline
 @options.as_json
-@options.quiet
+@shared
+@options.logged
 def command(
-    file, data, limit, untrained, dry_run, out, device, workers, offline, as_json, quiet
+    file, data, limit, untrained, dry_run, out, device, workers, offline, as_json, screen
 ) -> None:  # fmt: skip
     """Run a whole investigation from one FILE, or a shipped one by NAME; without either, list them.
 
@@ -53,12 +56,13 @@ def command(
     same command goes on where it stopped. --untrained --data mini rehearses a study.
     """
     from cli import studyfile
-    from cli.screen import Screen
     from cli.steps import Run, resolve_device
     from cli.studyplan import LEFT_OUT, TO_DO, Incomplete, missing, plan, rehearsed
 
+    team = current()
     if not file:
-        _list(as_json)
+        if team.first:
+            _list(as_json)
         return
     path = studyfile.find(file)
     study = rehearsed(studyfile.read(path), data, limit, untrained)
@@ -71,33 +75,39 @@ def command(
     planned = plan(study, folder, run, trim=data is not None)
     if all(one.state == LEFT_OUT for one in planned):
         raise click.UsageError(f"--data {data}: it has no labels for any step of {path.name}")
-    screen = Screen(quiet, results=not as_json)
     if dry_run:
         lacking, code = missing(planned, run, fetch=False)
-        _show_plan(study, planned, lacking, run, as_json)
+        if team.first:
+            _show_plan(study, planned, lacking, run, as_json)
     else:
         with screen.stage("weights and data looked for"):
             lacking, code = missing(planned, run, fetch=True)
     if lacking:
-        if not (dry_run and as_json):
+        if team.first and not (dry_run and as_json):
             for line in lacking:
-                click.echo(f"missing: {line}", err=True)
+                screen.error(f"missing: {line}")
+        team.wait()  # so that one line ends all, after those of the first
         raise Incomplete(study.path.name, lacking, code)
     if dry_run:
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / COPY).write_bytes(path.read_bytes())
-    _run(planned, run, quiet, as_json, screen)
+    team.wait()  # until each has looked at the folder
+    if team.first:
+        write_text(folder / COPY, path.read_text(encoding="utf-8"))
+        screen.log.open(folder)
+    team.wait()
+    _run(planned, run, screen)
+    if not team.first:
+        return
     before = _told(folder)
     judged = _hold(study, planned, folder)
     report = next(iter(folder.glob("report*.pdf")), None)
     if report is None or _told(folder) != before or any(one.state == TO_DO for one in planned):
         with screen.stage("report"):
-            report = _report(planned, folder)
+            report = _report(planned, folder, study.title)
     if as_json:
         click.echo(json.dumps(_summary(report, planned, judged), indent=1))
     else:
-        if not quiet:
+        if not screen.quiet:
             _show_verdicts(judged)
         click.echo(report)
 
@@ -132,11 +142,10 @@ def _folder(folder: Path) -> Path:
     return folder
 
 
-def _run(planned: Sequence[Planned], run: Run, quiet: bool, as_json: bool, screen: Screen) -> None:
+def _run(planned: Sequence[Planned], run: Run, screen: Screen) -> None:
     """Runs what is to do; each step has its own timings."""
     from cli.comparison import Comparison, compare
     from cli.probingrun import probe
-    from cli.screen import Screen
     from cli.studyplan import FINISHED, LEFT_OUT
 
     for one in planned:
@@ -150,7 +159,7 @@ def _run(planned: Sequence[Planned], run: Run, quiet: bool, as_json: bool, scree
             screen.warn(f"{one.folder.name}: no labels for {', '.join(one.dropped)}: left out")
         screen.say(one.folder.name)
         work = compare if isinstance(one.step.asked, Comparison) else probe
-        work(one.step.asked, run, one.folder, Screen(quiet, results=not as_json))
+        work(one.step.asked, run, one.folder, screen.anew())
 
 
 def _hold(study: StudyFile, planned: Sequence[Planned], folder: Path) -> list[Judged]:
@@ -179,7 +188,7 @@ def _told(folder: Path) -> bytes:
     return path.read_bytes() if path.exists() else b""
 
 
-def _report(planned: Sequence[Planned], folder: Path) -> Path:
+def _report(planned: Sequence[Planned], folder: Path, title: str) -> Path:
     """One report of all steps, in the folder above them."""
     from cli.studyplan import LEFT_OUT
     from reports import write_report
@@ -188,7 +197,7 @@ def _report(planned: Sequence[Planned], folder: Path) -> Path:
     places = [one.folder for one in planned if one.state != LEFT_OUT]
     if len(places) == 1:
         return write_report(places[0], folder / "report.pdf")
-    return write_joined(places, folder)[0]
+    return write_joined(places, folder, title=title)[0]
 
 
 def _show_plan(

@@ -96,7 +96,7 @@ def read(path: Path) -> StudyFile:
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise click.UsageError(f"{path}: cannot be read as TOML: {error}") from None
     top = _Table(str(path.name), content, _TOP)
     own = top("weights", {})

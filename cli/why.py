@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.known import content, remembered
-from cli.record import write_whole
+from cli.known import content, digest, remembered
+from cli.probing import FRAMES
+from cli.roles import is_model
+from extract.writing import write_text
 
 if TYPE_CHECKING:
     from cli.screen import Screen
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 INPUT = "log-mel"  # the layer of the references that stands for the input
-FRAMES = "frames:"
 
 
 def explain(
@@ -42,12 +42,15 @@ def explain(
     rows : kind of the rows that layers are described on.
     across : whether probes of each of the first two models are tried on the other.
     """
-    models = [role for role in activations if role != "ref" and not role.endswith("0")]
-    for role in models:
-        _one(role, activations, tasks, results, rows, run, folder, screen)
-    if across and results:
-        a, b = models[:2]
-        for x, y in ((a, b), (b, a)):
+    from cli.processes import current
+
+    models = list(filter(is_model, activations))
+    pairs = [(models[0], models[1]), (models[1], models[0])] if across and results else []
+    for place in current().turns(len(models) + len(pairs)):
+        if place < len(models):
+            _one(models[place], activations, tasks, results, rows, run, folder, screen)
+        else:
+            x, y = pairs[place - len(models)]
             _pair(x, y, activations, tasks, results, run, folder, screen)
 
 
@@ -66,14 +69,15 @@ def _one(
 
     found, references = activations[role], activations["ref"]
     name, result = found[rows].name, results.get(role)
-    with screen.stage(f"why layers of {name} are good at what they are") as progress:
+    cure = "leave this out with --no-why, or name fewer --tasks"
+    with screen.stage(f"why layers of {name} are good at what they are", cure=cure) as progress:
         about = _about_rows(found[rows], references[rows], run)
         told = Rows()
         whole: dict = {"training": [], "choice": []}
         if result is not None:
             scores = from_scores(result, results.get(f"{role}0"), results.get("ref"))
             whole = scores.as_json()
-            kinds = _kinds(tasks)
+            kinds, known = _kinds(tasks), _scores(result)
             for number, kind in enumerate(kinds):
 
                 def of_kind(kind: str = kind, number: int = number) -> Rows:
@@ -83,7 +87,7 @@ def _one(
                         progress=lambda done, of: progress(number * of + done, len(kinds) * of),
                     )  # fmt: skip
 
-                key = [content(found[kind]), content(references[kind]), kind, _scores(result)]
+                key = [content(found[kind]), content(references[kind]), kind, known]
                 told += remembered("why", key, run.seed, Rows, of_kind)
         skipped = [*told.as_json()["skipped"], *whole.get("skipped", ()), *about.pop("skipped")]
         _write(
@@ -180,7 +184,7 @@ def _pair(
     """Probes of X on Y."""
     from probes.why.evidence import Across, across
 
-    found, kinds = Across(), _kinds(tasks)
+    found, kinds, known = Across(), _kinds(tasks), _scores(results[x])
     names = [next(iter(activations[role].values())).name for role in (x, y)]
     with screen.stage(f"probes of {names[0]} on {names[1]}") as progress:
         for number, kind in enumerate(kinds):
@@ -193,7 +197,7 @@ def _pair(
                     progress=lambda done, of: progress(number * of + done, len(kinds) * of),
                 )  # fmt: skip
 
-            key = [content(of_x), content(of_y), kind, _scores(results[x])]
+            key = [content(of_x), content(of_y), kind, known]
             found += remembered("why", key, run.seed, Across, of_kind)
         path = folder / "why" / f"{x}-{y}.json"
         _write(path, {"format": FORMAT, "x": x, "y": y, **found.as_json()})
@@ -206,10 +210,8 @@ def _kinds(tasks: Sequence[Task]) -> list[str]:
 
 def _scores(result: ProbeResults) -> str:
     """A hash of the scores: they change with labels, splits and settings."""
-    text = json.dumps(result.as_json()["tasks"], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest(result.as_json()["tasks"])
 
 
 def _write(path: Path, entry: dict) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(entry, indent=1, allow_nan=False) + "\n")
+    write_text(path, json.dumps(entry, indent=1, allow_nan=False) + "\n")

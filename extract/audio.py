@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import math
 import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +20,15 @@ import soundfile
 import soxr
 import torch
 
+from extract.containers import promised
 from extract.errors import AudioError
 
 SHORTEST = 0.01  # seconds
+LONGEST = 6 * 3600  # seconds of one stretch, which is held in memory
+MOST = 100 * 3600  # seconds of a recording; a head that promises more is damaged
+RATES = (1_000, 1_000_000)  # Hz; what lies outside is a damaged head
+LOUDEST = 100.0  # full scale is 1; beyond +40 dB a float file holds integers, or is damaged
+BLOCK = 1 << 20  # samples of all channels that are decoded at a time
 SILENCE = 10 ** (-90 / 20)  # half of the distance from the lowest to the highest sample
 # How much of a stretch may lie past the end of the file, in seconds: manifests are rounded, and
 # encoders trim or pad by a frame. It becomes silence.
@@ -53,11 +62,10 @@ def probe(path: str | os.PathLike) -> AudioInfo:
 
     Raises
     ------
-    AudioError : the file is missing, a folder, empty, of unknown length, or not audio that
-        libsndfile reads.
+    AudioError : the file is missing, a folder, a pipe, a device, empty, of unknown length, or not
+        audio that libsndfile reads.
     """
-    with _open(Path(path)) as file:
-        frames = _frames(file, path)
+    with _open(Path(path)) as (file, frames):
         return AudioInfo(file.samplerate, file.channels, frames / file.samplerate, file.format)
 
 
@@ -84,27 +92,28 @@ def read(
     Raises
     ------
     AudioError : names the file, what is wrong and the cure. The file is missing, unreadable,
-        damaged, empty or shorter than the stretch; the stretch is shorter than 10 ms, silent (the
-        samples span less than twice -90 dBFS, a constant offset included) or not finite.
+        damaged, empty or shorter than the stretch; the stretch is shorter than 10 ms, longer than
+        6 h, silent (the samples span less than twice -90 dBFS, a constant offset included), not
+        finite or 40 dB above full scale.
     """
     path = Path(path)
     if not (0 <= start < math.inf and (duration is None or 0 <= duration < math.inf)):
         raise AudioError(f"{path}: no stretch starts at {start} s and lasts {duration} s")
-    with _open(path) as file:
-        rate, total = file.samplerate, _frames(file, path)
+    with _open(path) as (file, total):
+        rate = file.samplerate
         first = round(start * rate)
         wanted = total - first if duration is None else round(duration * rate)
         _check_stretch(path, first / rate, wanted / rate, total / rate)
         last = min(first + wanted, total)
         before, after = _context(rate, sample_rate, first, total - last)
-        values = _decode(file, path, first - before, last + after)
-    missing = last - (first - before) - len(values)
-    if missing > TOLERANCE * rate:
+        mono, widest = _decode(file, path, first - before, last + after)
+    missing = last - (first - before) - len(mono)
+    if missing > TOLERANCE * rate or missing >= last - first:
         raise AudioError(
             f"{path}: truncated: {total / rate:.2f} s are promised, about "
             f"{(last - missing) / rate:.2f} s can be decoded; copy or encode the file again"
         )
-    mono = _mono(path, values, before, last - first)
+    _check_sound(path, mono[before : before + last - first], widest)
     length = round((wanted / rate if duration is None else duration) * sample_rate)
     if rate != sample_rate:
         mono = soxr.resample(mono, rate, sample_rate, quality="HQ")
@@ -115,35 +124,62 @@ def read(
     return torch.from_numpy(out)
 
 
-def _open(path: Path) -> soundfile.SoundFile:
-    if path.is_dir():
-        raise AudioError(f"{path}: a folder, not an audio file; give a file in it")
+@contextmanager
+def _open(path: Path) -> Iterator[tuple[soundfile.SoundFile, int]]:
+    """A file that is open for decoding, and how many samples its head promises."""
     try:
-        size = path.stat().st_size
-    except OSError as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
-        raise AudioError(f"{path}: {reason}; check the path") from None
-    if size == 0:
-        raise AudioError(f"{path}: empty (0 bytes); copy or encode the file again")
-    if not os.access(path, os.R_OK):
-        raise AudioError(f"{path}: may not be read; change its permissions")
+        # a pipe that nobody writes to would be waited for
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise AudioError(f"{path}: {_refusal(error)}") from None
     try:
-        return soundfile.SoundFile(path)
-    except (soundfile.SoundFileError, TypeError, OSError):
-        # libsndfile's own words for this are misleading ("not a regular file")
-        raise AudioError(
-            f"{path}: not audio that libsndfile reads ({_READABLE}), or damaged; "
-            "convert it, for instance with ffmpeg, to flac"
-        ) from None
+        found = os.fstat(handle)
+        if stat.S_ISDIR(found.st_mode):
+            raise AudioError(f"{path}: a folder, not an audio file; give a file in it")
+        if not stat.S_ISREG(found.st_mode):
+            raise AudioError(f"{path}: a pipe or a device, not a file; copy the audio into a file")
+        if found.st_size == 0:
+            raise AudioError(f"{path}: empty (0 bytes); copy or encode the file again")
+        share = promised(handle)
+        try:
+            file = soundfile.SoundFile(handle, closefd=False)
+        except (soundfile.SoundFileError, TypeError, OSError):
+            # libsndfile's own words for this are misleading ("not a regular file")
+            raise AudioError(
+                f"{path}: not audio that libsndfile reads ({_READABLE}), or damaged; "
+                "convert it, for instance with ffmpeg, to flac"
+            ) from None
+        with file:
+            if not RATES[0] <= file.samplerate <= RATES[1]:
+                raise AudioError(
+                    f"{path}: a sample rate of {file.samplerate} Hz; encode the file again"
+                )
+            yield file, _frames(file, share, path)
+    finally:
+        os.close(handle)
 
 
-def _frames(file: soundfile.SoundFile, path: str | os.PathLike) -> int:
-    """Length of an open file in samples."""
+def _refusal(error: Exception) -> str:
+    """Why a file cannot be opened, and the cure."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file; check the path"
+    if isinstance(error, PermissionError):
+        return "may not be read; change its permissions"
+    return f"{getattr(error, 'strerror', None) or 'a name that no file can have'}; check the path"
+
+
+def _frames(file: soundfile.SoundFile, share: float, path: Path) -> int:
+    """Length of an open file in samples; what is promised where that is more than there is."""
     if file.frames >= UNKNOWN:  # libsndfile cannot reach the end of such a flac
         raise AudioError(f"{path}: a stream that does not state its length; encode the file again")
     if file.frames <= 0:
         raise AudioError(f"{path}: holds no samples; copy or encode the file again")
-    return file.frames
+    if file.frames > MOST * file.samplerate:
+        hours = file.frames / file.samplerate / 3600
+        raise AudioError(f"{path}: promises {hours:.3g} h of sound; copy or encode the file again")
+    # libsndfile passes over it in silence when uncompressed files end too early
+    frames = round(file.frames * share)
+    return frames if frames - file.frames > TOLERANCE * file.samplerate else file.frames
 
 
 def _check_stretch(path: Path, start: float, duration: float, total: float) -> None:
@@ -155,6 +191,11 @@ def _check_stretch(path: Path, start: float, duration: float, total: float) -> N
         raise AudioError(
             f"{path}: {max(duration, 0.0) * 1000:.1f} ms are too short; "
             f"at least {SHORTEST * 1000:.0f} ms are needed"
+        )
+    if duration > LONGEST:
+        raise AudioError(
+            f"{path}: {duration / 3600:.3g} h in one stretch; at most {LONGEST / 3600:.0f} h are "
+            "read at once: give shorter clips in the manifest"
         )
     if start + duration > total + TOLERANCE:
         raise AudioError(
@@ -176,13 +217,44 @@ def _context(rate: int, sample_rate: int, head: int, tail: int) -> tuple[int, in
     return min(steps, head // step) * step, min(steps * step, tail)
 
 
-def _decode(file: soundfile.SoundFile, path: Path, first: int, last: int) -> np.ndarray:
-    """Frames [first, last) of an open file, [frames, channels]; fewer where the file breaks off."""
+def _decode(
+    file: soundfile.SoundFile, path: Path, first: int, last: int
+) -> tuple[np.ndarray, float]:
+    """Frames [first, last) of an open file in mono; fewer where the file breaks off.
+
+    Block by block, for memory is not to be had for what a head merely promises.
+
+    Returns
+    -------
+    [frames], and the widest distance from the lowest to the highest sample within a channel.
+    """
+    blocks = [np.zeros(0, dtype=np.float32)]
+    low, high = np.full(file.channels, np.inf), np.full(file.channels, -np.inf)
+    left, size = last - first, max(1, BLOCK // file.channels)
     try:
         file.seek(first)
-        return file.read(last - first, dtype="float32", always_2d=True)
+        while left > 0:
+            values = file.read(min(left, size), dtype="float32", always_2d=True)
+            if len(values):
+                low, high = np.fmin(low, values.min(0)), np.fmax(high, values.max(0))
+                _check_samples(path, values)
+                blocks.append(values.mean(axis=1, dtype=np.float64).astype(np.float32))
+            if len(values) < min(left, size):
+                break
+            left -= len(values)
     except soundfile.SoundFileError as error:
         raise _damaged(path, error) from None
+    return np.concatenate(blocks), float(np.max(high - low))
+
+
+def _check_samples(path: Path, values: np.ndarray) -> None:
+    if not np.isfinite(values).all():
+        raise AudioError(f"{path}: samples that are not finite; encode the file again")
+    if (loudest := float(np.abs(values).max())) > LOUDEST:
+        raise AudioError(
+            f"{path}: samples up to {loudest:.3g}, where full scale is 1; scale them and write "
+            "the file again"
+        )
 
 
 def _damaged(path: str | os.PathLike, error: Exception) -> AudioError:
@@ -190,16 +262,11 @@ def _damaged(path: str | os.PathLike, error: Exception) -> AudioError:
     return AudioError(f"{path}: truncated or damaged ({reason}); copy or encode the file again")
 
 
-def _mono(path: Path, values: np.ndarray, before: int, length: int) -> np.ndarray:
-    """[frames, channels] -> [frames]; refuses a stretch with nothing to hear in it."""
-    if not np.isfinite(values).all():
-        raise AudioError(f"{path}: samples that are not finite; encode the file again")
-    mono = values.mean(axis=1, dtype=np.float64).astype(np.float32)
-    stretch = slice(before, before + length)
-    if np.ptp(mono[stretch]) < 2 * SILENCE:
-        if np.ptp(values[stretch], axis=0).max() >= 2 * SILENCE:
+def _check_sound(path: Path, mono: np.ndarray, widest: float) -> None:
+    """Refuses a stretch with nothing to hear in it."""
+    if np.ptp(mono) < 2 * SILENCE:
+        if widest >= 2 * SILENCE:
             raise AudioError(
                 f"{path}: the channels cancel each other when mixed to mono; keep one of them"
             )
         raise AudioError(f"{path}: silent in the stretch that was asked for; leave it out")
-    return mono

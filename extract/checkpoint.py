@@ -97,12 +97,17 @@ def content(path: Path, *, inert: Iterable[str] = (), mappings: Iterable[str] = 
         if reason := _not_weights(path):
             raise WeightsInvalid(f"{path}: {reason}; get the file itself")
         return _load(path, inert, mappings)
-    except (WeightsInvalid, MemoryError):
+    except WeightsInvalid:
         raise
+    except MemoryError:
+        raise WeightsInvalid(
+            f"{path}: takes more memory than there is, or claims to; if its size is right, free "
+            "some, else get it again from its source"
+        ) from None
     except PermissionError:
         raise WeightsInvalid(f"{path}: may not be read; change its permissions") from None
     except Exception as error:  # the readers raise many kinds for damaged files
-        raise WeightsInvalid(f"{path}: {_unreadable(error)}") from None
+        raise WeightsInvalid(f"{path}: {unreadable(error)}") from None
 
 
 def tensors_in(
@@ -115,10 +120,38 @@ def tensors_in(
             break
     if not isinstance(content, Mapping):
         raise WeightsInvalid(f"{path}: holds a {type(content).__name__}, not named tensors")
-    tensors = {str(k): v for k, v in content.items() if isinstance(v, torch.Tensor)}
+    tensors = {
+        name: value
+        for name, value in content.items()
+        if isinstance(name, str) and isinstance(value, torch.Tensor)
+    }
+    for name, value in tensors.items():
+        if reason := _unreal(value):
+            raise WeightsInvalid(f"{path}: {name[:80]} {reason}; get it again from its source")
     if not tensors:
         raise WeightsInvalid(f"{path}: holds no tensors; is this the weights file?")
     return tensors
+
+
+def _unreal(tensor: torch.Tensor) -> str:
+    """What is wrong with a tensor that has not one number in memory for each it claims to hold."""
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
+        return "is no plain tensor"
+    held = tensor.untyped_storage().nbytes()
+    claimed = tensor.numel() * tensor.element_size()
+    return f"claims {claimed} bytes, of which the file holds {held}" if claimed > held else ""
+
+
+def _check_zip(path: Path) -> None:
+    """PyTorch packs nothing, so what an archive claims to hold cannot be more than the file."""
+    with zipfile.ZipFile(path) as archive:
+        claimed = sum(info.file_size for info in archive.infolist())
+        packed = any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist())
+    if packed or claimed > path.stat().st_size:
+        raise WeightsInvalid(
+            f"{path}: refused: its parts are packed, or claim {claimed} bytes in a file of "
+            f"{path.stat().st_size}, which PyTorch never writes; unpack it"
+        )
 
 
 def _load(path: Path, inert: Iterable[str], mappings: Iterable[str]) -> object:
@@ -132,12 +165,15 @@ def _load(path: Path, inert: Iterable[str], mappings: Iterable[str]) -> object:
     with torch.serialization.safe_globals(stands):
         # only the zip form can be mapped instead of read
         mapped = zipfile.is_zipfile(path)
+        if mapped:
+            _check_zip(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is wrong is said in one line, by `content`
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
 
 
-def _unreadable(error: Exception) -> str:
+def unreadable(error: Exception) -> str:
+    """What a reader's exception means, and the cure, in one line."""
     text = str(error).strip() or type(error).__name__
     if isinstance(error, pickle.UnpicklingError):
         if found := re.search(r"GLOBAL (\w[\w.]*\w)|(?:global|class) (\w[\w.]*\w)", text):

@@ -3,11 +3,34 @@
 Every message is one line: what is wrong, with which file, layer or option, and the cure.
 """
 
+import unicodedata
+
+_JOINERS = "\u200c\u200d"  # within words of some scripts, and within emoji
+
+
+def printable(text: str) -> str:
+    """A text on one line, with what a terminal would obey or could not show written out.
+
+    These are control characters, line ends, marks that turn the direction of writing, and halves
+    of surrogate pairs, which stand for bytes of a file's name that are no UTF-8.
+    """
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    kind = unicodedata.category(character)
+    if kind in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in _JOINERS:
+        return character.encode("unicode_escape").decode("ascii")
+    return character
+
 
 class ExtractError(Exception):
     """Base of this package's errors; `exit_code` is what the command line ends with."""
 
     exit_code = 4
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(printable(str(message)))
 
 
 class AudioError(ExtractError):

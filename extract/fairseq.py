@@ -59,6 +59,7 @@ UNUSED = (
     "quantizer.",
     "target_glu.",
 )
+LONGEST, MOST_CONVOLUTIONS = 1000, 100  # characters that say the convolutions, and how many
 RULES = (
     (r"mask_emb$", "masked_spec_embed"),
     (r"layer_norm\.", "feature_projection.layer_norm."),
@@ -143,11 +144,16 @@ def _part(content: object, name: str) -> Mapping:
 
 def _strides(text: str, source: str) -> list[int]:
     """Third numbers of `[(512, 10, 5)] + [(512, 3, 2)] * 4`, which is Python and not run here."""
-    strides = []
+    strides: list[int] = []
+    if len(text) > LONGEST:
+        raise WeightsInvalid(f"{source}: convolutions are given in {len(text)} characters")
     for term in text.split("+"):
         found = re.fullmatch(r"\s*\[(.*?),?\s*\]\s*(?:\*\s*(\d+))?\s*", term)
         triples = re.findall(r"\(\s*\d+\s*,\s*\d+\s*,\s*(\d+)\s*\)", found[1]) if found else []
         if not triples:
             raise WeightsInvalid(f"{source}: convolutions are given as {text!r}: not understood")
-        strides += [int(stride) for stride in triples] * int(found[2] or 1)
+        times = int(found[2] or 1)
+        if len(strides) + len(triples) * times > MOST_CONVOLUTIONS:
+            raise WeightsInvalid(f"{source}: convolutions are given as {text!r}: too many")
+        strides += [int(stride) for stride in triples] * times
     return strides

@@ -6,7 +6,9 @@ program, has taken. Numbers below 1e-38 count as zero there: trained networks ho
 weights of about 1e-35, and a CPU takes six times as long over products that small.
 
 On a GPU two threads take turns, so that one batch is copied while another is computed. How many
-windows fit is found by running one and two of them and looking at the memory they took.
+windows fit is found by running one and two of them and looking at the memory they took. On a CPU
+the first batch runs alone and is measured; as many others then run side by side as the memory of
+the machine, or of the container, lets them.
 """
 
 from __future__ import annotations
@@ -21,11 +23,12 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from extract.errors import ActivationsInvalid, OptionUnsuitable
+from extract.memory import Room, is_out_of_memory
 from extract.models.base import Model
 
 # seconds of audio in a batch; on a CPU few, so that what a layer puts out stays in the cache
 BATCH_SECONDS = {"cpu": 9.0, "cuda": 480.0, "mps": 96.0}
-FREE_SHARE = 0.7  # of a GPU's free memory that batches may take
+FREE_SHARE = 0.7  # of free memory that batches may take
 TURNS = 2  # batches in work on a GPU at once
 PRECISIONS = ("float32", "tf32", "bf16", "fp16")
 REDUCED = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -71,6 +74,8 @@ class Forward:
         self._compiled, self._say = compiled, say or warnings.warn
         self._cores = torch.get_num_threads() if self.kind == "cpu" else TURNS
         self._room: int | None = None  # windows that fit, once memory has spoken
+        self._memory = Room(FREE_SHARE, self._cores, measured=self.kind == "cpu")
+        self._told = False
         self._lock = threading.Lock()
 
     def __enter__(self) -> Forward:
@@ -122,17 +127,19 @@ class Forward:
         while first < len(values):
             size = min(self._room or len(values), len(values) - first)
             here = slice(first, first + size)
-            try:
-                found = self._run(torch.stack(list(values[here])))
-            except (RuntimeError, MemoryError) as error:
-                if not _out_of_memory(error):
-                    raise
-                # outside of this block nothing holds on to what the failed pass had put aside
-                found = None
+            # what is put out is held, too, until it was looked at
+            with self._memory.take(size * values[0].numel()):
+                if (found := self._unless_full(values[here])) is not None:
+                    yield here, found
+            if found is None and size == 1:
+                with self._memory.alone():  # others may have taken what it needed
+                    if (found := self._unless_full(values[here])) is None:
+                        raise self._no_room()
+                    yield here, found
             if found is None:
                 self._shrink(size)
                 continue
-            yield here, found
+            found = None
             first += size
 
     def batch_size(self, values: torch.Tensor, seconds: float) -> int:
@@ -151,6 +158,18 @@ class Forward:
         with torch.inference_mode(), self._reduced():
             return self.model.forward(batch, self.until)
 
+    def _unless_full(self, windows: Sequence[torch.Tensor]) -> Mapping[str, torch.Tensor] | None:
+        """Layers of some windows; None where memory ran out."""
+        try:
+            return self._run(torch.stack(list(windows)))
+        except (RuntimeError, MemoryError, OSError) as error:
+            if not is_out_of_memory(error):
+                raise
+        # outside of this block nothing holds on to what the failed pass had put aside
+        if self.kind == "cuda":
+            torch.cuda.empty_cache()
+        return None
+
     def _reduced(self):
         if self.precision not in REDUCED:
             return nullcontext()
@@ -167,7 +186,7 @@ class Forward:
             try:
                 self._run(torch.stack([values] * count))
             except RuntimeError as error:
-                if not _out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 return 1
             peaks.append(torch.cuda.max_memory_allocated(self.device) - before)
@@ -178,23 +197,22 @@ class Forward:
         return max(1, int(room / each))
 
     def _shrink(self, failed: int) -> None:
-        if self.kind == "cuda":
-            torch.cuda.empty_cache()
-        if failed == 1:
-            raise ActivationsInvalid(
-                f"{self.model.name}: out of memory on {self.device} for a single window of "
-                f"{self.model.window:g} s; give a shorter --window, or another --device"
-            )
         with self._lock:
-            told = self._room is not None and self._room < failed
-            self._room = min(self._room or failed, failed // 2)
+            self._room = min(self._room or failed, max(1, failed // 2))
+            told, self._told = self._told, True
         if not told:
             self._say(f"out of memory on {self.device}: going on with smaller batches")
 
-
-def _out_of_memory(error: BaseException) -> bool:
-    known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
-    return known or "can't allocate memory" in str(error)
+    def _no_room(self) -> ActivationsInvalid:
+        fixed = self.model.card.fixed or type(self.model).windows is not Model.windows
+        cures = [] if fixed else ["a shorter --window"]
+        if self.precision == "float32":
+            cures.append("--precision bf16")
+        cures += ["fewer --layers", "--workers 1"]
+        return ActivationsInvalid(
+            f"{self.model.name}: out of memory on {self.device} for a single window of "
+            f"{self.model.window:g} s; give {', '.join(cures)} or another --device"
+        )
 
 
 def compile_blocks(model: Model) -> None:

@@ -13,7 +13,6 @@ takes one, and leaves an empty group or none.
 from __future__ import annotations
 
 import io
-import json
 import re
 import zipfile
 from collections import Counter
@@ -23,11 +22,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from extract.archive import FAULTS, member
 from extract.errors import WeightsInvalid, WeightsMissing
+from extract.jsontext import loads
 
 SUFFIX = ".keras"
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
-MEMBERS = {CONFIG: 64 << 20, WEIGHTS: 4 << 30}  # name -> most bytes that are read
+MEMBERS = {CONFIG: 64 << 20, WEIGHTS: 2 << 30}  # name -> most bytes that are read
 ROOT = "_layer_checkpoint_dependencies"
 MOST_OBJECTS, MOST_DEPTH = 100_000, 16
 POINTER = b"version https://git-lfs"
@@ -84,7 +85,9 @@ def _members(path: Path) -> tuple[bytes, bytes]:
         raise WeightsMissing(f"{path}: there is no such file") from None
     except PermissionError:
         raise WeightsInvalid(f"{path}: may not be read; change its permissions") from None
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except WeightsInvalid:
+        raise
+    except FAULTS as error:
         raise WeightsInvalid(
             f"{path}: damaged, or not a Keras file ({_first(error)}); download it again"
         ) from None
@@ -93,21 +96,18 @@ def _members(path: Path) -> tuple[bytes, bytes]:
 def _member(archive: zipfile.ZipFile, name: str, most: int, path: Path) -> bytes:
     if name not in archive.namelist():
         raise WeightsInvalid(f"{path}: no {name} in it; is this a Keras file?")
-    size = archive.getinfo(name).file_size
-    if size > most:
-        raise WeightsInvalid(f"{path}: {name} would be {size} bytes; at most {most} are read")
-    return archive.read(name)
+    return member(archive, name, most)
 
 
 def _described(text: bytes, path: Path) -> list[tuple[str, str]]:
     """(class, name) of every layer."""
     try:
-        layers = json.loads(text)["config"]["layers"]
+        layers = loads(text)["config"]["layers"]
         return [
             (str(layer["class_name"]).rpartition(">")[2], str(layer["config"]["name"]))
             for layer in layers
         ]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise WeightsInvalid(
             f"{path}: {CONFIG} does not describe a network layer by layer "
             f"({type(error).__name__}); is this the file of this very model?"
@@ -126,7 +126,7 @@ def _arrays(content: bytes, path: Path) -> dict[str, torch.Tensor | None]:
             return found
     except WeightsInvalid as error:
         raise WeightsInvalid(f"{path}: {WEIGHTS}: {error}") from None
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+    except Exception as error:  # the library raises many kinds for damaged files
         raise WeightsInvalid(
             f"{path}: {WEIGHTS} is damaged ({_first(error)}); download it again"
         ) from None

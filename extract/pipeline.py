@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
+from extract.claims import Claim, Claims
 from extract.datasets.base import Clip, Dataset
 from extract.errors import AudioError, DataError
 from extract.forward import Forward, Say
@@ -26,6 +30,16 @@ AHEAD_SECONDS = 3600.0  # and how much audio at most
 IN_WORK = 2  # shards: while one is written the next is computed
 
 Progress = Callable[[int, int], None]
+
+
+class Share(Protocol):
+    """The part of the shards that is this process's, where several fill one store."""
+
+    def mine(self, shards: Sequence[int]) -> Sequence[int]:
+        """Those that this process begins with; then it takes what others have not begun."""
+
+    def wait(self) -> None:
+        """Until every process is here."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +97,7 @@ def extract(
     options: Options = Options(),
     progress: Progress | None = None,
     say: Say | None = None,
+    share: Share | None = None,
 ) -> dict[str, Activations]:
     """Runs a model over clips once and keeps the rows of each kind.
 
@@ -94,6 +109,7 @@ def extract(
     folder : where stores live.
     progress : called with (clips done, clips to do).
     say : called with what a user should know, a line each.
+    share : of this process where several run over the same clips; all of it when None.
 
     Returns
     -------
@@ -106,43 +122,75 @@ def extract(
     OptionUnsuitable : a precision that the device has not, or a model that cannot be compiled.
     """
     stores = {kind: open_store(model, dataset, clips, kind, folder, options) for kind in kinds}
-    wanted = {kind: set(store.missing()) for kind, store in stores.items()}
-    shards = sorted(set().union(*wanted.values()))
-    plan = next(iter(stores.values())).plan
-    todo = [clips[i] for shard in shards for i in plan.shard(shard)]
-    done, in_work = 0, deque()
-
-    def finish() -> None:
-        nonlocal done
-        shard = in_work.popleft()
-        _finish(model, shard, stores)
-        done += len(shard.good) + len(shard.failures)
-        if progress:
-            progress(done, len(todo))
-
-    if progress:
-        progress(0, len(todo))
-    if todo:
-        _measure_precision(model, dataset, todo, list(stores.values()), options)
-        forward = Forward(
-            model,
-            options.device,
-            precision=options.precision,
-            compiled=options.compiled,
-            say=say,
-        )
-        with _decoded(model, dataset, todo, options.workers) as stream, forward:
-            for shard in shards:
-                if len(in_work) == IN_WORK:
-                    finish()
-                batch = [next(stream) for _ in plan.shard(shard)]
-                here = [kind for kind in kinds if shard in wanted[kind]]
-                in_work.append(_begin(model, batch, here, shard, forward, dataset))
-            while in_work:
-                finish()
+    begin = share.mine if share is not None else None
+    with Claims(stores, say or warnings.warn, begin) as claims:
+        if claims.left:
+            _measure_precision(model, dataset, clips, list(stores.values()), options)
+            forward = Forward(
+                model,
+                options.device,
+                precision=options.precision,
+                compiled=options.compiled,
+                say=say,
+            )
+            with forward:
+                _fill(stores, claims, model, dataset, clips, options, forward, progress)
+    if share is not None:
+        share.wait()
     out = {kind: Activations(model.name, store, clips) for kind, store in stores.items()}
     _check_failures(next(iter(out.values())), len(clips), options.max_bad)
     return out
+
+
+def _fill(
+    stores: dict[str, Store],
+    claims: Claims,
+    model: Model,
+    dataset: Dataset,
+    clips: Sequence[Clip],
+    options: Options,
+    forward: Forward,
+    progress: Progress | None,
+) -> None:
+    """Computes missing shards until all are there, those of other processes included."""
+    plan = next(iter(stores.values())).plan
+    total = claims.left
+
+    def tell() -> None:
+        if progress:
+            progress(total - claims.left, total)
+
+    def finish(claim: Claim, shard: _Shard) -> None:
+        _finish(model, shard, stores)
+        claims.done(claim)
+        tell()
+
+    tell()
+    while claims.left:
+        if not (claim := claims.take()):
+            if claims.left:
+                claims.wait()
+            tell()
+            continue
+        taken, in_work = deque(), deque()
+
+        def mine(claim: Claim | None, taken=taken) -> Iterator[Clip]:
+            # asked for as clips are decoded: nothing is claimed long before its turn
+            while claim:
+                taken.append(claim)
+                yield from (clips[i] for i in plan.shard(claim.shard))
+                claim = claims.take()
+
+        with _decoded(model, dataset, mine(claim), options.workers) as stream:
+            for first in stream:
+                claim = taken.popleft()
+                if len(in_work) == IN_WORK:
+                    finish(*in_work.popleft())
+                batch = [first, *islice(stream, len(plan.shard(claim.shard)) - 1)]
+                shard = _begin(model, batch, claim.kinds, claim.shard, forward, dataset)
+                in_work.append((claim, shard))
+            while in_work:
+                finish(*in_work.popleft())
 
 
 def open_store(
@@ -154,7 +202,21 @@ def open_store(
     options: Options,
 ) -> Store:
     """The store that holds, or will hold, these rows."""
-    plan = Plan(
+    plan = make_plan(model, dataset, clips, kind, options)
+    return Store(store_folder(folder, plan), plan)
+
+
+def store_folder(folder: Path, plan: Plan) -> Path:
+    """Where the store of a plan is, or would be."""
+    name = f"{plan.rows.replace(':', '-')}-{plan.digest[:12]}"
+    return Path(folder) / file_name(plan.model) / name
+
+
+def make_plan(
+    model: Model, dataset: Dataset, clips: Sequence[Clip], kind: str, options: Options
+) -> Plan:
+    """What the store of these rows holds."""
+    return Plan(
         model=model.name,
         weights=model.weights.sha256,
         data=dataset.card.name,
@@ -171,8 +233,6 @@ def open_store(
         precision=options.precision,
         version=VERSION,
     )
-    name = f"{kind.replace(':', '-')}-{plan.digest[:12]}"
-    return Store(Path(folder) / file_name(model.name) / name, plan)
 
 
 def shard_clips(clips: Sequence[Clip]) -> int:
@@ -185,7 +245,7 @@ def shard_clips(clips: Sequence[Clip]) -> int:
 class _decoded:
     """Clips decoded and cut in threads, in order, a bounded number ahead."""
 
-    def __init__(self, model: Model, dataset: Dataset, clips: Sequence[Clip], workers: int):
+    def __init__(self, model: Model, dataset: Dataset, clips: Iterable[Clip], workers: int):
         self._pool = ThreadPoolExecutor(max(1, workers))
         self._model, self._dataset, self._clips = model, dataset, clips
         self._reading = dataset.reading(max(1, workers))

@@ -13,9 +13,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,7 @@ from safetensors.torch import save_file
 from extract.datasets.base import Clip
 from extract.errors import StoreError
 from extract.rows import Rows, stretches
+from extract.writing import cure, write_text, write_whole
 
 FORMAT = 1
 PRECISION = "precision.json"
@@ -101,29 +104,18 @@ class Store:
         if manifest.exists():
             self._check(manifest)
             return
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            content = {"format": FORMAT, "digest": plan.digest, **asdict(plan)}
-            _write_whole(manifest, lambda path: path.write_text(json.dumps(content)))
-        except OSError as error:
-            raise StoreError(f"{self.folder}: cannot write activations: {error.strerror}") from None
+        self._write(manifest, json.dumps({"format": FORMAT, "digest": plan.digest, **asdict(plan)}))
 
     def _check(self, manifest: Path) -> None:
-        cure = "delete the folder to extract again"
-        try:
-            found = json.loads(manifest.read_text())
-            form, digest = found["format"], found["digest"]
-        except (OSError, ValueError, KeyError, TypeError):
-            raise StoreError(f"{manifest}: unreadable manifest; {cure}") from None
-        if form != FORMAT:
-            raise StoreError(f"{manifest}: format {form}, this program writes {FORMAT}; {cure}")
-        if digest != self.plan.digest:
-            raise StoreError(f"{manifest}: belongs to another extraction; {cure}")
+        found = read_plan(manifest)
+        if found != self.plan:
+            raise StoreError(
+                f"{manifest}: belongs to another extraction; delete the folder to extract again"
+            )
 
     def keep_deviations(self, found: Mapping[str, float]) -> None:
         """Notes how far each layer is from float32 in the precision of the plan."""
-        text = json.dumps(dict(found), indent=1)
-        _write_whole(self.folder / PRECISION, lambda path: path.write_text(text))
+        self._write(self.folder / PRECISION, json.dumps(dict(found), indent=1))
 
     def deviations(self) -> dict[str, float] | None:
         """Relative deviation of each layer from float32; None in float32."""
@@ -132,6 +124,12 @@ class Store:
             return json.loads(path.read_text()) if path.exists() else None
         except (OSError, ValueError):
             raise StoreError(f"{path}: damaged; delete it and run the command again") from None
+
+    def _write(self, path: Path, text: str) -> None:
+        try:
+            write_text(path, text)
+        except OSError as error:
+            raise _unwritten(path, error.strerror, error.errno) from None
 
     def path(self, shard: int) -> Path:
         return self.folder / f"shard-{shard:05d}.safetensors"
@@ -160,12 +158,15 @@ class Store:
             "sha256": hashes,
         }
         # one key: safetensors writes several in no fixed order, and equal runs give equal bytes
-        metadata = {"rsa": json.dumps(about)}
+        metadata = {"rsa": json.dumps({**about, "about": _digest_of(about)})}
+        path = self.path(shard)
         try:
-            _write_whole(self.path(shard), lambda path: save_file(tensors, path, metadata))
-        except (OSError, SafetensorError) as error:
-            message = f"{self.path(shard)}: cannot write: {error}; is the disk full?"
-            raise StoreError(message) from None
+            write_whole(path, lambda place: save_file(tensors, place, metadata))
+        except OSError as error:
+            raise _unwritten(path, error.strerror, error.errno) from None
+        except SafetensorError as error:
+            code = re.search(r"os error (\d+)", str(error))
+            raise _unwritten(path, str(error), code and int(code[1])) from None
 
     def read_shard(self, shard: int, layer: str) -> torch.Tensor:
         """[rows, width] float32 of one layer of one shard; its hash is checked the first time."""
@@ -182,16 +183,47 @@ class Store:
         return values.float()
 
     def contents(self, shard: int) -> tuple[list[str], list[Failure]]:
-        """Clips that have rows in a shard, and those that failed."""
+        """Clips that have rows in a shard, and those that failed; checked against the plan."""
         try:
             with safe_open(self.path(shard), "pt") as file:
                 about = json.loads(file.metadata()["rsa"])
-            return about["clips"], [Failure(**failure) for failure in about["failures"]]
-        except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+                shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
+            # a shard of an older release has no hash of what is said of it
+            if about.pop("about", None) not in (None, _digest_of(about)):
+                raise ValueError("its header does not match its hash")
+            clips, failures = about["clips"], [Failure(**failure) for failure in about["failures"]]
+            self._check_shard(shard, clips, failures, shapes)
+        except (OSError, SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
             raise StoreError(self._damaged(shard, str(error))) from None
+        return clips, failures
+
+    def _check_shard(
+        self,
+        shard: int,
+        clips: Sequence[str],
+        failures: Sequence[Failure],
+        shapes: Mapping[str, tuple[int, ...]],
+    ) -> None:
+        """Raises `ValueError` where a shard is not what the manifest promises."""
+        wanted = [self.plan.clips[i] for i in self.plan.shard(shard)]
+        failed = {failure.clip for failure in failures}
+        if list(clips) != [clip for clip, _ in wanted if clip not in failed]:
+            raise ValueError("its clips are not those of the manifest")
+        if not failed <= {clip for clip, _ in wanted}:
+            raise ValueError("its failures are of clips that the manifest has elsewhere")
+        rows = sum(count for clip, count in wanted if clip not in failed)
+        layers = {name: (rows, width) for name, width in self.plan.layers}
+        if set(shapes) != set(layers):
+            raise ValueError("its layers are not those of the manifest")
+        for name, shape in layers.items():
+            if shapes[name] != shape:
+                raise ValueError(f"layer {name} is {shapes[name]}, by the manifest {shape}")
 
     def _damaged(self, shard: int, reason: str) -> str:
-        return f"{self.path(shard)}: damaged shard ({reason}); delete it and run the command again"
+        return (
+            f"{self.path(shard)}: damaged shard ({reason}); delete it, or run "
+            "`rsa store repair`, and give the command again; the rest is kept"
+        )
 
 
 class Activations:
@@ -209,6 +241,8 @@ class Activations:
         self.name, self.store = name, store
         self.layers = tuple(layer for layer, _ in store.plan.layers)
         counts = dict(store.plan.clips)
+        with suppress(OSError):  # when it was last used; a folder may be for reading only
+            os.utime(store.folder / "manifest.json")
         self._where: dict[str, tuple[int, int, int]] = {}
         self._recent = threading.local()
         self.failures: list[Failure] = []
@@ -280,13 +314,41 @@ def _digest(values: torch.Tensor) -> str:
     return hashlib.sha256(memoryview(values.reshape(-1).view(torch.uint8).numpy())).hexdigest()
 
 
-def _write_whole(path: Path, write) -> None:
-    """Writes under a temporary name, syncs, renames: the file is there whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+def _digest_of(about: Mapping) -> str:
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
+def _unwritten(path: Path, reason: str | None, code: int | None) -> StoreError:
+    return StoreError(f"{path}: cannot write: {reason}; {cure(code)}")
+
+
+def read_plan(manifest: Path) -> Plan:
+    """The plan that a manifest holds.
+
+    Raises
+    ------
+    StoreError : it cannot be read, is of another format, or is not what its hash promises.
+    """
+    again = "delete it, or run `rsa store repair`, and give the command again"
     try:
-        write(temporary)
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        found = json.loads(Path(manifest).read_text("utf-8"))
+        form, digest = found.pop("format"), found.pop("digest")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise StoreError(f"{manifest}: unreadable manifest; {again}") from None
+    if form != FORMAT:
+        newer = isinstance(form, int) and form > FORMAT
+        fresh = "delete the folder to extract again"
+        hint = f"a newer release wrote it: update rsa, or {fresh}" if newer else fresh
+        raise StoreError(f"{manifest}: format {form}, this program writes {FORMAT}; {hint}")
+    if set(found) != {field.name for field in fields(Plan)}:
+        raise StoreError(f"{manifest}: its entries are those of another release; {again}")
+    try:
+        pairs = {name: tuple((key, count) for key, count in found[name])
+                 for name in ("layers", "clips")}  # fmt: skip
+        plan = Plan(**{**found, **pairs})
+        whole = plan.digest == digest
+    except (KeyError, TypeError, ValueError):
+        whole = False
+    if not whole:
+        raise StoreError(f"{manifest}: damaged: it is not what its own hash promises; {again}")
+    return plan

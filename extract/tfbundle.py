@@ -16,6 +16,8 @@ import numpy as np
 from extract.errors import WeightsInvalid
 
 FOOTER = 48
+# no published bundle comes near these
+MOST_KEY, MOST_AXES, MOST_BYTES_OF_NUMBER = 4096, 16, 10
 MAGIC = 0xDB4775248B80FB57
 TYPES = {1: np.dtype("<f4"), 2: np.dtype("<f8"), 3: np.dtype("<i4"), 9: np.dtype("<i8")}
 
@@ -24,6 +26,8 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
     """A little-endian base-128 number and the place after it."""
     value = shift = 0
     while True:
+        if shift >= 7 * MOST_BYTES_OF_NUMBER:
+            raise ValueError("a number without end")
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift
@@ -53,6 +57,8 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 def _block(table: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
     """Keys and values of one block of the table; keys share prefixes with the one before."""
+    if size < 4 or offset + size >= len(table):
+        raise ValueError(f"a block of {size} bytes at {offset}")
     if table[offset + size] != 0:
         raise ValueError("a compressed block")
     block = table[offset : offset + size]
@@ -62,6 +68,8 @@ def _block(table: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]
         shared, at = varint(block, at)
         fresh, at = varint(block, at)
         length, at = varint(block, at)
+        if shared > len(key) or shared + fresh > MOST_KEY or at + fresh + length > end:
+            raise ValueError("a name or a value out of its block")
         key = key[:shared] + block[at : at + fresh]
         at += fresh
         yield key, block[at : at + length]
@@ -76,9 +84,13 @@ def _entries(table: bytes) -> Iterator[tuple[bytes, bytes]]:
     _, at = varint(footer, at)
     offset, at = varint(footer, at)
     size, at = varint(footer, at)
+    left = len(table)
     for _, handle in _block(table, offset, size):
         start, at = varint(handle, 0)
         length, _ = varint(handle, at)
+        left -= length
+        if left < 0:  # one block under many names would be read as often
+            raise ValueError("blocks that share bytes")
         yield from _block(table, start, length)
 
 
@@ -92,6 +104,8 @@ def _tensor(entry: bytes, data: bytes) -> np.ndarray:
     for number, dimension in _fields(found.get(2, b"")):
         if number == 2:
             shape.append(dict(_fields(dimension)).get(1, 0))
+    if len(shape) > MOST_AXES or any(size > len(data) for size in shape):
+        raise ValueError("a shape larger than the file")
     if found.get(1) not in TYPES:
         raise ValueError(f"data type {found.get(1)}")
     kind, offset, size = TYPES[found[1]], found.get(4, 0), found.get(5, 0)
@@ -123,7 +137,7 @@ def read(index: bytes, data: bytes, *, source: str) -> dict[str, np.ndarray]:
             name = key.decode()
             if name:  # the empty key holds the bundle's header
                 tensors[name] = _tensor(value, data)
-    except (ValueError, IndexError, TypeError, struct.error, UnicodeDecodeError) as error:
+    except (ValueError, IndexError, TypeError, OverflowError, struct.error) as error:
         where = f" at tensor {name}" if name else ""
         raise WeightsInvalid(
             f"{source}: not a whole one-shard TensorFlow bundle{where} ({error}); "

@@ -16,10 +16,15 @@ from extract.errors import WeightsInvalid
 
 def cache_dir(*parts: str) -> Path:
     """A folder below the user's cache (or below $RSA_CACHE), made if needed."""
-    base = os.environ.get("RSA_CACHE") or platformdirs.user_cache_dir("music-rsa", appauthor=False)
-    folder = Path(base).joinpath(*parts)
+    folder = cache_path(*parts)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def cache_path(*parts: str) -> Path:
+    """The same folder, whether it is there or not."""
+    base = os.environ.get("RSA_CACHE") or platformdirs.user_cache_dir("music-rsa", appauthor=False)
+    return Path(base).joinpath(*parts)
 
 
 def sha256_of_file(path: Path) -> str:

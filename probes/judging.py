@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from probes.heads.base import Answers, asked
+from probes.heads.base import Answers, asked, least
 from probes.information import pointwise
 from probes.metrics import Metric, metric
 from probes.scoring import Frame, Judged
@@ -37,7 +37,7 @@ class Judge:
         The loss tells choices apart where a score over few rows does not.
         """
         if by == "loss":
-            return int(np.argmin(np.nan_to_num(answers.loss(self.target, VALID), nan=np.inf)))
+            return least(answers.loss(self.target, VALID))
         truth, index = self.target.of(VALID), self.target.group_index(VALID)
         own = self.metrics[self.target.task.metric]
         found = [own.scored(truth, one, index).value for one in answers.outputs[VALID]]

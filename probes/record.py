@@ -9,6 +9,19 @@ from collections.abc import Mapping
 from typing import Self, Union, get_args, get_origin, get_type_hints
 
 UNWRITTEN = {"written": False}
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# what comes of content that is no such file; numbers and nests without end among it
+FAULTS = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError,
+    RecursionError,
+)  # fmt: skip
+
+
+def cell(value: object) -> object:
+    """A value as a cell of a table; a spreadsheet would run as a formula what begins like one."""
+    if value is None:
+        return ""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 class Record:

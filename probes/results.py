@@ -11,11 +11,12 @@ from pathlib import Path
 from probes.curves import Curve, read_curves, write_curves
 from probes.errors import ProbeError
 from probes.published import Published
-from probes.record import UNWRITTEN, Record, plain
+from probes.record import FAULTS, UNWRITTEN, Record, cell, plain
 from probes.scored import Score
 from probes.trust.comparisons import Comparison
 from probes.trust.emergence import Emergence
 from probes.trust.layer import LayerTrust
+from probes.writing import write_whole
 
 FORMAT = 2
 ALL_LAYERS = "all"  # the one layer of a head that takes all at once
@@ -194,20 +195,22 @@ class ProbeResults:
 
     def write(self, folder: Path, role: str) -> Path:
         """Writes `<role>.json`, `.csv` and `.npz` (curves); returns the path of the JSON."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{role}.json"
-        path.write_text(json.dumps(self.as_json(role), indent=1, allow_nan=False) + "\n", "utf-8")
-        with open(folder / f"{role}.csv", "w", newline="", encoding="utf-8") as file:
+        path = Path(folder) / f"{role}.json"
+        text = json.dumps(self.as_json(role), indent=1, allow_nan=False) + "\n"
+        write_whole(path, lambda part: part.write_text(text, "utf-8"))
+        write_whole(path.with_suffix(".csv"), lambda part: self._write_table(part, role))
+        self.write_curves(path.with_suffix(".npz"))
+        return path
+
+    def _write_table(self, path: Path, role: str) -> None:
+        with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(
                 ("role", "model", "task", "head", "metric", "quantity", "split", "layer",
                  "selected", "setting", "value", "low", "high", "chance")
             )  # fmt: skip
             for line in self._lines(role):
-                writer.writerow("" if v is None else v for v in plain(line))
-        self.write_curves(folder / f"{role}.npz")
-        return path
+                writer.writerow(map(cell, plain(line)))
 
     def write_curves(self, path: Path) -> Path | None:
         """Writes the curves of all tasks and heads; None where there are none."""
@@ -251,20 +254,25 @@ class ProbeResults:
             entry = json.loads(Path(path).read_text("utf-8"))
             if entry["format"] != FORMAT:
                 raise ProbeError(f"{path}: format {entry['format']}, not {FORMAT}; probe again")
-            found = cls(
-                entry["model"],
-                tuple(entry["layers"]),
-                tuple(TaskResult.from_json(task) for task in entry["tasks"]),
-                {one["task"]: one["why"] for one in entry["skipped"]},
-                entry["settings"],
-                entry["protocol"],
-                entry["role"],
-                tuple(TaskResult.from_json(task) for task in entry["heads"]),
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            found = cls.from_json(entry)
+        except FAULTS as error:
             raise ProbeError(f"{path}: not a result of probing ({error}); probe again") from None
         beside = Path(path).with_suffix(".npz")
         return found.with_curves(read_curves(beside)) if beside.exists() else found
+
+    @classmethod
+    def from_json(cls, entry: Mapping) -> ProbeResults:
+        """What `as_json` was made of, without curves; a built-in error where it is not that."""
+        return cls(
+            entry["model"],
+            tuple(entry["layers"]),
+            tuple(TaskResult.from_json(task) for task in entry["tasks"]),
+            {one["task"]: one["why"] for one in entry["skipped"]},
+            entry["settings"],
+            entry["protocol"],
+            entry["role"],
+            tuple(TaskResult.from_json(task) for task in entry["heads"]),
+        )
 
     def with_curves(self, curves: Mapping[tuple[str, str], Curve]) -> ProbeResults:
         """These results with the curves of (task, head)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol as Interface
@@ -22,8 +21,8 @@ from probes.record import plain
 from probes.results import ProbeResults, TaskResult
 from probes.scoring import result
 from probes.source import RowTable, Source, check_rows, read_layer
-from probes.splits import TRAIN, VALID, settle
-from probes.targets import NotProbed, Target, make_target
+from probes.splits import VALID, settle
+from probes.targets import NotProbed, Target, make_target, together
 from probes.tasks.base import Task
 from probes.trust.checks import Checks, Settings
 from probes.trust.warnings import copies, of_copies
@@ -120,7 +119,7 @@ def run(
         name: [task, *(one for one in done.heads if one.task == name)]
         for name, task in known.items()
     }
-    batches = _batches(targets)
+    batches = together(targets)
     for number, some in enumerate(batches):
         checked = Checks(some, checks, types_from) if checks else None
         batch = Batch(source, some, protocol, others, device, checked, frames)
@@ -171,6 +170,22 @@ def run(
     )
 
 
+def batches(rows: RowTable, tasks: Sequence[Task], seed: int = 0) -> list[list[str]]:
+    """Names of the tasks that `run` would train together; those it would skip are in none.
+
+    The numbers of a task do not depend on tasks of other batches: these may be run apart.
+    """
+    splits, _ = settle(rows.splits, rows.groups, seed)
+    targets = []
+    for task in tasks:
+        if task.rows == rows.kind:
+            try:
+                targets.append(make_target(task, rows, splits))
+            except NotProbed:
+                continue
+    return [[target.task.name for target in some] for some in together(targets)]
+
+
 @dataclass
 class _Told:
     """Passes on what happens in a batch.
@@ -210,14 +225,6 @@ def _others(protocol: Protocol, heads: Sequence[Head]) -> list[Head]:
     """Heads beside the main one, each name once."""
     names = {head.name: head for head in (*heads, *protocol.heads[1:])}
     return [head for name, head in names.items() if name != protocol.head.name]
-
-
-def _batches(targets: Sequence[Target]) -> list[list[Target]]:
-    """Targets that share their training rows, in the order of their first."""
-    together = defaultdict(list)
-    for target in targets:
-        together[target.index[TRAIN].tobytes()].append(target)
-    return list(together.values())
 
 
 def _remarks(column: Column) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -109,6 +109,14 @@ def make_target(task: Task, rows: RowTable, splits: np.ndarray) -> Target:
     return Target(
         task, values, index, np.asarray(rows.names), groups, classes, headline, tuple(notes)
     )
+
+
+def together(targets: Sequence[Target]) -> list[list[Target]]:
+    """Targets that share their training rows, in the order of their first."""
+    found: dict[bytes, list[Target]] = defaultdict(list)
+    for target in targets:
+        found[target.index[TRAIN].tobytes()].append(target)
+    return list(found.values())
 
 
 def _classes(

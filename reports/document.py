@@ -39,7 +39,7 @@ from reports.figures import (
     within,
 )
 from reports.figures.drawing import Drawing, Plate
-from reports.findings import Finding, find, first_page, not_supported, of_section
+from reports.findings import KINDS, Finding, find, first_page, not_supported, of_section
 from reports.numbers import count
 from reports.study import Study
 from reports.tables import Rows, Table
@@ -140,6 +140,12 @@ class Document:
     source: str
 
     @property
+    def cited(self) -> list[str]:
+        """Keys of the papers that the methods cite, in the order of their numbers."""
+        cited = self.methods["cited"]
+        return sorted({key for one in self.methods["methods"] for key in cited.get(one, ())})
+
+    @property
     def plates(self) -> list[Plate]:
         """All figures in the order of the pages."""
         first = [self.shown] if self.shown else []
@@ -172,14 +178,26 @@ def sections(study: Study) -> list[Section]:
         }
         bits = {"information": partial(information.information, **pair)}
     return [
-        Section("cards", "What was compared, on what?", "cards", cards=_cards(study)),
+        Section(
+            "cards",
+            f"What was {'compared' if study.models.keys() - {'a'} else 'studied'}, on what?",
+            "cards",
+            cards=_cards(study),
+            fresh=False,
+        ),
         Section("within", "How is each model organised inside?", drawers={"within": within.within}),
-        Section("geometry", "What is each layer like?", drawers={"geometry": geometry.geometry}),
-        Section("cross", "Where do the models agree?", drawers=crossed),
+        Section(
+            "geometry",
+            "What is each layer like?",
+            drawers={"geometry": geometry.geometry},
+            fresh=False,
+        ),
+        Section("cross", "Where do the models agree?", drawers=crossed, fresh=False),
         Section(
             "information",
             "How much information is shared?",
             drawers={**bits, "labels": labels.labels},
+            fresh=False,
         ),
         Section(
             "resemblance",
@@ -197,11 +215,13 @@ def sections(study: Study) -> list[Section]:
             "specialisation",
             "Who specialises in what?",
             drawers={"specialisation": specialisation.specialisation},
+            fresh=False,
         ),
         Section(
             "why",
             "Why there?",
             drawers={"riding": riding.riding, "why": why.why},
+            paragraphs=why.reading(study),
             warnings=[*riding.unridden(study), *why.unexplained(study)],
             warned="Nothing to explain",
         ),
@@ -209,11 +229,13 @@ def sections(study: Study) -> list[Section]:
             "depth",
             "What is each layer made of, and what is new in it?",
             drawers={"partition": depth.partition, "new": depth.new},
+            fresh=False,
         ),
         Section(
             "trust",
             "Can the probes be trusted?",
             drawers={"evidence": evidence.evidence, "probe": probe.probe},
+            fresh=False,
             tables=_there([tables_probes.trust(study)]),
             warnings=[*tables_probes.warnings(study), *task_notes(study)],
         ),
@@ -301,8 +323,14 @@ def _share_pages(kept: list[Section]) -> None:
 def _unsupported(found: Sequence[Finding]) -> list[Section]:
     """What was tested and is not supported, in the sentences of the findings."""
     told = not_supported(found)
+    groups = [
+        [[title if not line else "", text] for line, text in enumerate(told[kind])]
+        for kind, title in KINDS.items()
+        if kind in told
+    ]
+    table = Table("", "", ["What was asked", "What can be said"], groups, (1.0, 4.2))
     question = "What was tested and not found?"
-    return [Section("unsupported", question, warnings=told, warned="")] if told else []
+    return [Section("unsupported", question, tables=[table])] if told else []
 
 
 def _ending(study: Study) -> list[Section]:

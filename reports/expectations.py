@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from reports.numbers import Estimate
 from reports.place import Place, load
+from reports.whole import replace
 from reports.words import clean
 
 FORMAT = 1
@@ -157,9 +157,7 @@ def write(
         "expectations": rows,
     }
     path = folder / FILE
-    part = path.with_name(f".{FILE}.{os.getpid()}")
-    part.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
-    os.replace(part, path)
+    replace(path, json.dumps(content, indent=1, ensure_ascii=False).encode("utf-8"))
     return path
 
 
@@ -192,7 +190,7 @@ def _judged(place: Place) -> Judged:
         values=tuple(_number(place, "values", v) for v in place.sequence("values")),
         layers=_texts(place, "layers"),
         tolerance=place.number("tolerance", 0.0),
-        within=int(place.number("within", 0)),
+        within=place.whole("within"),
         part=clean(values.get("part"), 20),
         direction=clean(values.get("direction"), 20),
         least=place.number("least", 0.7),

@@ -35,6 +35,8 @@ __all__ = [
     "grade",
 ]
 
+_ORDER = {kind: place for place, kind in enumerate(KINDS)}
+
 
 def find(study: Study) -> tuple[Finding, ...]:
     """All findings of a study, strongest grade first, then by kind and size."""
@@ -63,7 +65,7 @@ def find(study: Study) -> tuple[Finding, ...]:
     ]
     return tuple(
         sorted(
-            found, key=lambda f: (GRADES.index(f.grade), KINDS.index(f.kind), -f.effect, f.claim)
+            found, key=lambda f: (GRADES.index(f.grade), _ORDER[f.kind], -f.effect, f.claim)
         )
     )
 
@@ -85,7 +87,7 @@ def first_page(findings: Iterable[Finding], most: int = 5) -> tuple[Finding, ...
                 if len(chosen) < most and len(same) > turn and known <= turn:
                     if supported or unsupported < 2:
                         chosen.append(same[turn])
-    return tuple(sorted(chosen, key=lambda f: (GRADES.index(f.grade), KINDS.index(f.kind))))
+    return tuple(sorted(chosen, key=lambda f: (GRADES.index(f.grade), _ORDER[f.kind])))
 
 
 def of_section(findings: Iterable[Finding], anchor: str, most: int) -> tuple[Finding, ...]:
@@ -103,18 +105,19 @@ def of_section(findings: Iterable[Finding], anchor: str, most: int) -> tuple[Fin
     return tuple(sorted(chosen, key=mine.index)) or tuple(mine[:1])
 
 
-def not_supported(findings: Iterable[Finding], most: int = 10) -> list[str]:
-    """Sentences that are not supported, kind by kind, the nearest to being so first.
+def not_supported(findings: Iterable[Finding], most: int = 6) -> dict[str, list[str]]:
+    """Kind -> sentences that are not supported, the nearest to being so first.
 
     Parameters
     ----------
     most : of a kind; one more says how many there are besides.
     """
     pool = [f for f in findings if f.grade == UNSUPPORTED]
-    told: list[str] = []
+    told: dict[str, list[str]] = {}
     for kind in KINDS:
-        same = [f for f in pool if f.kind == kind]
-        told += [f.claim for f in same[:most]]
+        same = [f.claim for f in pool if f.kind == kind]
+        if same:
+            told[kind] = same[:most]
         if len(same) > most:
-            told.append(f"And {len(same) - most} more of this kind ({kind}).")
+            told[kind].append(f"And {len(same) - most} more.")
     return told

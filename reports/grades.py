@@ -11,12 +11,31 @@ from reports.words import abridged
 
 STRONG, SUGGESTIVE, UNSUPPORTED = "strong", "suggestive", "not supported"
 GRADES = (STRONG, SUGGESTIVE, UNSUPPORTED)
-# The order in which kinds are offered to the first page.
-KINDS = (
-    "advantage", "peak", "riding", "training", "match", "choice", "gain", "transfer",
-    "resemblance", "baseline", "polyphony", "drop", "head", "selectivity", "information", "new",
-    "lost", "partition", "novelty", "returning", "association", "published",
-)  # fmt: skip
+# What rules ask, in the order in which their findings are offered to the first page.
+KINDS = {
+    "advantage": "One model better than the other",
+    "peak": "A layer that stands out",
+    "riding": "Riding on a reference",
+    "training": "Added by training",
+    "match": "Layers that match",
+    "choice": "A layer to take",
+    "gain": "Better than the last layer",
+    "transfer": "A probe of one model on the other",
+    "resemblance": "Resemblance to a reference",
+    "baseline": "Better than plain features",
+    "polyphony": "More voices",
+    "drop": "Lost on the other test split",
+    "head": "Another head",
+    "selectivity": "Better than a control task",
+    "information": "Shared information",
+    "new": "New in a layer",
+    "lost": "Lost in a layer",
+    "partition": "What layers are made of",
+    "novelty": "New against the layer before",
+    "returning": "Return to the input",
+    "association": "Depth profiles that go together",
+    "published": "Published numbers",
+}
 CLEAR_WIN = 0.8
 ENOUGH = 10  # groups without which no score is strong evidence
 

@@ -13,12 +13,15 @@ from reports.document import Document, Section, document, drawers
 from reports.errors import ReportError
 from reports.figures.drawing import Plate
 from reports.figures.side_by_side import side_by_side
+from reports.grades import GRADES, UNSUPPORTED, Finding
 from reports.plates import draw, plates
 from reports.study import Study
+from reports.words import listed
 from reports.writing import FORMATS, write
 
 NAME = "report-joined"
 _ENDING = ("methods", "papers")  # once for all studies
+_MOST = 8  # findings on the first page
 _FEW = 8  # tasks that leave room for a figure below
 _INTRO = (
     "The best layer of every model on every task: its score on the quoted split with its 95 % "
@@ -29,7 +32,10 @@ _INTRO = (
 
 
 def write_joined(
-    folders: Sequence[str | Path], out: str | Path | None = None, formats: Sequence[str] = ("pdf",)
+    folders: Sequence[str | Path],
+    out: str | Path | None = None,
+    formats: Sequence[str] = ("pdf",),
+    title: str = "",
 ) -> tuple[Path, ...]:
     """Makes one report of several studies.
 
@@ -37,6 +43,7 @@ def write_joined(
     ----------
     folders : two or more studies, in the order of the report.
     out : folder for `report-joined.FORMAT`; by default the current one.
+    title : by default the models' names.
 
     Raises
     ------
@@ -60,12 +67,14 @@ def write_joined(
             for n, study in enumerate(studies, 1)
         ]
         shown = plates(lambda: side_by_side(comparison), work, kinds)
-        write(join(parts, comparison, shown), work, targets, None)
+        names = [card.name for study in studies for card in study.models.values()]
+        title = title or f"{len(studies)} studies of {listed(list(dict.fromkeys(names)))}"
+        write(join(parts, comparison, shown, title), work, targets, None)
     return tuple(targets.values())
 
 
 def join(
-    parts: Sequence[Document], comparison: across.Comparison, shown: Sequence[Plate]
+    parts: Sequence[Document], comparison: across.Comparison, shown: Sequence[Plate], title: str
 ) -> Document:
     """One document of several; anchors of study n begin with `sn-`."""
     sections = _top(comparison, shown)
@@ -80,13 +89,13 @@ def join(
             caveats.setdefault(caveat, []).append(number)
     latest = max(parts, key=lambda part: part.when)
     return Document(
-        title=f"{len(parts)} studies: " + "; ".join(dict.fromkeys(p.title for p in parts)),
+        title=title,
         details=(f"joined from {len(parts)} studies", latest.date),
         when=latest.when,
         date=latest.date,
         stamps=tuple(dict.fromkeys(stamp for part in parts for stamp in part.stamps)),
         caveats=[_of(caveat, numbers, len(parts)) for caveat, numbers in caveats.items()],
-        findings=[],
+        findings=_first_page(parts),
         shown=None,
         sections=sections,
         methods=_methods([part.methods for part in parts]),
@@ -126,6 +135,16 @@ def _study(part: Document, number: int) -> list[Section]:
         for section in [first, *part.sections]
         if section.anchor not in _ENDING
     ]
+
+
+def _first_page(parts: Sequence[Document]) -> list[Finding]:
+    """What is best supported on the first pages of the studies, each sentence once."""
+    told: dict[str, Finding] = {}
+    for number, part in enumerate(parts, 1):
+        for one in part.findings:
+            told.setdefault(one.claim, replace(one, anchor=f"s{number}-{one.anchor}"))
+    supported = [one for one in told.values() if one.grade != UNSUPPORTED]
+    return sorted(supported, key=lambda one: GRADES.index(one.grade))[:_MOST]
 
 
 def _of(caveat: str, numbers: list[int], studies: int) -> str:

@@ -99,8 +99,8 @@ def geometry(path: Path) -> Geometry:
         clean(place.text("x"), 20),
         layers,
         clean(place.values.get("rows"), 60),
-        int(place.number("n_rows", 0)),
-        int(place.number("n_groups", 0)),
+        place.whole("n_rows"),
+        place.whole("n_groups"),
         found,
     )
 
@@ -116,7 +116,7 @@ def information(path: Path) -> Information:
         found[label] = LabelInformation(
             label=label,
             kind=clean(one.values.get("kind"), 40),
-            n_rows=int(one.number("n_rows", 0)),
+            n_rows=one.whole("n_rows"),
             entropy=one.finite("entropy"),
             curve=_curve(one, size),
             floor=one.vector("floor", size),

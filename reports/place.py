@@ -58,7 +58,7 @@ class Place:
             return default
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self.fail(key, "is not a number")
-        return float(value)
+        return _float(value)
 
     def names(self, key: str) -> tuple[str, ...]:
         names = tuple(clean(v, 200) for v in self.sequence(key, needed=True))
@@ -140,7 +140,7 @@ class Place:
             return np.full(shape, math.nan)
         try:
             table = np.array(rows, dtype=float)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             what = "matrix" if len(shape) > 1 else "list"
             raise self.fail(key, f"is not a {what} of numbers") from None
         if table.shape != shape:
@@ -156,7 +156,16 @@ def plain(value: Any, place: Place, key: str) -> float:
         return math.nan
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise place.fail(key, "holds something that is not a number")
-    return float(value) if math.isfinite(value) else math.nan
+    value = _float(value)
+    return value if math.isfinite(value) else math.nan
+
+
+def _float(value: int | float) -> float:
+    """A number as a float; infinite where it is a whole number too large for one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.copysign(math.inf, value)
 
 
 def load(path: Path, version: int) -> dict:

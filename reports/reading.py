@@ -66,8 +66,8 @@ def similarity(path: Path) -> Similarity:
         layers_x=layers_x,
         layers_y=layers_y,
         rows=clean(rows, 60),
-        n_rows=int(place.number("n_rows", 0)),
-        n_groups=int(place.number("n_groups", 0)),
+        n_rows=place.whole("n_rows"),
+        n_groups=place.whole("n_groups"),
         measures={measure.name: measure for measure in found},
         structure=_structure(place, sizes, within=x == y),
         stability=_stability(place),
@@ -118,7 +118,7 @@ def _structure(place: Place, sizes: tuple[int, int], *, within: bool) -> Structu
         return None
     found = place.place("structure", place.values["structure"])
     measure = clean(found.text("measure"), 120)
-    resamples = int(found.number("resamples", 0))
+    resamples = found.whole("resamples")
     if not within:
         return Across(
             measure=measure,
@@ -165,7 +165,7 @@ def _stability(place: Place) -> Stability | None:
     shares = tuple(
         Shrunk(
             one.share("share"),
-            int(one.number("groups", 0)),
+            one.whole("groups"),
             one.estimate("deviation"),
             one.finite("correlation"),
         )

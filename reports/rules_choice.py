@@ -19,13 +19,6 @@ from reports.words import listed
 ANCHOR = "recommendation"
 LAST, SINGLE = "last layer", "best layer"
 CHANCE, JOINED, DEFAULT, ONE = 1, 2, 3, 4
-# what the rules say, for the table
-WORDS = {
-    CHANCE: "nothing: no layer is shown to be above chance",
-    JOINED: "all layers together are shown to beat the best one",
-    DEFAULT: "the last layer keeps nine tenths of the lead",
-    ONE: "the best layer by validation",
-}
 
 
 def choices(study: Study) -> list[Finding]:
@@ -37,14 +30,6 @@ def choices(study: Study) -> list[Finding]:
     found = [_choice(study, role, one, len(table)) for role, one in table if one.recommended]
     found += [_nothing(study, role, len(table)) for role in study.models if role in study.why]
     return [one for one in found if one]
-
-
-def words_of(one: Choice) -> str:
-    """Why this is recommended."""
-    best = one.option(SINGLE)
-    if one.rule == DEFAULT and best is not None and best.layer == _layer(one, LAST):
-        return "the last layer is the best by validation"
-    return WORDS.get(one.rule, "")
 
 
 def _choice(study: Study, role: str, one: Choice, tested: int) -> Finding | None:
@@ -123,8 +108,3 @@ def clipped(option: Option | None, most: float) -> Option | None:
     if option is None:
         return None
     return replace(option, best=option.best.clipped(most), last=option.last.clipped(most))
-
-
-def _layer(one: Choice, name: str) -> str:
-    found = one.option(name)
-    return found.layer if found else ""

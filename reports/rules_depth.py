@@ -6,7 +6,7 @@ import math
 
 from reports.grades import ENOUGH, SUGGESTIVE, UNSUPPORTED, Finding, grade_corrected, named
 from reports.numbers import MINUS, Estimate, number, p_value, percent, with_interval
-from reports.rules_why import asked, title_of
+from reports.rules_why import asked, asked_of, title_of
 from reports.study import Study
 from reports.why import Added, Associations, Contrast, Partition, Returning
 
@@ -16,12 +16,11 @@ ANCHOR = "depth"
 def news(study: Study) -> list[Finding]:
     """Where information about a task appears, which layer adds most, where it is lost."""
     out = []
-    for role in _roles(study):
-        table = study.why[role].added
-        keys = asked(study, role, list(table))
-        for key in keys:
-            out.append(_new(study, role, table[key], len(keys)))
-            lost = _lost(study, role, table[key], len(keys))
+    for role in asked_of(study):
+        some = asked(study, role, study.why[role].added)
+        for one in some.values():
+            out.append(_new(study, role, one, len(some)))
+            lost = _lost(study, role, one, len(some))
             out += [lost] if lost else []
     return out
 
@@ -80,7 +79,7 @@ def partitions(study: Study) -> list[Finding]:
     """The reference that alone explains most of a layer, with track means and without."""
     table = [
         (role, part)
-        for role in _roles(study)
+        for role in asked_of(study)
         for part in (study.why[role].between, study.why[role].within)
         if part is not None and part.parts
     ]
@@ -121,7 +120,7 @@ def _partition(study: Study, role: str, one: Partition, tested: int) -> Finding:
 
 def returns(study: Study) -> list[Finding]:
     """Whether the last layer is more like the input again than one before it."""
-    table = [(r, study.why[r].returning) for r in _roles(study) if study.why[r].returning]
+    table = [(r, study.why[r].returning) for r in asked_of(study) if study.why[r].returning]
     return [_returning(study, role, one, len(table)) for role, one in table]
 
 
@@ -151,7 +150,7 @@ def _returning(study: Study, role: str, one: Returning, tested: int) -> Finding:
 def associations(study: Study) -> list[Finding]:
     """Tasks whose profile over depth follows a reference's; never strong, once where none does."""
     out = []
-    for role in _roles(study):
+    for role in asked_of(study):
         found = study.why[role].associations
         if found is not None and found.pairs:
             out += _associations(study, role, found)
@@ -212,10 +211,6 @@ def _percents(one: Estimate) -> str:
     text = percent(one.value).replace("-", MINUS)
     ends = f"{number(100 * one.low, 0)}, {number(100 * one.high, 0)}"
     return f"{text} [{ends}]" if one.bounded else text
-
-
-def _roles(study: Study) -> list[str]:
-    return [role for role in study.models if role in study.why]
 
 
 def _sortable(one: Estimate) -> float:

@@ -7,8 +7,9 @@ explain.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from reports.grades import ENOUGH, UNSUPPORTED, Finding, grade_corrected, named
 from reports.numbers import number, p_value, percent, with_interval
@@ -18,6 +19,7 @@ from reports.why import EQUAL, MADE, RANDOM, Contrast, Reference, Riding, Traini
 from reports.words import listed
 
 ANCHOR = "why"
+T = TypeVar("T")
 
 
 def title_of(study: Study, key: str) -> str:
@@ -45,19 +47,23 @@ def reach(study: Study, role: str, key: str) -> float:
     return size if math.isfinite(size) and size > 0 else math.nan
 
 
-def asked(study: Study, role: str, keys: Sequence[str]) -> list[str]:
+def asked(study: Study, role: str, table: Mapping[str, T]) -> dict[str, T]:
     """Those of the tasks that have something to explain."""
-    return [key for key in keys if above_chance(study, role, key)]
+    return {key: one for key, one in table.items() if above_chance(study, role, key)}
+
+
+def asked_of(study: Study) -> list[str]:
+    """Roles of the models with such evidence."""
+    return [role for role in study.models if role in study.why]
 
 
 def ridings(study: Study) -> list[Finding]:
     """What a task rides on at its selected layer, and what it does not ride on."""
     out = []
-    for role in _roles(study):
-        table = study.why[role].riding
-        keys = asked(study, role, list(table))
-        for key in keys:
-            out += _riding(study, role, table[key], len(keys))
+    for role in asked_of(study):
+        some = asked(study, role, study.why[role].riding)
+        for one in some.values():
+            out += _riding(study, role, one, len(some))
     return out
 
 
@@ -142,11 +148,10 @@ def _rivals(first: Reference, on: Sequence[Reference]) -> str:
 def trainings(study: Study) -> list[Finding]:
     """Where training added most to a task: above the untrained layer and the best reference."""
     out = []
-    for role in _roles(study):
-        table = study.why[role].training
-        keys = asked(study, role, list(table))
-        for key in keys:
-            found = _training(study, role, table[key], len(keys))
+    for role in asked_of(study):
+        some = asked(study, role, study.why[role].training)
+        for one in some.values():
+            found = _training(study, role, one, len(some))
             out += [found] if found else []
     return out
 
@@ -219,10 +224,10 @@ def transfers(study: Study) -> list[Finding]:
     table = []
     for (x, y), tasks in study.transfer.items():
         if x in study.why and y in study.models:
-            for key in asked(study, x, list(tasks)):
+            for key, one in asked(study, x, tasks).items():
                 task = study.probed(key).get(x)
                 if task is not None:
-                    table.append((x, y, task.selected, tasks[key]))
+                    table.append((x, y, task.selected, one))
     found = (_transfer(study, *one, len(table)) for one in table)
     return [one for one in found if one]
 
@@ -275,10 +280,6 @@ def _among_best(study: Study, role: str, key: str, layer: str) -> bool:
     task = study.probed(key).get(role)
     found = task.trust.comparison if task else None
     return found is not None and layer in found.not_worse
-
-
-def _roles(study: Study) -> list[str]:
-    return [role for role in study.models if role in study.why]
 
 
 def _place(study: Study, role: str, layer: str) -> str:

@@ -17,10 +17,12 @@ from reports.figures.drawing import Drawing
 from reports.plates import drawn
 from reports.study import Study
 from reports.tables import Cell, Table
-from reports.writing import replace
+from reports.whole import replace
 
 PICTURES = ("svg", "pdf", "png")
 TABLE = "csv"
+# what the matrices of the main measure are called, too
+ALSO = {"cka-across": "cross", "cka-within": "within"}
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,10 @@ def write_figure(
 
     Raises
     ------
-    LookupError : there is no such figure or table; its argument is the names there may be.
+    LookupError : there is no such figure or table; its argument is the names there are.
     ReportError : it has no such format, or cannot be written.
     """
+    name = ALSO.get(name, name)
     table = next((one for known, _, one in _tables(study) if known == name), None)
     kinds = PICTURES if table is None else (TABLE,)
     if kind is None:
@@ -87,7 +90,7 @@ def _drawer(study: Study, name: str) -> Drawer:
     known = drawers(study)
     fits = [one for one in known if re.match(re.escape(one) + r"(-.+)?$", name)]
     if not fits:
-        raise LookupError([*known, *(table for table, _, _ in _tables(study))])
+        raise LookupError([one.name for one in (*figures(study), *tables(study))])
     return known[max(fits, key=len)]
 
 
@@ -119,15 +122,21 @@ def _tables(study: Study) -> Iterator[tuple[str, str, Table]]:
             yield f"{section.anchor}-table{number}", section.question, table
 
 
+def _inert(text: str) -> str:
+    """A cell; a spreadsheet would run as a formula what begins like one and is no number."""
+    formula = text[:1] in ("=", "+", "-", "@") and not re.fullmatch(r"[-+]?[\d.,%\s()eto+-]*", text)
+    return f"'{text}" if formula else text
+
+
 def _csv(table: Table) -> bytes:
     """Groups whose rows are named once carry the name in every row."""
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
-    rows.writerow(table.head)
+    rows.writerow(map(_inert, table.head))
     for group in table.groups:
         title = ""
         for row in group:
             cells = [one.text if isinstance(one, Cell) else one for one in row]
             title = cells[0] or title
-            rows.writerow([title, *cells[1:]])
+            rows.writerow(map(_inert, [title, *cells[1:]]))
     return out.getvalue().encode("utf-8", "replace")

@@ -179,7 +179,7 @@ def data_card(study: Study) -> Rows:
 
 def reservations(study: Study) -> list[str]:
     """What the numbers of this study make a reader doubt: little data, and data left out."""
-    out = []
+    out = [f"lost from the folder: {lost}; run the command again"] if (lost := _lost(study)) else []
     groups = max((s.n_groups for s in study.similarity.values()), default=FEW_GROUPS)
     if groups < FEW_GROUPS:
         out.append(
@@ -198,6 +198,24 @@ def reservations(study: Study) -> list[str]:
         more = len(skipped) - MOST_SKIPPED
         out.append(f"not probed: {why}" + (f"; and {more} more" if more > 0 else ""))
     return out
+
+
+def _lost(study: Study) -> str:
+    """Results that the run made, by the stages it was timed for, and that are not there."""
+    stages = [stage for stage, _ in timings(study)]
+    lost = []
+    if "similarity" in stages:
+        pairs = [(x, y) for x in study.models for y in study.models if x <= y]
+        if any(study.between(x, y) is None for x, y in pairs[:3]):
+            lost.append("similarity")
+    for folder, begins, found in (
+        ("probes", "probes of ", study.probes),
+        ("why", "why layers of ", study.why),
+    ):
+        some = any(stage.startswith(begins) and " on " not in stage for stage in stages)
+        if some and study.models.keys() - found.keys():
+            lost.append(folder)
+    return " and ".join(lost)
 
 
 def small_samples(study: Study) -> str:

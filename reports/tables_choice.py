@@ -6,27 +6,29 @@ import math
 from dataclasses import replace
 
 from reports.numbers import number, with_interval
-from reports.probing import head_title
-from reports.rules_choice import LAST, SINGLE, clipped, words_of
+from reports.probing import Task, head_title
+from reports.rules_choice import LAST, SINGLE, clipped
 from reports.rules_why import reach
 from reports.study import Study
 from reports.tables import DASH, Cell, Table, reference, validation
 from reports.why import Choice, Contrast, Option
 from reports.words import listed
 
-_WIDTHS = (1.25, 1.15, 1.15, 1.35, 1.25, 1.25, 1.35, 1.05)
+_WIDTHS = (1.2, 1.0, 1.1, 1.5, 1.2, 1.25, 0.75, 1.05, 1.05)
 _HEAD = (
-    "Task", "Model", "Take", "Score", "Over the last layer", "Over all layers together", "Because",
-    "Best reference",
+    "Task", "Take", "of", "Score", "Over the last layer", "Over all layers together",
+    "As good", "Untrained", "Best reference",
 )  # fmt: skip
-_JOINED = 5  # place of the column on heads of all layers
+_OPTIONAL = ("Over all layers together", "As good", "Untrained")
 _INTRO = (
     "For each task what to take, of the model with the best validation score among those that have "
     "anything above chance. In this order: nothing where no layer is shown to be above chance; a "
     "head of all layers where it is shown to beat the best one; the last layer where it surely "
     "keeps nine tenths of the best layer's lead over chance; else the best layer by validation. "
     "Differences are paired over groups, their intervals hold for all options of a task at once; "
-    "all layers together: the better of the heads that see all of them."
+    "grey: not shown. All layers together: the better of the heads that see all of them. As good: "
+    "layers that are not shown to be worse. Untrained: the best layer of the twin. Bold: a score "
+    "without training, or without a network, that is no lower: then nothing need be taken."
 )
 
 
@@ -43,15 +45,15 @@ def advice(study: Study) -> Table | None:
             groups.append([_row(study, key, found)])
     if not groups:
         return None
-    # without heads of all layers the column says nothing
-    kept = [i for i in range(len(_HEAD)) if i != _JOINED or _compared(groups)]
+    # a column that says nothing of any task is left out
+    every = [row for some in groups for row in some]
+    kept = [
+        at
+        for at, name in enumerate(_HEAD)
+        if name not in _OPTIONAL or any(row[at] != DASH for row in every)
+    ]
     rows = [[[row[i] for i in kept] for row in some] for some in groups]
     return Table("", _INTRO, [_HEAD[i] for i in kept], rows, [_WIDTHS[i] for i in kept])
-
-
-def _compared(groups: list[list[list[str | Cell]]]) -> bool:
-    """Whether any row has a head of all layers to hold one layer against."""
-    return any(row[_JOINED] != DASH for some in groups for row in some)
 
 
 def _row(study: Study, key: str, found: dict[str, Choice]) -> list[str | Cell]:
@@ -61,42 +63,55 @@ def _row(study: Study, key: str, found: dict[str, Choice]) -> list[str | Cell]:
     one, task = some[role], tasks[role]
     one = replace(one, options=tuple(clipped(o, reach(study, role, key)) for o in one.options))
     taken = one.option(one.recommended)
-    title = f"{task.title} ({task.headline})"
+    title, model = f"{task.title} ({task.headline})", study.name_of(role)
     if taken is None:
         return [
-            title, Cell(study.name_of(role), quiet=True), Cell("nothing", quiet=True),
-            f"{with_interval(task.best())} {task.metric}", DASH, DASH, words_of(one),
-            reference(study, key),
+            title, Cell("nothing", quiet=True), Cell(model, quiet=True),
+            Cell(f"{with_interval(task.best())} {task.metric}", quiet=True), DASH, DASH, DASH,
+            _untrained(study, role, key), reference(study, key),
         ]  # fmt: skip
     single = taken.name in (LAST, SINGLE)
     return [
         title,
-        study.name_of(role),
         Cell(taken.layer, mono=True) if single else head_title(taken.name),
+        "; ".join([model, *_ties(study, role, key, some)]),
         f"{with_interval(taken.score)} {task.metric}",
         _over_last(one, taken),
         _over_joined(one, taken) if single else "is all layers",
-        "; ".join([words_of(one), *_besides(study, role, key, some)]),
-        reference(study, key),
+        _as_good(task),
+        _free(_untrained(study, role, key), taken),
+        _free(reference(study, key), taken),
     ]
 
 
-def _besides(study: Study, role: str, key: str, some: dict[str, Choice]) -> list[str]:
-    """Layers not shown to be worse, the twin's best, and models that tie on validation."""
-    task, out = study.probed(key)[role], []
+def _free(told: str, taken: Option) -> Cell:
+    """A score that needs no training, or no network; bold where what is to be taken has no more."""
+    score = told.partition(" ")[0].replace("\N{MINUS SIGN}", "-")
+    return Cell(told, bold=told != DASH and float(score) >= round(taken.score.value, 2))
+
+
+def _as_good(task: Task) -> str:
+    """How many layers are not shown to be worse than the selected one."""
     comparison = task.trust.comparison
-    if comparison is not None:
-        many = len(comparison.not_worse)
-        out.append(f"{many} of {len(task.layers)} layers not shown to be worse")
+    return DASH if comparison is None else f"{len(comparison.not_worse)} of {len(task.layers)}"
+
+
+def _untrained(study: Study, role: str, key: str) -> str:
+    """Score and name of the twin's best layer."""
     twin = study.probes.get(f"{role}0")
     found = twin.tasks.get(key) if twin else None
-    if found is not None and found.best().exists:
-        out.append(f"untrained {number(found.best().value)} at {found.selected}")
-    mine = validation(task)
+    if found is None or not found.best().exists:
+        return DASH
+    return f"{number(found.best().value)} {found.selected}"
+
+
+def _ties(study: Study, role: str, key: str, some: dict[str, Choice]) -> list[str]:
+    """Other models with the same score on validation."""
+    mine = validation(study.probed(key)[role])
     same = [r for r in some if r != role and validation(study.probed(key)[r]) == mine]
-    if same and math.isfinite(mine):
-        out.append(f"tie on validation with {listed([study.name_of(r) for r in same])}")
-    return out
+    if not same or not math.isfinite(mine):
+        return []
+    return [f"tie on validation with {listed([study.name_of(r) for r in same])}"]
 
 
 def _over_last(one: Choice, taken: Option) -> str:

@@ -59,14 +59,18 @@ def _learned(study: Study, roles: list[str], key: str) -> list[str]:
         gain = one.gain(one.most)
         if gain is None or not gain.twin.exists:
             continue
+        lowered = [other for other in one.gains if other.twin.below]
         if gain.learned:
             what = "training added it to {}"
         elif gain.twin.above:
             what = "training raised it, but not above the best reference, in {}"
+        elif lowered:
+            gain = min(lowered, key=lambda other: other.twin.value)
+            what = "training lowered it in {}"
         else:
             what = "training is not shown to have added it to {}"
         gap = gain.twin.clipped(reach(study, role, key))
-        size = f"{with_interval(gap, sign=True)} at {named(one.most)}"
+        size = f"{with_interval(gap, sign=True)} at {named(gain.layer)}"
         said.setdefault(what, []).append(f"{study.name_of(role)} ({size})")
     return [what.format(listed(models)) for what, models in said.items()]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from reports.document import Document, document, drawers
 from reports.errors import ReportError
 from reports.plates import draw
 from reports.study import Study
+from reports.whole import replace
 
 # format -> kind of its figures
 FORMATS = {"pdf": "pdf", "html": "inline", "md": "svg"}
@@ -98,15 +98,6 @@ def write(report: Document, work: Path, targets: Mapping[str, Path], figures: Pa
                     replace(beside / file.name, file.read_bytes())
         except OSError as error:
             raise ReportError(
-                f"{target}: cannot be written ({error.strerror or error}); give another place"
+                f"{error.filename or target}: cannot be written ({error.strerror or error}); "
+                "make room, or give another place"
             ) from None
-
-
-def replace(path: Path, content: bytes) -> None:
-    """A reader sees the old file or the new one, never half of one."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

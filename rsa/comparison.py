@@ -19,6 +19,7 @@ from rsa.rows.grouping import check_groups
 from rsa.rows.joint import DRAWS, Joint
 from rsa.similarity import MeasureResult, Similarity
 from rsa.source import Source, check_names, check_source, check_whole
+from rsa.team import ALONE, Team
 
 # measures that structure is taken from before any other, and whose stability is found
 MAIN = ("cka:linear,track-debiased", "cka:linear,debiased")
@@ -68,6 +69,8 @@ def compare(
     confound: tuple[int, str] | None = None,
     structure: bool = True,
     stability: bool = True,
+    team: Team = ALONE,
+    owners: np.ndarray | None = None,
 ) -> Comparison:
     """Similarity of all layers of all sources, within each and between each two.
 
@@ -91,6 +94,10 @@ def compare(
         main measure gives on fewer groups and on half of the units. The main measure is linear
         CKA, debiased by tracks if it is among `measures`, else by rows; without it there is no
         stability, and structure is that of the first measure of its family that has replicates.
+    team : processes that all make this same call and share the work. Where layers fit in memory
+        all digits are those of one process; where they do not, each reads the rows of its own
+        groups alone and sums are added.
+    owners : [rows] the process of `team` that can read each row, where not every one can read all.
 
     Raises
     ------
@@ -110,7 +117,9 @@ def compare(
     if confound is not None:
         _check_confound(confound, sources)
     share = max((getattr(m, "variance", 0.0) for m in chosen), default=0.0)
-    joint = Joint(sources, groups, blocks, draws, seed, device, share, wanted, confound)
+    joint = Joint(
+        sources, groups, blocks, draws, seed, device, share, wanted, confound, team, owners
+    )  # fmt: skip
     tables = []
     for measure in chosen:
         if progress is not None:

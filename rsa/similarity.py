@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from rsa.inference.intervals import CONFIDENCE
 from rsa.inference.stability import Stability
 from rsa.inference.structure import Structure
 from rsa.inference.structure import from_json as structure_from_json
-from rsa.records import read_json, write_json
+from rsa.records import read_json, write_csv, write_json
 
 FORMAT = 2
 _MATRICES = ("value", "low", "high", "chance", "chance_high", "score", "p")
@@ -146,34 +146,28 @@ class Similarity:
     def write(self, folder: Path | str, x_role: str, y_role: str) -> Path:
         """Writes X-Y.json and X-Y.csv into a folder; returns the path of the first."""
         path = write_json(folder, f"{x_role}-{y_role}", self.as_json(x_role, y_role))
-        with path.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["measure", "x", "layer_x", "y", "layer_y", *_MATRICES, "unit"])
-            for result in self.measures:
-                cells = np.stack([getattr(result, name) for name in _MATRICES], axis=-1)
-                for i, layer_x in enumerate(self.layers_x):
-                    for j, layer_y in enumerate(self.layers_y):
-                        numbers = ["" if math.isnan(v) else repr(float(v)) for v in cells[i, j]]
-                        writer.writerow(
-                            [
-                                result.measure,
-                                x_role,
-                                layer_x,
-                                y_role,
-                                layer_y,
-                                *numbers,
-                                result.unit,
-                            ]
-                        )
+        head = ("measure", "x", "layer_x", "y", "layer_y", *_MATRICES, "unit")
+        write_csv(path.with_suffix(".csv"), head, self._lines(x_role, y_role))
         return path
+
+    def _lines(self, x_role: str, y_role: str) -> Iterator[list]:
+        """The long form: a pair of layers a line."""
+        for result in self.measures:
+            cells = np.stack([getattr(result, name) for name in _MATRICES], axis=-1)
+            for i, layer_x in enumerate(self.layers_x):
+                for j, layer_y in enumerate(self.layers_y):
+                    numbers = [None if math.isnan(v) else float(v) for v in cells[i, j]]
+                    pair = (x_role, layer_x, y_role, layer_y)
+                    yield [result.measure, *pair, *numbers, result.unit]
 
     @classmethod
     def read(cls, path: Path | str) -> Similarity:
         """Reads what `write` wrote; `RsaError` names the file when it is something else."""
-        return read_json(path, FORMAT, "similarity", cls._from_json)
+        return read_json(path, FORMAT, "similarity", cls.from_json)
 
     @classmethod
-    def _from_json(cls, content: dict) -> Similarity:
+    def from_json(cls, content: dict) -> Similarity:
+        """What `as_json` was made of; a built-in error where it is not that."""
         return cls(
             **{k: content[k] for k in ("x", "y", "rows", "n_rows", "n_groups", "blocks")},
             layers_x=tuple(content["layers_x"]),
@@ -185,11 +179,12 @@ class Similarity:
 
 
 def _plain(array: np.ndarray) -> list:
-    """Nested lists of numbers, None for what is not finite."""
+    """Nested lists of floats, None for what is not finite; counts as well, as they are read."""
+    array = _array(array)
     if array.ndim > 1:
         return [_plain(row) for row in array]
-    return [v if not isinstance(v, float) or math.isfinite(v) else None for v in array.tolist()]
+    return [v if math.isfinite(v) else None for v in array.tolist()]
 
 
-def _array(values: list) -> np.ndarray:
+def _array(values) -> np.ndarray:
     return np.array(values, dtype=np.float64)

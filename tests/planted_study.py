@@ -71,7 +71,7 @@ class _Silent:
     """The screen of a run that shows nothing."""
 
     @contextmanager
-    def stage(self, _title: str):
+    def stage(self, _title: str, **_):
         yield lambda done, of: None
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from command import ROOT
 from probe_folder import sounds
-from test_cli import ROOT
 
 import probes
 from cli.main import root
@@ -38,7 +38,7 @@ from cli import probed
 shown = probed.Recorder.layer
 def layer(self, task, layer, valid):
     shown(self, task, layer, valid)
-    if task == "some" and layer == "pool3":
+    if task == "some" and layer == "pool1":
         os.kill(os.getpid(), signal.SIGKILL)
 probed.Recorder.layer = layer
 from cli.main import main
@@ -141,7 +141,7 @@ def test_another_label_is_probed_where_a_task_reads_it(probed):
 
 
 def test_labels_of_a_folder_change_without_extracting_again(tmp_path):
-    music = sounds(tmp_path / "music")
+    music = sounds(tmp_path / "music", 40)
     table, cache = music / "manifest.csv", tmp_path / "cache"
     head, *lines = table.read_text().splitlines()
 
@@ -154,7 +154,7 @@ def test_labels_of_a_folder_change_without_extracting_again(tmp_path):
         done = CliRunner().invoke(
             root, ["probe", "--model", "vgg-mtt", "--untrained", "--data", str(music), "--task",
                    "place", "--out", str(tmp_path / "study"), "--no-report", "--head", "none",
-                   "--no-checks", "--no-why"], env={"RSA_CACHE": str(cache)},
+                   "--no-checks", "--no-why", "--layers", "pool1"], env={"RSA_CACHE": str(cache)},
         )  # fmt: skip
         assert done.exit_code == 0, done.stderr
         return "vgg-mtt: kept place" in done.stderr, sum(1 for _ in cache.rglob("shard-*"))
@@ -195,7 +195,7 @@ def test_a_task_is_known_by_its_definition_and_the_code(tmp_path, monkeypatch):
     assert len(paths) == len(TASKS)
     assert kept.path(key) != kept.path(replace(key, recode=None)) != kept.path(PLACE)
     before = kept.path(key)
-    monkeypatch.setattr("cli.probed.code_of", lambda package: "another version")
+    monkeypatch.setattr("cli.probed.code_behind", lambda room: "another version")
     assert kept.path(key) != before
 
 
@@ -238,7 +238,7 @@ def test_a_killed_command_loses_the_batch_in_hand_only(tmp_path):
     music, study = sounds(tmp_path / "music"), tmp_path / "study"
     arguments = ["probe", "--model", "vgg-mtt", "--untrained", "--data", str(music), "--task",
                  "place,hertz,some", "--out", str(study), "--no-report", "--head", "none",
-                 "--no-checks", "--no-why"]  # fmt: skip
+                 "--no-checks", "--no-why", "--layers", "pool1,pool2"]  # fmt: skip
     environment = {"RSA_CACHE": str(tmp_path / "cache")}
     killed = subprocess.run(
         [sys.executable, "-c", KILL, *arguments], cwd=ROOT, env={**os.environ, **environment},

@@ -107,3 +107,23 @@ def test_what_a_figure_or_table_cannot_be(study):
     assert "svg, pdf, png, not jpg" in str(done.exception)
     done = run("figure", study, "weights")
     assert "weights: this study has no data for this figure" in str(done.exception)
+
+
+def test_a_file_that_is_no_report_is_not_written_over(study, tmp_path):
+    mine = tmp_path / "notes"
+    mine.write_text("keep")
+    for out, also, said in (
+        (mine, (), "a report ends in .pdf, .html or .md"),
+        (tmp_path / "x.docx", (), "a report ends in .pdf, .html or .md"),
+        (tmp_path / "x.html", ("--format", "pdf"), "ends in .html, --format is pdf"),
+    ):
+        done = run("report", study, "--out", out, *also)
+        assert done.exit_code == 2 and said in done.output, done.output
+    assert mine.read_text() == "keep" and [one.name for one in tmp_path.iterdir()] == ["notes"]
+
+
+def test_the_matrix_between_the_models_has_two_names(study, tmp_path):
+    for name in ("cross", "cka-across"):
+        done = run("figure", study, name, "--format", "svg", "--out", tmp_path / f"{name}.svg")
+        assert done.exit_code == 0, done.output
+    assert "<svg" in (tmp_path / "cka-across.svg").read_text(encoding="utf-8")

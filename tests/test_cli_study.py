@@ -176,7 +176,8 @@ def test_a_study_is_run_whole_and_goes_on_where_it_stopped(rsa, tmp_path, music)
     done = rsa(path, "--untrained", "--out", out)
     assert done.exit_code == 0, done.output
     assert sorted(p.name for p in out.iterdir()) == [
-        "01-pair", "02-place", "expectations.json", "report-joined.pdf", "study.toml",
+        "01-pair", "02-place", "expectations.json", "report-joined.pdf", "run.log.jsonl",
+        "study.toml",
     ]  # fmt: skip
     assert (out / "study.toml").read_bytes() == path.read_bytes()
     whole = json.loads((out / "expectations.json").read_text())
@@ -209,7 +210,8 @@ def test_a_study_is_run_whole_and_goes_on_where_it_stopped(rsa, tmp_path, music)
     assert [step["state"] for step in summary["steps"]] == ["finished", "finished"]
     after = times()
     changed = {p.name for p in after if after[p] != before.get(p)}
-    assert changed == {"expectations.json", "study.toml"}  # and no report, no study
+    # and no report, no study
+    assert changed == {"expectations.json", "run.log.jsonl", "study.toml"}
 
     other = small(tmp_path, music, '["place", "hertz"]', '["place"]')
     done = rsa(other, "--untrained", "--out", out, "--dry-run", "--json")

@@ -21,7 +21,7 @@ from rsa.why.returning import Returning
 
 @pytest.fixture(scope="module")
 def music(tmp_path_factory):
-    return sounds(tmp_path_factory.mktemp("why") / "music")
+    return sounds(tmp_path_factory.mktemp("why") / "music", 40)
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,7 @@ def test_a_comparison_says_what_carries_every_task_and_what_works_on_the_other(
 ):
     study = tmp_path / "study"
     rsa("compare", "--a", "vgg-mtt", "--b", "chordnet", "--untrained", "--data", music,
+        "--layers-a", "pool1,pool3,pool5", "--layers-b", "conv02,conv08,heads",
         "--task", "place,hertz", "--measures", "cka", "--out", study)  # fmt: skip
     depths = {}
     for role in "ab":
@@ -80,7 +81,8 @@ def test_a_comparison_says_what_carries_every_task_and_what_works_on_the_other(
 
 def test_a_probing_run_keeps_what_it_found_and_asks_about_twins(rsa, music, tmp_path, monkeypatch):
     given = ("probe", "--model", "chordnet", "--untrained", "--data", music, "--task", "place",
-             "--head", "concatenation", "--no-checks")  # fmt: skip
+             "--head", "concatenation", "--no-checks", "--layers",
+             "conv02,conv08,heads")  # fmt: skip
     first, again, none = (tmp_path / name for name in ("first", "again", "none"))
     cache = rsa(*given, "--out", first)
     found = read(first, "a")

@@ -211,7 +211,7 @@ def test_archives_that_are_not_the_release(tensors, tmp_path, monkeypatch):
     with pytest.raises(WeightsInvalid, match="x.zip: .*damaged"):
         clmr.load(Request(weights=path))
     monkeypatch.setattr(clmr, "LARGEST", 99)
-    with pytest.raises(WeightsInvalid, match="holds 100 bytes, at most 99"):
+    with pytest.raises(WeightsInvalid, match="would be 100 bytes; at most 99"):
         clmr.load(Request(weights=path))
 
 

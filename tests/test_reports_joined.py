@@ -160,6 +160,10 @@ def test_one_document_of_two(pair, tmp_path):
     assert text.count("## Can I trust and repeat it?") == 2
     assert text.count("Rendered audio: the timbres are those of one General MIDI font.") == 1
     assert "counted once: model-a" in text
+    first = text[: text.index("**Before you believe this**")]
+    told = [line for line in first.splitlines() if line.startswith("- *")]
+    assert told and len(told) == len(set(told)) and "not supported" not in first
+    assert all(text.count(line) > 1 for line in told), "each stands in its study, too"
     figures = {file.name for file in (tmp_path / "out" / "report-joined-figures").iterdir()}
     assert {"s1-overview.svg", "s2-overview.svg", "side-by-side-1.svg"} <= figures
 

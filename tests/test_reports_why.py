@@ -16,7 +16,7 @@ from reports import ReportError, Study, style
 from reports.figures import depth, overview, resemblance, riding, why
 from reports.findings import find, first_page
 from reports.grades import KINDS, STRONG, SUGGESTIVE, UNSUPPORTED, grade_corrected
-from reports.tables import small_samples
+from reports.tables import reservations, small_samples
 from reports.tables_choice import advice
 from reports.verdicts import verdict
 from rsa.why.association import Association
@@ -330,13 +330,18 @@ def test_choice_and_its_table(study, found):
     instrument = some(found, "choice", task="instrument", role="a")[0]
     assert instrument.grade == STRONG and "not the last layer" in instrument.claim
     rows = {rows[0][0]: rows[0] for rows in advice(study).groups}
-    assert rows["Tempo (test)"][2] == "weighted sum of layers"
+    assert rows["Tempo (test)"][1] == "weighted sum of layers"
     assert rows["Tempo (test)"][5] == "is all layers"
-    assert rows["Note density (test)"][2].text == "nothing"
+    assert rows["Note density (test)"][1].text == "nothing"
     chosen = rows["Instrument family (test_inst)"]
-    assert (chosen[1], chosen[2].text) == ("model-a", "block01")
+    assert (chosen[1].text, chosen[2]) == ("block01", "model-a")
     assert chosen[4].text.startswith("+0.5") and not chosen[4].quiet
     assert chosen[5].quiet, "a difference that is not shown is grey"
+    twin = study.probes["a0"].tasks["instrument"]
+    untrained = chosen[advice(study).head.index("Untrained")]
+    assert untrained.text == f"{twin.best().value:.2f} {twin.selected}"
+    assert untrained.bold == (twin.best().value >= 0.83), "no more is to be had than is free"
+    assert "As good" not in advice(study).head, "layers were not compared in pairs"
 
 
 def test_no_column_on_heads_that_were_not_probed(tmp_path):
@@ -387,11 +392,17 @@ def test_a_return_is_ringed(tmp_path, study):
 
 
 def test_costs_name_their_own_probe_and_no_figure_is_called_the_middle_of_two(study):
-    text = why._aid(study, "chord", {"b": study.why["b"].riding["chord"]}, kept=False)
+    text = why._parts(study, "chord", {"b": study.why["b"].riding["chord"]}, kept=False)
     one = study.why["b"].riding["chord"]
     assert "Middle" not in text and f"at {one.selected} {one.before[one.index].value:.2f}" in text
-    assert f"{one.head} probe" in text and "p that goes with it" in text
-    assert "Middle" in why._aid(study, "chord", {"b": one}, kept=True)
+    assert f"{one.head} probe" in text
+    assert "Middle" in why._parts(study, "chord", {"b": one}, kept=True)
+
+
+def test_panels_are_explained_once_and_only_where_there_are_any(study, tmp_path):
+    (text,) = why.reading(study)
+    assert "p goes with them" in text and "untrained twin" in text and "Kept on the other" in text
+    assert why.reading(Study.read(make_study(tmp_path / "s", layers={"a": 3}, tasks=1))) == []
 
 
 def test_a_damaged_file_has_a_cure(tmp_path):
@@ -449,3 +460,35 @@ def test_few_groups_are_told_on_the_first_page(tmp_path, study):
     path.write_text(json.dumps(values), encoding="utf-8")
     assert "quoted on 5 groups" in small_samples(Study.read(folder))
     assert "few data" not in small_samples(study)
+
+
+def test_a_verdict_tells_what_training_took(tmp_path):
+    folder = planted(tmp_path / "s", tasks=1)
+
+    def lowered(values):
+        for one in values["training"]:
+            for at, gain in enumerate(one["gains"]):
+                low = {"value": -0.4, "low": -0.5, "high": -0.3, "p": 0.001}
+                none = {"value": 0.0, "low": -0.1, "high": 0.1, "p": 1.0}
+                gain["twin"] = low if at == 1 else none
+
+    study = changed(folder, "a.json", lowered)
+    one = next(iter(study.why["a"].training.values()))
+    words = verdict(study, one.task)
+    assert "raining lowered it in model-a (" in words
+    assert f"0.40 [\N{MINUS SIGN}0.50, \N{MINUS SIGN}0.30] at {one.gains[1].layer})" in words
+
+
+def test_results_that_were_made_and_are_gone_are_told(tmp_path):
+    folder = planted(tmp_path / "s", tasks=1)
+    path = folder / "study.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values["timings"] += [
+        {"stage": "similarity", "seconds": 1.0}, {"stage": "probes of model-a", "seconds": 1.0}
+    ]  # fmt: skip
+    path.write_text(json.dumps(values), encoding="utf-8")
+    assert not any("lost from the folder" in one for one in reservations(Study.read(folder)))
+    (folder / "similarity" / "a-b.json").unlink()
+    (folder / "probes" / "b.json").unlink()
+    told = reservations(Study.read(folder))
+    assert told[0] == "lost from the folder: similarity and probes; run the command again"

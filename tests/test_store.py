@@ -60,7 +60,7 @@ def test_every_flipped_byte_of_the_tensors_is_noticed(tmp_path):
         damaged = bytearray(whole)
         damaged[position] ^= 0x10
         path.write_bytes(damaged)
-        with pytest.raises(StoreError, match="shard-00000.*delete it"):
+        with pytest.raises(StoreError, match="shard-00000.*delete it.*repair"):
             store.read_shard(0, "x"), store.read_shard(0, "y")
 
 

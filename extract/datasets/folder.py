@@ -8,6 +8,7 @@ middle. With a manifest, its rows are the clips; see `extract.datasets.manifest`
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +17,9 @@ import torch
 
 from extract import audio
 from extract.datasets.base import Clip, DataCard, Dataset
-from extract.datasets.files import SUFFIXES, File, identity, look, name_of, search
+from extract.datasets.files import SUFFIXES, File, hear, identity, look, name_of, search
 from extract.datasets.manifest import MANIFESTS, Entry, Manifest
-from extract.errors import DataError
+from extract.errors import DataError, printable
 
 FOREIGN = (".m4a", ".aac", ".mp4", ".wma", ".ape", ".wv")  # audio that libsndfile does not read
 
@@ -63,15 +64,17 @@ class Folder(Dataset):
         self._clip_seconds, self._clips_per_track = clip_seconds, clips_per_track
         place = Path(manifest) if manifest is not None else _find_manifest(self.path)
         table = Manifest.read(place) if place else None
-        self._files: dict[str, Path] = {}
+        self._files: dict[str, File] = {}
         self.clips, files = self._from_manifest(table) if table else self._from_files()
         rates = {file.info.sample_rate for file in files if file.info}
         self.rate = rates.pop() if len(rates) == 1 else None
         self.notes = table.notes if table else ()
+        called = printable(self.path.resolve().name)
+        listed = printable(place.name) if place else ""
         self.card = DataCard(
-            name=self.path.resolve().name or "folder",
-            title=f"Audio files of the folder {self.path.resolve().name}",
-            sources="the user's own files" + (f", labels from {place.name}" if place else ""),
+            name=called or "folder",
+            title=f"Audio files of the folder {called}",
+            sources="the user's own files" + (f", labels from {listed}" if place else ""),
             licence="the user's own",
             identity=identity(self.clips, files),
             audio=identity(self.clips, files, labels=False),
@@ -86,14 +89,19 @@ class Folder(Dataset):
         ------
         AudioError : names the file, what is wrong and the cure.
         """
-        return audio.read(self._files[clip.id], sample_rate, clip.start, clip.duration)
+        return hear(self._files[clip.id], sample_rate, clip.start, clip.duration)
 
     def file(self, clip: Clip) -> str:
         """The path of the clip's file."""
-        return str(self._files[clip.id])
+        return str(self._files[clip.id].path)
 
     def _from_files(self) -> tuple[tuple[Clip, ...], list[File]]:
-        names = {name_of(path, self.path): path for path in search(self.path)}
+        names: dict[str, Path] = {}
+        for path in search(self.path):
+            name = name_of(path, self.path)
+            if name in names:  # accents composed and not, or a byte and its number
+                raise DataError(f"{path} and {names[name]} have one name when spelled; rename one")
+            names[name] = path
         if not names:
             raise DataError(f"{self.path}: no audio files below it{_what_else(self.path)}")
         files = look(sorted(names.items()))
@@ -131,7 +139,8 @@ class Folder(Dataset):
                     f"{table.path}, line {entry.line}: {entry.path} lies outside {self.path}; "
                     "give paths below the folder"
                 ) from None
-            for candidate in (place, self.path / name):  # as written, and with composed accents
+            composed = unicodedata.normalize("NFC", str(place))
+            for candidate in (place, Path(composed)):  # as written, and with composed accents
                 if candidate.is_file():
                     found[name] = candidate
                     return name
@@ -148,7 +157,7 @@ class Folder(Dataset):
             id = file.name
             if several or len(spans) > 1:
                 id += f"#{start:.6f}".rstrip("0").rstrip(".")
-            self._files[id] = file.path
+            self._files[id] = file
             track = entry.track or file.name
             clips.append(
                 Clip(

@@ -103,7 +103,7 @@ def beats(path: Path) -> dict[str, tuple[float, ...]]:
         times.append(seconds(path, count, fields[0]))
         known = len(fields) == 2
         places.append(seconds(path, count, fields[1]) if known else None)
-    after = [*places[1:], None]
+    after = [*places, None][1:]
     first = [
         time
         for time, place, following in zip(times, places, after, strict=True)

@@ -12,6 +12,8 @@ import numpy as np
 from extract.datasets.base import Curve, Segment
 from extract.errors import DataError
 
+FOLDS = tuple(map(str, range(100)))
+
 
 def read(path: Path) -> str:
     """The text of a file in UTF-8; `DataError` where it is none."""
@@ -136,9 +138,9 @@ def folds(path: Path) -> dict[str, str]:
         return {}
     found = {}
     for count, fields in lines(path, "\t"):
-        if len(fields) != 2 or not fields[1].isdigit():
+        if len(fields) != 2 or fields[1] not in FOLDS:
             raise DataError(f"{path}, line {count}: NAME<TAB>FOLD is needed; fetch the file again")
-        found[fields[0]] = {0: "test", 1: "valid"}.get(int(fields[1]), "train")
+        found[fields[0]] = {"0": "test", "1": "valid"}.get(fields[1], "train")
     return found
 
 
@@ -231,7 +233,8 @@ def curve(path: Path, separator: str = ",") -> Curve:
     try:
         # at once, because a melody has tens of thousands of lines
         values = np.loadtxt(text.splitlines() or ["none"], delimiter=separator, ndmin=2)
-        return Curve(values[:, 0], values[:, 1])
+        if np.isfinite(values).all():
+            return Curve(values[:, 0], values[:, 1])
     except (ValueError, IndexError):
         pass
     last = -math.inf

@@ -20,20 +20,21 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from extract.datasets.base import SPLITS, LabelCard, Value
-from extract.errors import DataError
+from extract.errors import DataError, printable
+from extract.jsontext import loads
 
 MANIFESTS = ("manifest.csv", "manifest.tsv", "manifest.jsonl")
 OWN = ("path", "start", "duration", "split", "group", "track", "subset")
 GROUPS = ("group", "artist", "track")  # the first of these columns that there is
 SPLIT_NAMES = {name: name for name in SPLITS} | {"val": "valid", "validation": "valid"}
 ABSENT = ("", "nan")
+LONGEST = 200  # characters of the name of a column
 MARKS = ("|", ";")  # between tags; the first that a column holds counts
 
 Cells = Mapping[str, str]
@@ -76,7 +77,8 @@ class Manifest:
         ------
         DataError : names the manifest, the line and the cure.
         """
-        rows = list(_json_rows(path) if path.suffix.lower() == ".jsonl" else _csv_rows(path))
+        rows = _json_rows(path) if path.suffix.lower() == ".jsonl" else _csv_rows(path)
+        rows = [(line, _shown(path, line, cells)) for line, cells in rows]
         if not rows:
             raise DataError(f"{path}: no rows; give a column `path` and one row a clip")
         columns = list(dict.fromkeys(name for _, cells in rows for name in cells))
@@ -96,6 +98,22 @@ class Manifest:
         numeric = [name for name, kind in kinds.items() if kind in ("number", "")]
         notes = [_not_finite(path, name, rows) for name in numeric]
         return cls(path, entries, cards, tuple(note for note in notes if note))
+
+
+def _shown(path: Path, line: int, cells: Cells) -> Cells:
+    """The cells as they may be printed: labels end up on screens, in tables and in reports."""
+    shown = {
+        printable(name): text if name == "path" else printable(text)
+        for name, text in cells.items()
+    }
+    if long := [name for name in shown if len(name) > LONGEST]:
+        raise DataError(
+            f"{path}, line {line}: a column {long[0][:40]}... has a name of {len(long[0])} "
+            f"characters; at most {LONGEST}"
+        )
+    if len(shown) < len(cells):
+        raise DataError(f"{path}, line {line}: two columns have one name; rename one")
+    return shown
 
 
 def _text(path: Path) -> str:
@@ -151,7 +169,7 @@ def _json_rows(path: Path) -> Iterator[tuple[int, Cells]]:
         if not text.strip():
             continue
         try:
-            row = json.loads(text)
+            row = loads(text)
         except ValueError as error:
             raise DataError(f"{path}, line {line}: not JSON ({error}); one object a line") from None
         if not isinstance(row, dict):
@@ -161,6 +179,9 @@ def _json_rows(path: Path) -> Iterator[tuple[int, Cells]]:
 
 def _cell(path: Path, line: int, name: str, value: object) -> str:
     """The text of a value as a cell of a CSV has it; a list as tags."""
+    texts = [name, *(value if isinstance(value, list) else [value])]
+    if any(isinstance(text, str) and not _whole(text) for text in texts):
+        raise DataError(f"{path}, line {line}: {name} holds half a character; write it in UTF-8")
     if isinstance(value, list) and name not in OWN:
         mark = MARKS[0]
         if not all(isinstance(tag, str) and mark not in tag for tag in value):
@@ -175,6 +196,11 @@ def _cell(path: Path, line: int, name: str, value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value).strip()
+
+
+def _whole(text: str) -> bool:
+    """Whether it is text: `\\ud800` in JSON is half of a pair that stands for one character."""
+    return not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def _kind(name: str, rows: list[tuple[int, Cells]]) -> str:

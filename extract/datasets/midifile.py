@@ -56,12 +56,14 @@ def _read(data: bytes) -> tuple[list[tuple[int, int, int]], list[tuple[int, int]
     while at < len(data):
         end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "big")
         if data[at : at + 4] == b"MTrk":
-            _read_track(data, at + 8, spans, tempi)
+            # a length that is too small must not have the same bytes read again and again
+            end = max(end, _read_track(data, at + 8, spans, tempi))
         at = end
     return spans, sorted(tempi), division
 
 
-def _read_track(data: bytes, at: int, spans: list, tempi: list) -> None:
+def _read_track(data: bytes, at: int, spans: list, tempi: list) -> int:
+    """Adds the notes and tempi of one track; returns the place after its end."""
     sounding: dict[tuple[int, int], list[int]] = {}
     tick = status = 0
     while True:
@@ -82,7 +84,7 @@ def _read_track(data: bytes, at: int, spans: list, tempi: list) -> None:
                 if event == TEMPO:
                     tempi.append((tick, int.from_bytes(data[at : at + size], "big")))
                 elif event == END:
-                    return
+                    return at + size
             else:
                 size, at = _number(data, at)
             at += size
@@ -104,9 +106,11 @@ def _read_track(data: bytes, at: int, spans: list, tempi: list) -> None:
 
 def _number(data: bytes, at: int) -> tuple[int, int]:
     """A number of 7 bits a byte, and the place after it."""
-    byte = data[at]
+    byte, first = data[at], at
     value = byte & 0x7F
     while byte & 0x80:
+        if at - first == 3:  # of at most four bytes
+            raise ValueError("a number has no end")
         at += 1
         byte = data[at]
         value = value << 7 | byte & 0x7F

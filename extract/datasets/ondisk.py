@@ -12,9 +12,8 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from extract import audio
 from extract.datasets.base import Clip, Curve, DataCard, Dataset, LabelCard, Segment, Value
-from extract.datasets.files import File, identity, look
+from extract.datasets.files import File, hear, identity, look
 from extract.errors import DataError
 
 # a rest of a recording shorter than this part of a clip is left out
@@ -110,7 +109,7 @@ class OnDisk(Dataset):
             )
         places = {str(r.path.relative_to(self.root)): r.path for r in there}
         looked = {file.path: file for file in look(sorted(places.items()))}
-        self._files: dict[str, Path] = {}
+        self._files: dict[str, File] = {}
         self.clips = tuple(clip for r in there for clip in self._cut(r, looked[r.path]))
         rates = {file.info.sample_rate for file in looked.values() if file.info}
         self.rate = rates.pop() if len(rates) == 1 else None
@@ -143,11 +142,11 @@ class OnDisk(Dataset):
 
     def audio(self, clip: Clip, sample_rate: int) -> torch.Tensor:
         """The clip as mono float32 [samples] at `sample_rate`; safe from several threads."""
-        return audio.read(self._files[clip.id], sample_rate, clip.start, clip.duration)
+        return hear(self._files[clip.id], sample_rate, clip.start, clip.duration)
 
     def file(self, clip: Clip) -> str:
         """The path of the clip's file."""
-        return str(self._files[clip.id])
+        return str(self._files[clip.id].path)
 
     def _cut(self, recording: Recording, file: File) -> list[Clip]:
         """The clips of one recording, with labels in their own time."""
@@ -166,7 +165,7 @@ class OnDisk(Dataset):
             id = recording.path.relative_to(self.root).as_posix()
             if len(spans) > 1 or recording.start:
                 id += f"#{start:.6f}".rstrip("0").rstrip(".")
-            self._files[id] = recording.path
+            self._files[id] = file
             end = start + duration
             clips.append(
                 Clip(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,8 @@ import torch
 from torch import nn
 
 from extract import lightning
+from extract.archive import FAULTS
+from extract.archive import member as archive_member
 from extract.errors import WeightsInvalid, WeightsMissing
 from extract.models.base import (
     Layer,
@@ -115,8 +116,8 @@ def _out_of_archive(path: Path) -> Iterator[Path]:
         file = Path(folder) / f"checkpoint{Path(member).suffix}"
         try:
             with zipfile.ZipFile(path) as archive:
-                file.write_bytes(archive.read(member))
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
+                file.write_bytes(archive_member(archive, member, LARGEST))
+        except FAULTS as error:
             raise WeightsInvalid(f"{path}: {member} cannot be read ({error})") from None
         yield file
 
@@ -124,12 +125,12 @@ def _out_of_archive(path: Path) -> Iterator[Path]:
 def _member(path: Path) -> str | None:
     """Name of the checkpoint in an archive; None for a PyTorch file, which is a zip file too.
 
-    Raises WeightsInvalid where there is not exactly one, or it is too large.
+    Raises WeightsInvalid where there is not exactly one.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             sizes = {info.filename: info.file_size for info in archive.infolist()}
-    except zipfile.BadZipFile as error:
+    except FAULTS as error:
         raise WeightsInvalid(f"{path}: damaged ({error}); download it again") from None
     if any(name.endswith("data.pkl") for name in sizes):
         return None
@@ -139,11 +140,6 @@ def _member(path: Path) -> str | None:
     if len(found) != 1:
         names = ", ".join(found[:3]) or "none"
         raise WeightsInvalid(f"{path}: one checkpoint was expected in it, there is: {names}")
-    if sizes[found[0]] > LARGEST:
-        raise WeightsInvalid(
-            f"{path}: {found[0]} holds {sizes[found[0]]} bytes, at most {LARGEST} are expected; "
-            f"is this the archive {ARCHIVE}?"
-        )
     return found[0]
 
 

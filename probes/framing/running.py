@@ -123,6 +123,16 @@ def run_frames(
     )
 
 
+def frame_batches(
+    rows: FrameRows, tasks: Sequence[FrameTask], max_frames: int = MAX_FRAMES, seed: int = 0
+) -> list[list[str]]:
+    """Names of the tasks that `run_frames` would train together, as `probes.running.batches`."""
+    rate = rate_of(rows.kind)
+    some = [task for task in tasks if rate_of(task.rows) == rate]
+    found, _, _ = _batches(some, rows, max_frames, seed)
+    return [[one.question.task.name for one in batch.asked] for batch in found]
+
+
 def _batches(
     tasks: Sequence[FrameTask], rows: FrameRows, max_frames: int, seed: int
 ) -> tuple[list[_Batch], list[str], dict[str, str]]:

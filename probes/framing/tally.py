@@ -11,6 +11,7 @@ from probes.framing.heads import FrameTarget
 from probes.framing.questions import Kept, Question
 from probes.framing.readers.base import Setting, choose
 from probes.framing.scores import TrackScores
+from probes.heads.base import least
 from probes.scored import Sums
 from probes.scoring import Frame, Judged
 from probes.splits import TRAIN, VALID
@@ -99,7 +100,7 @@ class Tally:
     def __init__(self, asked: Asked, losses, converged, settings):
         self.asked = asked
         self.question, self.reader = asked.question, asked.question.reader
-        self.losses, self.choice = losses, int(np.argmin(np.nan_to_num(losses, nan=np.inf)))
+        self.losses, self.choice = losses, least(losses)
         self.converged, self.settings = bool(converged[self.choice]), settings
         self.decoder: Setting = {}
         self._choices: dict[int, list[TrackScores]] = {}

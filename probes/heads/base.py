@@ -144,6 +144,11 @@ class PoolingHead(Head):
         """
 
 
+def least(losses: np.ndarray) -> int:
+    """Place of the least loss [choices], of equals the first; one that is not known never is."""
+    return int(np.argmin(np.nan_to_num(losses, nan=np.inf)))
+
+
 def seeded(head: Head, seed: int) -> Head:
     """The head with this seed, where it draws anything."""
     drawn = any(field.name == "seed" for field in fields(head))

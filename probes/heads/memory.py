@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 
 CPU = 64 << 20  # more networks side by side leave the cache and gain nothing
+# versions 2 and 1 of cgroups, as a container shows its own
+CONTAINER = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 SHARE = 0.4  # of the machine's memory, or of what is free on a GPU
 
 
@@ -25,4 +29,13 @@ def limit(device: torch.device) -> int:
         whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):  # Windows has none of them
         whole = 8 << 30
-    return int(SHARE * whole)
+    return int(SHARE * min([whole, *_of_container()]))
+
+
+def _of_container() -> Iterator[int]:
+    """The limit of the container that this runs in, which ends what goes beyond it."""
+    for path in CONTAINER:
+        try:
+            yield int(Path(path).read_text())
+        except (OSError, ValueError):  # no container, or "max"
+            continue

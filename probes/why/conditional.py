@@ -8,7 +8,6 @@ credited with the harm that idle inputs do to the other probe, nor charged with 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -18,14 +17,14 @@ import torch
 from probes import inference
 from probes.curves import Curve
 from probes.errors import ProbeError
-from probes.heads.base import Answers
+from probes.heads.base import Answers, least
 from probes.heads.linear import PENALTIES, linear
 from probes.information import pointwise
 from probes.record import Record
 from probes.scored import Score, Sums, group_sums
 from probes.source import Source, read_layer
-from probes.splits import TRAIN, VALID
-from probes.targets import Target
+from probes.splits import VALID
+from probes.targets import Target, together
 from probes.threads import one_a_core
 from probes.trust.intervals import sure
 from probes.why.contrast import Contrast, contrasts
@@ -77,12 +76,10 @@ def conditional(
     """
     if len(source.layers) < 2:
         raise ProbeError(f"{source.name} has one layer: none comes before it")
-    together = defaultdict(list)
-    for target in targets:
-        together[target.index[TRAIN].tobytes()].append(target)
+    batches = together(targets)
     found: dict[int, Added] = {}
-    total, done = 2 * len(source.layers) * len(together), 0
-    for some in together.values():
+    total, done = 2 * len(source.layers) * len(batches), 0
+    for some in batches:
         order = _order(some, len(source), seed)
 
         def alone(at: int, some: Sequence[Target] = some) -> list[_Kept]:
@@ -108,7 +105,7 @@ def conditional(
                     results.append(one)
                     done += 1
                     if progress:
-                        progress(done, total - len(together))
+                        progress(done, total - len(batches))
         for number, target in enumerate(some):
             found[id(target)] = _added(
                 target,
@@ -138,10 +135,10 @@ class _Kept:
 def _kept(answers: Sequence[Answers], targets: Sequence[Target]) -> list[_Kept]:
     found = []
     for one, target in zip(answers, targets, strict=True):
-        losses = np.nan_to_num(one.loss(target, VALID), nan=np.inf)
-        best = int(np.argmin(losses))
+        losses = one.loss(target, VALID)
+        best = least(losses)
         bits, valid = (pointwise(target, s, one, best) for s in (target.headline, VALID))
-        found.append(_Kept(float(losses[best]), bits, valid))
+        found.append(_Kept(float(np.nan_to_num(losses[best], nan=np.inf)), bits, valid))
     return found
 
 

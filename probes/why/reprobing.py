@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from probes.heads.base import least
 from probes.heads.linear import PENALTIES, LinearLayer
 from probes.solvers import solve
 from probes.splits import VALID
@@ -42,10 +43,11 @@ class Reprobing:
         for headline, fit in zip(self.headlines, fits, strict=True):
             target = headline.target
             answers = layer.answers(target, fit)
-            losses = np.nan_to_num(answers.loss(target, VALID), nan=np.inf)
-            best = int(np.argmin(losses))
+            losses = answers.loss(target, VALID)
+            best = least(losses)
             outputs = answers.outputs[target.headline][best]
-            found.append(Probed(headline.scored(outputs), float(losses[best])))
+            loss = float(np.nan_to_num(losses[best], nan=np.inf))
+            found.append(Probed(headline.scored(outputs), loss))
         return found
 
 

@@ -15,7 +15,6 @@ and of groups together.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,8 +25,7 @@ from probes.heads.linear import PENALTIES
 from probes.record import Record
 from probes.scored import Score
 from probes.source import Source, read_layer
-from probes.splits import TRAIN
-from probes.targets import Target
+from probes.targets import Target, together
 from probes.threads import one_a_core
 from probes.trust.intervals import around
 from probes.why.contrast import Contrast, contrasts
@@ -213,12 +211,10 @@ def riding(
         name: read_layer(references, name, device).double().cpu().numpy()
         for name in references.layers
     }
-    together = defaultdict(list)
-    for target in targets:
-        together[target.index[TRAIN].tobytes()].append(target)
+    batches = together(targets)
     settings = Settings(head, directions, draws, tuple(penalties), resamples, seed)
     found: dict[int, Riding] = {}
-    for number, some in enumerate(together.values()):
+    for number, some in enumerate(batches):
         batch, tallies = Batch(some, tables, settings), []
 
         def one(at: int, batch: Batch = batch) -> list[Tally]:
@@ -228,7 +224,7 @@ def riding(
             for tally in pool.map(one, range(len(layers))):
                 tallies.append(tally)
                 if progress:
-                    progress(number * len(layers) + len(tallies), len(together) * len(layers))
+                    progress(number * len(layers) + len(tallies), len(batches) * len(layers))
         for headline, column in zip(batch.headlines, zip(*tallies, strict=True), strict=True):
             chosen = (selected or {}).get(headline.target.task.name)
             found[id(headline.target)] = _result(batch, headline, layers, column, chosen)

@@ -9,7 +9,6 @@ probe was trained on would carry their labels over.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,13 +18,14 @@ import torch
 
 from probes import inference
 from probes.errors import ProbeError
+from probes.heads.base import least
 from probes.heads.linear import PENALTIES, LinearLayer, standard
 from probes.record import Record
 from probes.scored import Score, Scored
 from probes.solvers import Fit, solve
 from probes.source import Source, read_layer
 from probes.splits import TRAIN, VALID
-from probes.targets import Target
+from probes.targets import Target, together
 from probes.threads import one_a_core
 from probes.trust.intervals import around, sure
 from probes.why.contrast import Contrast, contrasts
@@ -107,19 +107,17 @@ def transfer(
             f"{a.name} has {len(a)} rows and {b.name} {len(b)}: extract both over the same clips"
         )
     names = tuple(layers_a or a.layers), tuple(layers_b or b.layers)
-    together = defaultdict(list)
-    for target in targets:
-        together[target.index[TRAIN].tobytes()].append(target)
+    batches = together(targets)
     found: dict[int, Transfer] = {}
     places = [(a, layer, True) for layer in names[0]] + [(b, layer, False) for layer in names[1]]
-    for number, some in enumerate(together.values()):
+    for number, some in enumerate(batches):
         batch = _Batch(some, penalties, resamples, seed, device)
         sides: list[_Side] = []
         with one_a_core(device) as pool:
             for side in pool.map(batch.probe, places):
                 sides.append(side)
                 if progress:
-                    progress(number * len(places) + len(sides), len(together) * len(places))
+                    progress(number * len(places) + len(sides), len(batches) * len(places))
             of_a, of_b = sides[: len(names[0])], sides[len(names[0]) :]
             taught = [side.taught for side in of_a]
             mapped = list(pool.map(partial(batch.mapped, taught=taught), of_b))
@@ -178,8 +176,7 @@ class _Batch:
         for headline, fit in zip(self.headlines, fits, strict=True):
             target = headline.target
             answers = ready.answers(target, fit)
-            losses = np.nan_to_num(answers.loss(target, VALID), nan=np.inf)
-            chosen.append(int(np.argmin(losses)))
+            chosen.append(least(answers.loss(target, VALID)))
             scores.append(headline.scored(answers.outputs[target.headline][chosen[-1]]))
         taught = []
         if crossed:

@@ -156,8 +156,7 @@ def new(study: Study) -> list[Drawing]:
     tables = {}
     for role in study.models:
         if role in study.why and study.why[role].added:
-            added = study.why[role].added
-            some = [added[key] for key in asked(study, role, list(added))]
+            some = list(asked(study, role, study.why[role].added).values())
             some = [one for one in some if one.layers == some[0].layers]
             if some:
                 tables[role] = {one.task: one for one in some}

@@ -13,6 +13,7 @@ from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
 from reports import style
+from reports.figures import hover
 from reports.figures.drawing import Drawing
 from reports.study import Study
 from reports.words import abridged
@@ -152,6 +153,7 @@ def landscape(study: Study) -> Drawing | None:
             label=abridged(study.name_of(role), 40),
         )
         names = [n for n, m in zip(joint.names, mine, strict=True) if m]
+        hover.points(axes, *points.T, [f"{name}\n{study.name_of(role)}" for name in names])
         for i in style.every_few(len(names), 9):
             label = axes.annotate(
                 abridged(names[i], 14),

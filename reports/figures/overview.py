@@ -42,7 +42,8 @@ def specialities(study: Study, role: str) -> dict[str, str]:
 def overview(study: Study) -> Drawing | None:
     """Up to four models side by side; lines along the monotone path between the first two."""
     roles = list(study.models)[:4]
-    figure = style.canvas(3.3)
+    deepest = max(len(study.models[role].layer_names) for role in roles)
+    figure = style.canvas(2.7 if deepest <= 16 else 3.3)
     axes = figure.add_subplot()
     axes.set_axis_off()
     places = (

@@ -95,35 +95,49 @@ def _panel(study: Study, key: str) -> Drawing:
         _shares(axes_at(style.WIDTH - _KEPT - 0.06, _KEPT), kept, study)
     _legend(figure, left, wide, height)
     return Drawing(
-        f"why-{key}", figure, f"{verdict(study, key)} {_aid(study, key, ridings, kept=bool(kept))}",
+        f"why-{key}", figure,
+        f"{verdict(study, key)} {_parts(study, key, ridings, kept=bool(kept))}",
         "Score over depth, what erasing references costs, and what the other model keeps.",
     )  # fmt: skip
 
 
-def _aid(study: Study, key: str, ridings: dict[str, Riding], *, kept: bool) -> str:
-    some = next(iter(study.probed(key).values()))
+def reading(study: Study) -> list[str]:
+    """How the panels are read; nothing where there are none."""
+    if not explained(study):
+        return []
     text = (
-        f"Left: {some.metric} of each layer ({some.headline}), 95 % intervals over groups; grey "
+        "The panels, a task each. Score by layer: bands are 95 % intervals over groups, grey "
         "dashes chance, grey lines references"
     )
     if any(f"{role}0" in study.probes for role in study.models):
-        text += ", dashed the untrained twin"
+        text += ", coloured dashes the untrained twin"
     text += (
-        f". {'Middle' if kept else 'Right'}: how far {_before(study, ridings)} falls when a "
-        "reference is erased; whisker: simultaneous interval of the difference from the stronger "
-        "control, drawn about the drop, and p that goes with it, corrected for the references; "
-        "filled: more than random subspaces and made-up references cost (p at most 0.05)."
+        ". Cost of erasing a reference at the layer that is named: whiskers are simultaneous "
+        "intervals of the difference from the stronger control, drawn about the cost; p goes with "
+        "them, corrected for the references; filled: more than random subspaces and made-up "
+        "references cost (p at most 0.05)."
     )
-    if kept:
+    if study.transfer:
         text += (
-            " Right: share of the lead over chance that a probe keeps on the other model's layer, "
-            "the most similar one where one is known."
+            " Kept on the other model: share of the lead over chance that a probe has left on the "
+            "other model's most similar layer; filled: above chance there."
         )
-    return text
+    return [text]
+
+
+def _parts(study: Study, key: str, ridings: dict[str, Riding], *, kept: bool) -> str:
+    """What stands where in the panel of a task."""
+    some = next(iter(study.probed(key).values()))
+    where = "Middle" if kept else "Right"
+    text = (
+        f"Left: {some.metric} by layer ({some.headline}). {where}: what erasing each reference "
+        f"costs {_before(study, ridings)}."
+    )
+    return f"{text} Right: kept on the other model." if kept else text
 
 
 def _before(study: Study, ridings: dict[str, Riding]) -> str:
-    """`the score of a least squares probe (at conv03 1.00 with nothing erased)`."""
+    """`a least squares probe (at conv03 1.00 with nothing erased)`."""
     heads = list(dict.fromkeys(one.head for one in ridings.values() if one.head))
     whose = len(ridings) > 1
     scores = [
@@ -132,7 +146,7 @@ def _before(study: Study, ridings: dict[str, Riding]) -> str:
         for role, one in ridings.items()
         if one.before[one.index].exists
     ]
-    text = f"the score of a {' or '.join(heads)} probe" if heads else "the score of its probe"
+    text = f"a {' or '.join(heads)} probe" if heads else "its probe"
     return f"{text} ({listed(scores)} with nothing erased)" if scores else text
 
 

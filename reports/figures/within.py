@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
@@ -11,7 +13,7 @@ from reports import style
 from reports.figures import hover
 from reports.figures.cells import hatch_measure, hatched, unbounded
 from reports.figures.drawing import Drawing
-from reports.numbers import percent
+from reports.numbers import Estimate, percent
 from reports.results import Measure, Similarity
 from reports.structure import STABLE, Within
 from reports.study import Study
@@ -59,7 +61,9 @@ def _pair(study: Study, parts: list[tuple[str, Similarity, Measure]], name: str)
         below = [figure.add_subplot(grid[1 + k, 2 * index]) for k in range(strips)]
         bare = _without(similarity)
         without = without or bare
-        _strip(below[0], role, measure, novelty_top, bare, first=index == 0)
+        _strip(
+            below[0], role, measure, similarity.layers_x, novelty_top, bare, first=index == 0
+        )
         if strips > 1:
             _share_strip(below[1], role, shares[index], first=index == 0)
         for axes in below:
@@ -183,12 +187,18 @@ def novelty(measure: Measure) -> np.ndarray:
 
 
 def _strip(
-    axes: Axes, role: str, measure: Measure, top: float, without: Measure | None, *, first: bool
-) -> None:
+    axes: Axes, role: str, measure: Measure, layers: Sequence[str], top: float,
+    without: Measure | None, *, first: bool,
+) -> None:  # fmt: skip
     table = novelty(measure)
     places = np.arange(1, len(table) + 1)
     axes.bar(places, table[:, 0], width=0.72, color=style.role_colour(role), alpha=0.85, lw=0)
     axes.vlines(places, table[:, 1], table[:, 2], color=style.INK, lw=0.7)
+    told = [
+        hover.scored(f"{name} against {before}", "novelty", Estimate(*row))
+        for before, name, row in zip(layers, layers[1:], table, strict=False)
+    ]
+    hover.points(axes, places, table[:, 0], told)
     if without is not None:
         size = max(1.2, 3.4 - len(places) / 24)
         axes.plot(places, novelty(without)[:, 0], "o", ms=size, mfc="white", mec=style.INK, mew=0.6)

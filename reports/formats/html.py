@@ -56,9 +56,7 @@ class _Writer:
         self.document = document
         self.told: dict[str, list[dict]] = {}
         self.figures = 0
-        cited = document.methods["cited"]
-        keys = {k for method in document.methods["methods"] for k in cited.get(method, ())}
-        self.cited = sorted(keys)
+        self.cited = document.cited
 
     def body(self) -> Iterator[str]:
         one = self.document

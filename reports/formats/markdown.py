@@ -38,9 +38,7 @@ class _Writer:
     def __init__(self, document: Document, figures: str) -> None:
         self.document, self.folder = document, figures
         self.figures = 0
-        cited = document.methods["cited"]
-        keys = {k for method in document.methods["methods"] for k in cited.get(method, ())}
-        self.cited = sorted(keys)
+        self.cited = document.cited
 
     def blocks(self) -> Iterator[str]:
         one = self.document

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rsa.threads import spread
+from rsa.team import ALONE, Team, dealt
 
 # rows of a tile, and numbers of all tiles in work at once in one thread
 TILE, ROOM = 256, 8_000_000
@@ -24,6 +24,7 @@ def inner(
     left_edges: np.ndarray,
     right_edges: np.ndarray,
     device: str = "cpu",
+    team: Team = ALONE,
 ) -> np.ndarray:
     """Sums of products of two kernels over blocks of their rows and columns, for all pairs.
 
@@ -34,6 +35,7 @@ def inner(
         of which half is computed.
     left_edges, right_edges : first row of each block, and the end.
     device : of the products; anything but `cpu` is torch's.
+    team : processes that have the same matrices and share the tiles.
 
     Returns
     -------
@@ -56,7 +58,7 @@ def inner(
         kx = _kernels(left[0], right[0], at, to)
         return _products(kx, kx if same else _kernels(left[1], right[1], at, to))
 
-    found = spread(tile, places) if device == "cpu" else [tile(place) for place in places]
+    found = dealt(team, tile, places, threads=device == "cpu")
     out = np.zeros((len(left_edges) - 1, len(right_edges) - 1, len(left[0]), len(left[1])))
     for (p, q), product in zip(places, found, strict=True):
         a, b = rows[p][0], columns[q][0]

@@ -14,6 +14,7 @@ from rsa.hsic.moments import moments, tiles
 from rsa.hsic.rowsums import RowSums, row_sums
 from rsa.rows.grouping import Grouping
 from rsa.rows.joint import Joint
+from rsa.team import ALONE, Team, dealt
 
 # floating-point operations up to which products are made in float64
 SMALL = 3e9
@@ -46,10 +47,11 @@ def linear_hsic(joint: Joint, without: int = 0) -> dict[str, np.ndarray]:
     layers = joint.layers(without_leading(joint, without), dtype)
     layers = layers if joint.huge else layers.load()
     if by_gram:
-        products = gram_products(layers.kept, grouping, blocks, joint.device)
+        products = gram_products(layers.kept, grouping, blocks, joint.device, joint.team)
     else:
-        products = moments(layers, pairs, grouping, blocks, ROOM)
-    return estimates(row_sums(layers, None, grouping, blocks), *products, grouping)
+        products = moments(layers, pairs, grouping, blocks, ROOM, joint.team, joint.own)
+    sums = row_sums(layers, None, grouping, blocks, joint.team, joint.own)
+    return estimates(sums, *products, grouping)
 
 
 def visits(joint: Joint) -> int:
@@ -69,19 +71,23 @@ def costs(rows: int, widths: np.ndarray, pairs: Sequence, grouping: Grouping) ->
 
 
 def gram_products(
-    layers: list[np.ndarray], grouping: Grouping, blocks: bool, device: str
+    layers: list[np.ndarray],
+    grouping: Grouping,
+    blocks: bool,
+    device: str,
+    team: Team = ALONE,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """As `rsa.hsic.moments.moments`, from tiles of Gram matrices of all layers."""
     edges = grouping.edges if blocks else grouping.edges[[0, -1]]
     side = (layers, layers)
-    full = without_each(inner(side, side, edges, edges, device))
+    full = without_each(inner(side, side, edges, edges, device, team))
     if grouping.single:
         return full, np.zeros_like(full), np.zeros_like(full)
     at = grouping.blocks_at if blocks else grouping.blocks_at[[0, -1]]
     summed = [grouping.sum_by_group(x) for x in layers]
     sums = (summed, summed)
-    third = without_each(inner(side, sums, edges, at, device))
-    return full, third, without_each(inner(sums, sums, at, at, device))
+    third = without_each(inner(side, sums, edges, at, device, team))
+    return full, third, without_each(inner(sums, sums, at, at, device, team))
 
 
 def estimates(
@@ -136,14 +142,20 @@ def drawn_hsic(joint: Joint, without: int = 0) -> dict[str, np.ndarray]:
             break
         layers = [np.ascontiguousarray(z[:, :cap]) for z in layers]
     out = {k: np.empty((len(orders), len(joint), len(joint))) for k in KINDS}
-    for start in range(0, len(orders), TOGETHER):
+
+    def lot(start: int) -> dict[str, np.ndarray]:
         some = orders[start : start + TOGETHER]
         moved = [z[order] for order in some for z in layers]
         rows = row_sums(Held(layers), Held(moved), grouping, blocks=False)
         products = _drawn_products(layers, moved, grouping, joint.device)
-        for kind, values in estimates(rows, *products, grouping).items():
-            drawn = values[0].reshape(len(joint), len(some), len(joint))
-            out[kind][start : start + len(some)] = drawn.transpose(1, 0, 2)
+        found = estimates(rows, *products, grouping)
+        shape = (len(joint), len(some), len(joint))
+        return {kind: v[0].reshape(shape).transpose(1, 0, 2) for kind, v in found.items()}
+
+    starts = range(0, len(orders), TOGETHER)
+    for start, found in zip(starts, dealt(joint.team, lot, starts, threads=False), strict=True):
+        for kind, values in found.items():
+            out[kind][start : start + len(values)] = values
     left_in = np.array([np.vdot(z, z) for z in layers], dtype=np.float64)
     traces = layer_traces(joint, without)
     lost = np.outer(traces, traces) - np.outer(left_in, left_in)

@@ -15,6 +15,7 @@ import numpy as np
 from rsa.hsic.gram import long_products, without_each
 from rsa.rows.grouping import Grouping
 from rsa.rows.streaming import stretches
+from rsa.team import ALONE, Team
 from rsa.threads import spread
 
 
@@ -38,7 +39,13 @@ def tiles(
 
 
 def moments(
-    layers, pairs: Sequence[tuple[int, int]], grouping: Grouping, blocks: bool, room: float
+    layers,
+    pairs: Sequence[tuple[int, int]],
+    grouping: Grouping,
+    blocks: bool,
+    room: float,
+    team: Team = ALONE,
+    own: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sums of products over pairs of rows, rows and groups, and groups; see `RowSums.sums`.
 
@@ -48,6 +55,8 @@ def moments(
     pairs : of layers; the others stay 0.
     blocks : also without each block of groups.
     room : bytes that cross-moments may take.
+    team : processes that share the pairs, or the rows where `own` is given.
+    own : [groups] bool, groups whose rows this process visits; the cross-moments are added.
 
     Returns
     -------
@@ -57,19 +66,42 @@ def moments(
     out = np.zeros((3, 1 + count, len(layers), len(layers)))
     copies = count * (1 if grouping.single else 2)
     for tile in tiles(pairs, layers.widths, copies, room):
-        for (i, j), values in zip(tile, _tile(layers, tile, grouping, blocks), strict=True):
+        if own is not None:
+            found = _tile(layers, tile, grouping, blocks, team, own)
+        else:
+            found = _shared(layers, tile, grouping, blocks, team)
+        for (i, j), values in zip(tile, found, strict=True):
             out[:, :, i, j] = out[:, :, j, i] = values
     return out[0], out[1], out[2]
 
 
-def _tile(layers, pairs: list, grouping: Grouping, blocks: bool) -> list[np.ndarray]:
+def _shared(
+    layers, pairs: list, grouping: Grouping, blocks: bool, team: Team
+) -> list[np.ndarray]:
+    """`_tile` with the pairs dealt to processes."""
+    some = pairs[team.rank :: team.size]
+    mine = _tile(layers, some, grouping, blocks) if some else []
+    found: list = [None] * len(pairs)
+    for rank, part in enumerate(team.gather(mine)):
+        found[rank :: team.size] = part
+    return found
+
+
+def _tile(
+    layers,
+    pairs: list,
+    grouping: Grouping,
+    blocks: bool,
+    team: Team = ALONE,
+    own: np.ndarray | None = None,
+) -> list[np.ndarray]:
     """[3, 1 + blocks] of each pair, from one visit to the rows of its layers."""
     count = grouping.blocks if blocks else 1
     needed = sorted({i for pair in pairs for i in pair})
     shapes = [(count, int(layers.widths[i]), int(layers.widths[j])) for i, j in pairs]
     of_rows = [np.zeros(shape, dtype=layers.dtype) for shape in shapes]
     of_groups = of_rows if grouping.single else [np.zeros_like(c) for c in of_rows]
-    for block, group, until in stretches(grouping, blocks):
+    for block, group, until in stretches(grouping, blocks, own=own):
         start, stop = int(grouping.starts[group]), int(grouping.starts[until])
         x = {i: layers.rows(i, start, stop) for i in needed}
         starts = grouping.starts[group:until] - start
@@ -82,6 +114,13 @@ def _tile(layers, pairs: list, grouping: Grouping, blocks: bool) -> list[np.ndar
                 of_groups[place][block] += s[i].T @ s[j]
 
         spread(add, range(len(pairs)))
+
+    if own is not None:
+        for place in range(len(pairs)):
+            of_rows[place] = team.sum(of_rows[place])
+            of_groups[place] = (
+                of_rows[place] if grouping.single else team.sum(of_groups[place])
+            )
 
     def reduced(place: int) -> np.ndarray:
         c, b = (a[place].reshape(count, -1) for a in (of_rows, of_groups))

@@ -23,6 +23,7 @@ import numpy as np
 from scipy import stats
 
 from rsa.inference.intervals import CONFIDENCE
+from rsa.team import ALONE, Team
 
 # rows at a time
 BATCH = 2048
@@ -122,12 +123,16 @@ def tail(
         return level, np.asarray(stats.pearson3.sf(z, skewness), dtype=float)
 
 
-def invariants(layers, index: int, n: int) -> dict[str, Invariants]:
+def invariants(
+    layers, index: int, n: int, team: Team = ALONE, own: np.ndarray | None = None
+) -> dict[str, Invariants]:
     """Of the centred, and of the U-centred, Gram matrix of a layer's n rows.
 
     Parameters
     ----------
     layers : with `rows(index, start, stop)`, [rows, width], columns centred. Visited twice.
+    team : processes that share the rows where `own` is given.
+    own : [rows] bool, the rows that this process visits.
 
     Returns
     -------
@@ -140,37 +145,62 @@ def invariants(layers, index: int, n: int) -> dict[str, Invariants]:
     All sums are exact but that of the cubes of the off-diagonal elements where there are more than
     `CUBES` rows: it is then scaled up from evenly spaced rows; it matters less than 1 part in n.
     """
-    power: np.ndarray | float = 0.0
+    width = layers.rows(index, 0, 0).shape[1]
+    power = np.zeros((width, width))
     edges = [(at, min(at + BATCH, n)) for at in range(0, n, BATCH)]
+    if own is not None:
+        edges = [(start, stop) for start, stop in _runs(own) if start < stop]
     for start, stop in edges:
         x = layers.rows(index, start, stop)
         power = power + (x.T @ x).astype(np.float64)
+    power = team.sum(power) if own is not None else power
     d1 = d2 = d3 = dw = 0.0
-    xd: np.ndarray | float = 0.0
+    xd = np.zeros(width)
     for start, stop in edges:
         x = layers.rows(index, start, stop).astype(np.float64)
         d = np.einsum("ij,ij->i", x, x)
         w = np.einsum("ij,ij->i", x @ power, x)
         d1, d2, d3, dw = d1 + d.sum(), d2 + (d**2).sum(), d3 + (d**3).sum(), dw + d @ w
         xd = xd + d @ x
+    if own is not None:
+        d1, d2, d3, dw = team.sum(np.array([d1, d2, d3, dw]))
+        xd = team.sum(xd)
     # |K|^2, tr K^3, d'Kd
     squares, cubic, q = np.vdot(power, power), np.vdot(power @ power, power), xd @ xd
-    cubes = _cubes(layers, index, n)
+    cubes = _cubes(layers, index, n, team, own)
     return {
         "biased": _centred(n, d1, d2, d3, dw, squares, cubic, q, cubes),
         "debiased": _u_centred(n, d1, d2, d3, dw, squares, cubic, q, cubes),
     }
 
 
-def _cubes(layers, index: int, n: int) -> float:
+def _runs(own: np.ndarray) -> list[tuple[int, int]]:
+    """Stretches of at most `BATCH` True values."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], own.astype(int), [0]])))
+    return [
+        (at, min(at + BATCH, int(stop)))
+        for start, stop in zip(edges[::2], edges[1::2], strict=True)
+        for at in range(int(start), int(stop), BATCH)
+    ]
+
+
+def _cubes(layers, index: int, n: int, team: Team, own: np.ndarray | None) -> float:
     """Sum of K_ij^3 over i != j."""
     step = -(-n // CUBES)
-    x = np.concatenate(
-        [
-            layers.rows(index, start, min(start + BATCH * step, n))[::step]
-            for start in range(0, n, BATCH * step)
-        ]
-    )
+    if own is None:
+        x = np.concatenate(
+            [
+                layers.rows(index, start, min(start + BATCH * step, n))[::step]
+                for start in range(0, n, BATCH * step)
+            ]
+        )
+    else:
+        places = np.arange(0, n, step)
+        nothing = layers.rows(index, 0, 0)
+        x = np.zeros((len(places), nothing.shape[1]))
+        for at in np.flatnonzero(own[places]):
+            x[at] = layers.rows(index, int(places[at]), int(places[at]) + 1)
+        x = team.sum(x).astype(nothing.dtype)
     total = 0.0
     for start in range(0, len(x), 256):
         k = x[start : start + 256] @ x.T

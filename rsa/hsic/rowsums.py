@@ -15,6 +15,7 @@ import numpy as np
 from rsa.hsic.estimators import KINDS, Sums
 from rsa.rows.grouping import Grouping
 from rsa.rows.streaming import stretches
+from rsa.team import ALONE, Team
 from rsa.threads import spread
 
 # rows of a stretch; groups of more than LARGE rows get tiles of that size of their own
@@ -75,23 +76,32 @@ class RowSums:
         )
 
 
-def row_sums(left: Sequence, right: Sequence | None, grouping: Grouping, blocks: bool) -> RowSums:
+def row_sums(
+    left: Sequence,
+    right: Sequence | None,
+    grouping: Grouping,
+    blocks: bool,
+    team: Team = ALONE,
+    own: np.ndarray | None = None,
+) -> RowSums:
     """Sums over all stretches of rows.
 
     Parameters
     ----------
     left, right : layers with `rows(index, start, stop)` and a length; None for left again.
     blocks : also without each block of groups.
+    team : processes that share the rows where `own` is given.
+    own : [groups] bool, groups whose rows this process visits.
     """
     count = grouping.blocks if blocks else 1
-    sides = [Side(left, grouping, blocks)]
-    sides += [] if right is None else [Side(right, grouping, blocks)]
+    sides = [Side(left, grouping, blocks, team, own)]
+    sides += [] if right is None else [Side(right, grouping, blocks, team, own)]
     x, y = sides[0], sides[-1]
     shape = (len(x.layers), len(y.layers))
     third = {k: np.zeros((1 + count, *shape)) for k in KINDS}
     paired = np.zeros((1 + count, *shape))
     by_block = {k: np.zeros((count, *shape)) for k in ("diagonal", "own", "squares", "within")}
-    for block, group, until in stretches(grouping, blocks, STRETCH):
+    for block, group, until in stretches(grouping, blocks, STRETCH, own):
         for side in sides:
             side.visit(block, group, until)
         for kind in KINDS:
@@ -103,6 +113,11 @@ def row_sums(left: Sequence, right: Sequence | None, grouping: Grouping, blocks:
             by_block["squares"][block] += x.squares @ y.squares.T
             for a, b in zip(x.kernels(group, until), y.kernels(group, until), strict=True):
                 by_block["within"][block] += a @ b.T
+    if own is not None:
+        third, by_block = ({k: team.sum(v) for k, v in s.items()} for s in (third, by_block))
+        paired = team.sum(paired)
+        for side in sides:
+            side.total = {k: team.sum(v) for k, v in side.total.items()}
     if grouping.single:
         by_block |= dict.fromkeys(("own", "squares", "within"), by_block["diagonal"])
     return RowSums(third, x.total, y.total, paired, **{k: without(v) for k, v in by_block.items()})
@@ -117,11 +132,19 @@ def without(by_block: np.ndarray) -> np.ndarray:
 class Side:
     """The layers on one side of all pairs, and what a stretch of their rows adds up to."""
 
-    def __init__(self, layers: Sequence, grouping: Grouping, blocks: bool):
+    def __init__(
+        self,
+        layers: Sequence,
+        grouping: Grouping,
+        blocks: bool,
+        team: Team = ALONE,
+        own: np.ndarray | None = None,
+    ):
         self.layers, self.grouping = layers, grouping
         count = grouping.blocks if blocks else 1
         self.total = {k: np.zeros((1 + count, len(layers))) for k in KINDS}
-        self._shares = spread(lambda i: _shares(layers, i, grouping, blocks), range(len(layers)))
+        shares = spread(lambda i: _shares(layers, i, grouping, blocks, own), range(len(layers)))
+        self._shares = [without(part if own is None else team.sum(part)) for part in shares]
 
     def visit(self, block: int, group: int, until: int) -> None:
         """Reads rows of whole groups of one block.
@@ -183,10 +206,12 @@ class Side:
                 )
 
 
-def _shares(layers: Sequence, index: int, grouping: Grouping, blocks: bool) -> np.ndarray:
-    """[1 + blocks, width] sums of a layer's rows: all, then without each block."""
-    parts: list = [0.0] * (grouping.blocks if blocks else 1)
-    for block, group, until in stretches(grouping, blocks):
+def _shares(
+    layers: Sequence, index: int, grouping: Grouping, blocks: bool, own: np.ndarray | None
+) -> np.ndarray:
+    """[blocks, width] sums of a layer's rows."""
+    parts = np.zeros((grouping.blocks if blocks else 1, layers.rows(index, 0, 0).shape[1]))
+    for block, group, until in stretches(grouping, blocks, own=own):
         x = layers.rows(index, int(grouping.starts[group]), int(grouping.starts[until]))
-        parts[block] = parts[block] + x.sum(axis=0, dtype=np.float64)
-    return without(np.stack(parts))
+        parts[block] += x.sum(axis=0, dtype=np.float64)
+    return parts

@@ -11,6 +11,7 @@ from scipy.stats import spearmanr
 from rsa.measures.base import Measure
 from rsa.rows.joint import Joint
 from rsa.source import Matrices
+from rsa.team import dealt
 
 # shares of the groups, and subsets of each
 SHARES, SUBSETS = (0.25, 0.5), 8
@@ -121,11 +122,12 @@ def on_fewer_groups(
         kept = int(round(share * groups))
         if kept < FEWEST:
             continue
-        tables = []
+        subsets = []
         for _ in range(SUBSETS):
             mask = np.zeros(groups, dtype=bool)
             mask[rng.permutation(groups)[:kept]] = True
-            tables.append(table(np.flatnonzero(mask[owner])))
+            subsets.append(np.flatnonzero(mask[owner]))
+        tables = dealt(joint.team, table, subsets, threads=False)
         for i, j in found:
             at = np.ix_(places[i], places[j])
             some = [_against(value[at], t[at], i == j) for t in tables]
@@ -144,12 +146,12 @@ def ceilings(measure: Measure, joint: Joint, seed: int) -> np.ndarray:
     arXiv:2502.15104). NaN for fewer than 4 units. Above 1000 rows on as many, thinned.
     """
     few = joint.thinned(ROWS_OF_HALVES)
-    found = np.full(len(few), np.nan)
-    for i in range(len(few)):
-        x = few.layer(i)
+
+    def one(index: int) -> float:
+        x = few.layer(index)
         width = x.shape[1]
         if width < UNITS or not x.any():
-            continue
+            return np.nan
         # the same for a layer whatever else is compared
         rng = np.random.default_rng([seed, 8])
         orders = [rng.permutation(width) for _ in range(SPLITS)]
@@ -161,8 +163,9 @@ def ceilings(measure: Measure, joint: Joint, seed: int) -> np.ndarray:
             for side, part in (("one", np.s_[: width // 2]), ("other", np.s_[width // 2 :]))
         ]  # fmt: skip
         values = measure.estimate(_plainly(sides, [(0, 1)], seed, joint.device)).value
-        found[i] = np.diagonal(values[:SPLITS, SPLITS:]).mean()
-    return found
+        return float(np.diagonal(values[:SPLITS, SPLITS:]).mean())
+
+    return np.array(dealt(joint.team, one, range(len(few)), threads=False))
 
 
 def _plainly(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from rsa.layerwise.novelty import novelty
 from rsa.layerwise.spectrum import NAMES as SPREADS
 from rsa.layerwise.spectrum import Spectrum, spread_of_variance
 from rsa.layerwise.timescale import half_life
-from rsa.records import read_json, write_json
+from rsa.records import read_json, write_csv, write_json
 from rsa.rows.grouping import Grouping, check_groups
 from rsa.rows.joint import check_enough
 from rsa.rows.thinning import thin
@@ -174,13 +173,19 @@ class Geometry:
     def write(self, folder: Path | str, role: str) -> Path:
         """Writes ROLE.json and ROLE.csv into a folder; returns the path of the first."""
         path = write_json(folder, role, self.as_json(role))
-        with path.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["quantity", "x", "layer", "value", "low", "high", "unit"])
-            for q in self.quantities:
-                for layer, *numbers in zip(self.layers, q.value, q.low, q.high, strict=True):
-                    cells = ["" if math.isnan(v) else repr(v) for v in numbers]
-                    writer.writerow([q.quantity, role, layer, *cells, q.unit])
+        head = ("quantity", "x", "layer", "value", "low", "high", "unit")
+        lines = (
+            [
+                q.quantity,
+                role,
+                layer,
+                *(None if math.isnan(v) else float(v) for v in numbers),
+                q.unit,
+            ]
+            for q in self.quantities
+            for layer, *numbers in zip(self.layers, q.value, q.low, q.high, strict=True)
+        )
+        write_csv(path.with_suffix(".csv"), head, lines)
         return path
 
     @classmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence, Sized
@@ -14,6 +13,7 @@ import numpy as np
 from rsa.errors import RsaError
 from rsa.inference.intervals import null_level, subsampled
 from rsa.layerwise.expected import Contingency
+from rsa.records import FAULTS, write_csv, write_json
 from rsa.rows.grouping import Grouping, check_groups
 from rsa.rows.joint import principal_components
 from rsa.rows.streaming import Standard
@@ -91,19 +91,22 @@ class LabelInformation:
 
     def write(self, folder: Path, role: str) -> Path:
         """Writes `<role>.json` and `<role>.csv` into a folder; returns the path of the JSON."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{role}.json"
-        path.write_text(json.dumps(self.as_json(role), indent=1, allow_nan=False) + "\n", "utf-8")
+        path = write_json(folder, role, self.as_json(role))
         numbers = ("value", "low", "high", "floor", "floor_high", "adjusted", "p")
-        with open(folder / f"{role}.csv", "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(("x", "measure", "label", "layer", "entropy", *numbers))
-            for one in self.labels:
-                for place, layer in enumerate(self.layers):
-                    line = [_plain(getattr(one, name)[place]) for name in numbers]
-                    head = (role, self.measure, one.label, layer, _plain(one.entropy))
-                    writer.writerow("" if v is None else v for v in (*head, *line))
+        lines = (
+            (
+                role,
+                self.measure,
+                one.label,
+                layer,
+                _plain(one.entropy),
+                *(_plain(getattr(one, name)[place]) for name in numbers),
+            )
+            for one in self.labels
+            for place, layer in enumerate(self.layers)
+        )
+        head = ("x", "measure", "label", "layer", "entropy", *numbers)
+        write_csv(path.with_suffix(".csv"), head, lines)
         return path
 
     @classmethod
@@ -125,7 +128,7 @@ class LabelInformation:
             return cls(
                 entry["x"], tuple(entry["layers"]), entry["rows"], entry["measure"], labels, skipped
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except FAULTS as error:
             raise RsaError(f"{path}: not information about labels ({error})") from None
 
 

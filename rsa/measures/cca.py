@@ -27,7 +27,6 @@ from rsa.measures.decompositions import (
     weight,
 )
 from rsa.rows.joint import Joint
-from rsa.threads import spread
 
 
 @dataclass(frozen=True)
@@ -199,7 +198,7 @@ def solve(joint: Joint, variance: float) -> Solved:
 
     forward = np.full((2, len(joint), len(joint)), np.nan)
     influence: tuple[list, list] = ([], [])
-    for (i, j), (toward, back, effect) in zip(cells, spread(cell, cells), strict=True):
+    for (i, j), (toward, back, effect) in zip(cells, joint.spread(cell, cells), strict=True):
         forward[:, i, j], forward[:, j, i] = toward, back
         influence[0].append(effect[0])
         influence[1].append(effect[1])
@@ -225,7 +224,7 @@ def _null(joint: Joint, found: list, cells: list[tuple[int, int]]) -> np.ndarray
             shares = _shares(both, found[i], turned[j])
             return [(a + b) @ both.correlations / 2 for a, b in shares]
 
-        drawn = np.array(spread(cell, cells)).reshape(-1, 2)
+        drawn = np.array(joint.spread(cell, cells)).reshape(-1, 2)
         for which in (0, 1):
             draws[which, draw] = symmetric(len(found), cells, drawn[:, which])
     return draws

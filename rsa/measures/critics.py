@@ -20,7 +20,7 @@ from rsa.measures.heldout import (
 )
 from rsa.measures.training import Critics, Setting
 from rsa.rows.joint import COMPONENTS, Joint
-from rsa.threads import spread
+from rsa.team import dealt
 
 FOLDS = 3
 # rows at most; a held-out fold is scored with all its rows against each other
@@ -142,7 +142,7 @@ class CriticInformation(Measure):
                 critics.train()
                 return critics.score(x[:, test], y[:, test], moved)
 
-            found = [part(at) for at in parts] if joint.device != "cpu" else spread(part, parts)
+            found = dealt(joint.team, part, parts, threads=joint.device == "cpu")
             terms[test] = np.concatenate([f[0] for f in found]).T
             drawn += test.sum() * np.concatenate([f[1] for f in found], axis=1)
         return terms / np.log(2), drawn / joint.rows / np.log(2)

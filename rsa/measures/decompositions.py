@@ -10,7 +10,6 @@ import numpy as np
 from rsa.inference.intervals import around
 from rsa.measures.base import Null
 from rsa.rows.joint import FEWEST_DRAWS, Joint, principal_components
-from rsa.threads import spread
 
 # more rows than this are thinned
 ROWS = 20_000
@@ -213,7 +212,7 @@ def chance(
             i, j = place
             return statistic(i, j, (still[i].T @ turned[j]).astype(np.float64))
 
-        for (i, j), value in zip(cells, spread(cell, cells), strict=True):
+        for (i, j), value in zip(cells, joint.spread(cell, cells), strict=True):
             draws[draw, i, j] = draws[draw, j, i] = value
     return draws
 

@@ -12,7 +12,6 @@ from rsa.measures.base import Measure, Null, Table, constant_note
 from rsa.measures.heldout import folds as held_out
 from rsa.measures.heldout import whiten, widened_to_chance
 from rsa.rows.joint import COMPONENTS, FEWEST_DRAWS, Joint
-from rsa.threads import spread
 
 FOLDS = 5
 # rows at most, where all of them do not fit in memory
@@ -66,7 +65,7 @@ class GaussianInformation(Measure):
             ends = linearized(mean, total - sizes[:, None] * mean, joint.rows)
 
             orders = self._affordable(joint, count)
-            drawn = self._chance(scores, kept, pairs, folds, orders)
+            drawn = self._chance(joint, scores, kept, pairs, folds, orders)
             ends = widened_to_chance(mean, *ends, drawn)
             draws = np.full((len(orders), *shape), np.nan)
             for matrix, found in zip(
@@ -113,6 +112,7 @@ class GaussianInformation(Measure):
 
     def _chance(
         self,
+        joint: Joint,
         scores: np.ndarray,
         kept: np.ndarray,
         pairs: np.ndarray,
@@ -125,7 +125,7 @@ class GaussianInformation(Measure):
         def draw(order: np.ndarray) -> np.ndarray:
             return self._held_out_sum(scores, scores[order], kept, pairs, folds, fits)
 
-        drawn = spread(draw, orders)
+        drawn = joint.spread(draw, orders)
         return np.array(drawn).reshape(len(orders), len(pairs)) / len(scores)
 
     def _held_out_sum(

@@ -57,11 +57,11 @@ class NeighbourInformation(Measure):
         enough = others.min() > self.k and joint.grouping.groups > 2
         if enough and cells:
             tables = _distances(joint, self.components)
-            mean = self._all(tables, tables, cells, others)
+            mean = self._all(joint, tables, tables, cells, others)
             fewer, groups = self._on_subsets(joint, tables, cells), joint.grouping.groups
             ends = subsampled(mean, fewer, groups // 2, groups)
             orders = joint.permutations[: max(FEWEST_DRAWS, int(BUDGET / (rows**2 * len(cells))))]
-            drawn = self._chance(tables, cells, others, orders)
+            drawn = self._chance(joint, tables, cells, others, orders)
             draws = np.full((len(orders), *shape), np.nan)
             i, j = np.array(cells).T
             for matrix, line in zip((value, low, high, *draws), (mean, *ends, *drawn), strict=True):
@@ -97,6 +97,7 @@ class NeighbourInformation(Measure):
 
     def _all(
         self,
+        joint: Joint,
         x: dict[int, Distances],
         y: dict[int, Distances],
         cells: list[tuple[int, int]],
@@ -105,10 +106,13 @@ class NeighbourInformation(Measure):
     ) -> np.ndarray:
         """[pairs] bits."""
         top = digamma(self.k) + digamma(others + 1)
-        return np.array(spread(lambda c: self._bits(x[c[0]], y[c[1]], top, order), cells))
+        return np.array(
+            joint.spread(lambda c: self._bits(x[c[0]], y[c[1]], top, order), cells)
+        )
 
     def _chance(
         self,
+        joint: Joint,
         tables: dict[int, Distances],
         cells: list[tuple[int, int]],
         others: np.ndarray,
@@ -123,7 +127,7 @@ class NeighbourInformation(Measure):
                 return Distances(tables[j].table[order].take(order, axis=1), tables[j].keys)
 
             moved = dict(zip(second, spread(move, second), strict=True))
-            drawn[draw] = self._all(tables, moved, cells, others, order)
+            drawn[draw] = self._all(joint, tables, moved, cells, others, order)
         return drawn
 
     def _on_subsets(
@@ -143,7 +147,7 @@ class NeighbourInformation(Measure):
 
             fewer = dict(zip(used, spread(cut, used), strict=True))
             if others.min() > self.k:
-                found.append(self._all(fewer, fewer, cells, others))
+                found.append(self._all(joint, fewer, fewer, cells, others))
         return np.array(found).reshape(-1, len(cells))
 
     def _notes(

@@ -13,7 +13,6 @@ from rsa.hsic.permutation import invariants, moments, tail
 from rsa.inference.intervals import jackknife
 from rsa.measures.base import Measure, Null, Table, constant_note
 from rsa.rows.joint import Joint
-from rsa.threads import spread
 
 _LINEAR = frozenset({"translation", "isotropic scaling", "permutation", "orthogonal"})
 # most leading components that may be taken out
@@ -148,9 +147,13 @@ class LinearCKA(Measure):
         empty = self._empty(joint)
 
         def one(index: int):
-            return None if empty[index] else invariants(layers, index, joint.rows)
+            if empty[index]:
+                return None
+            return invariants(layers, index, joint.rows, joint.team, joint.own)
 
-        return spread(one, range(len(joint)))
+        if joint.own is not None:  # sums of several processes: layer after layer
+            return [one(index) for index in range(len(joint))]
+        return joint.spread(one, range(len(joint)))
 
 
 def _first_share(joint: Joint) -> np.ndarray:

@@ -61,7 +61,7 @@ class Predictivity(Measure):
         ]
         shuffles = orders(few, held)
         notes += no_chance_note(few, len(held), len(shuffles[0]))
-        found = spread(_Regression(few, Rotation(held), shuffles), cells)
+        found = few.spread(_Regression(few, Rotation(held), shuffles), cells)
         draws = np.full((len(shuffles[0]), *shape), np.nan)
         for (i, j), (error, total, drawn, chosen) in zip(cells, found, strict=True):
             share = error.sum() / total.sum()

@@ -288,7 +288,7 @@ class PairwiseMeasure(Measure):
         return Products(
             joint,
             by_blocks(entries, edges, self.mirrored),
-            np.array(spread(lambda o: moved(entries, o, self.mirrored), orders)).reshape(
+            np.array(joint.spread(lambda o: moved(entries, o, self.mirrored), orders)).reshape(
                 -1, len(joint), len(joint)
             ),
             counts,

@@ -77,7 +77,7 @@ class RidgePWCCA(Measure):
         for i, x in fitted.layers.items():
             kept[i] = x.shape[1]
         cells = [(i, j) for i, j in few.pairs() if i != j and kept[i] and kept[j]]
-        found = spread(fitted, cells)
+        found = few.spread(fitted, cells)
         notes += no_chance_note(few, len(held), len(fitted.shuffles[0]))
         draws = np.full((len(fitted.shuffles[0]), count, count), np.nan)
         for (i, j), scored in zip(cells, found, strict=True):

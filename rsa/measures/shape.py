@@ -28,7 +28,6 @@ from rsa.measures.decompositions import (
     weight,
 )
 from rsa.rows.joint import Joint
-from rsa.threads import spread
 
 # where the cosine is this near 1 the distance is taken from the residual of the rotation instead
 NEAR = 1e-5
@@ -117,7 +116,8 @@ def aligned(joint: Joint, alpha: float) -> Alignment:
         sure = sureness(values, noise_edge(joint, light[i], light[j])) @ values / values.sum()
         return cosine, chord, effect * leverage(weights[i], weights[j]) * sure
 
-    cosine, chord, influence = zip(*spread(cell, cells), strict=True) if cells else ((), (), ())
+    solved = joint.spread(cell, cells)
+    cosine, chord, influence = zip(*solved, strict=True) if cells else ((), (), ())
 
     def turn(index: int, order: np.ndarray) -> np.ndarray:
         y = whole[index][order]

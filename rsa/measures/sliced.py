@@ -63,7 +63,7 @@ class SlicedInformation(Measure):
         varied = np.flatnonzero(~joint.constant)
         first, second = self._cut(joint, varied)
         bits = _Bits(rows, bins)
-        each = np.array(spread(lambda s: bits.tables(first[s], second[s]), range(len(first))))
+        each = np.array(joint.spread(lambda s: bits.tables(first[s], second[s]), range(len(first))))
         found = each.mean(axis=0)
         ends = self._interval(joint, varied, first, second, found)
         # other directions would give another mean
@@ -77,7 +77,7 @@ class SlicedInformation(Measure):
             some = range(0, len(first), step)
             return sum(bits.tables(first[s], second[s][order]) for s in some) / len(some)
 
-        drawn = np.array(spread(draw, orders)).reshape(-1, *found.shape)
+        drawn = np.array(joint.spread(draw, orders)).reshape(-1, *found.shape)
         ends = widened_to_chance(found, *ends, drawn)
         draws = np.full((len(orders), *shape), np.nan)
         at = np.ix_(varied, varied)

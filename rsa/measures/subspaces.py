@@ -27,7 +27,6 @@ from rsa.measures.decompositions import (
     views,
 )
 from rsa.rows.joint import FEWEST_DRAWS, Joint
-from rsa.threads import spread
 
 # rows of a tile of projections at most, numbers of all tiles at once, permutations side by side
 TILE, ROOM, TOGETHER = 256, 12_000_000, 4
@@ -94,7 +93,7 @@ class Subspaces(Measure):
         cells = [
             (i, j) for i, j in few.pairs() if kept[i] and kept[j] and kept[i] + kept[j] <= few.rows
         ]
-        solved = spread(lambda c: self._cell(few, whole, found, c), cells)
+        solved = few.spread(lambda c: self._cell(few, whole, found, c), cells)
         value = symmetric(len(joint), cells, np.array([v for v, _ in solved]))
         low, high = interval(few, value, cells, [effect for _, effect in solved])
         draws = (self._squared_draws if self.squared else self._draws)(few, found, cells)
@@ -173,13 +172,13 @@ class Subspaces(Measure):
             y = [z for order in orders for z in turned(order)]
             if by_tiles <= by_pairs:
                 both = (scores, y)
-                sums = inner(both, both, edges, edges).sum(axis=(0, 1))
+                sums = inner(both, both, edges, edges, team=joint.team).sum(axis=(0, 1))
                 sums = sums.reshape(count, len(orders), count).transpose(1, 0, 2)
             else:
                 sums = np.zeros((len(orders), count, count))
                 for draw in range(len(orders)):
                     moved_to = y[draw * count : (draw + 1) * count]
-                    drawn = spread(
+                    drawn = joint.spread(
                         lambda c, z=moved_to: np.linalg.norm(scores[c[0]].T @ z[c[1]]) ** 2, cells
                     )
                     sums[draw] = np.nan_to_num(symmetric(count, cells, np.array(drawn)))

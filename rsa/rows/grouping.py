@@ -139,6 +139,16 @@ class Grouping:
         """[groups + 1] first row of each group, and the end."""
         return np.concatenate([[0], np.cumsum(self.sizes)])
 
+    def owned(self, owners: np.ndarray, rank: int) -> np.ndarray:
+        """[groups] bool: whose first row, in the source's order, a process owns.
+
+        Parameters
+        ----------
+        owners : [rows] the process that owns each row of the source.
+        """
+        firsts = np.minimum.reduceat(self.order, self.starts[:-1])
+        return owners[firsts] == rank
+
     @cached_property
     def units(self) -> float:
         """Groups of one size that these are worth: (sum n^2)^2 / sum n^4 (Satterthwaite 1946)."""

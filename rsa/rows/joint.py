@@ -11,12 +11,12 @@ import numpy as np
 
 from rsa.errors import RsaError
 from rsa.rows.grouping import Grouping
-from rsa.rows.streaming import Layers, Standard, batches
-from rsa.rows.thinning import Subset, thin
-from rsa.source import Source, check_same_rows
-from rsa.threads import spread
+from rsa.rows.streaming import Layers, Standard, batches, batches_of
+from rsa.rows.thinning import Subset, read_rows, thin
+from rsa.source import Matrices, Source, check_same_rows
+from rsa.team import ALONE, Team, dealt
 
-Shared = TypeVar("Shared")
+Shared, Item = TypeVar("Shared"), TypeVar("Item")
 
 # layers beyond this many bytes together are read again whenever they are needed
 MEMORY = 4e9
@@ -84,6 +84,9 @@ class Joint:
     share : of the variance that the layers' bases must hold.
     wanted : places of the sources whose layers are compared, (i, i) for within; all when None.
     confound : place of a source and a layer of it: what the input alone makes alike.
+    team : processes that share the work on it.
+    owners : [rows] the process that reads each row, where no other can; a group is read by the
+        process of its first row. None where every process can read all.
     """
 
     def __init__(
@@ -97,6 +100,8 @@ class Joint:
         share: float = SHARE,
         wanted: Sequence[tuple[int, int]] | None = None,
         confound: tuple[int, str] | None = None,
+        team: Team = ALONE,
+        owners: np.ndarray | None = None,
     ):
         check_same_rows(sources)
         labels = np.asarray(sources[0].groups if groups is None else groups)
@@ -106,15 +111,23 @@ class Joint:
         self.seed, self.draws, self.device, self.share = seed, draws, str(device), max(share, SHARE)
         self.grouping = Grouping.deal(labels, blocks, seed)
         self._sources, self._labels = tuple(sources), labels
-        self._wanted, self._confound = wanted, confound
-        self._places = [(source, layer) for source in sources for layer in source.layers]
+        self._wanted, self._confound, self.team = wanted, confound, team
+        self._shared: dict[tuple, object] = {}
+        self._owners = np.arange(len(labels)) * team.size // len(labels)
+        if owners is not None and team.size > 1:
+            self._owners = np.asarray(owners)
+            if not self.huge:  # every process then has what it would read
+                self._sources = self._exchanged(np.arange(len(labels)))
         self._kept: dict[int, np.ndarray] = {}
         self._bases: dict[int, Basis] = {}
-        self._shared: dict[tuple, object] = {}
         self._last: tuple[int, np.ndarray | None] = (-1, None)
 
+    @cached_property
+    def _places(self) -> list[tuple[Source, str]]:
+        return [(source, layer) for source in self._sources for layer in source.layers]
+
     def __len__(self) -> int:
-        return len(self._places)
+        return sum(len(source.layers) for source in self._sources)
 
     @property
     def rows(self) -> int:
@@ -125,14 +138,46 @@ class Joint:
         source, layer = self._places[index]
         return f"{source.name}/{layer}"
 
-    @cached_property
+    @property
     def standards(self) -> list[Standard]:
         """How each layer is centred and scaled; the first look at all rows of all layers."""
-        return spread(lambda place: Standard.of(batches(*place)), self._places)
+        return self.shared(("standards",), self._standards)
+
+    def _standards(self) -> list[Standard]:
+        if self.own is None:
+            return dealt(self.team, lambda place: Standard.of(batches(*place)), self._places)
+        rows = np.flatnonzero(self._owners == self.team.rank)
+        firsts = self._first_rows
+        return [
+            Standard.of_parts(batches_of(*place, rows), first, self.team)
+            for place, first in zip(self._places, firsts, strict=True)
+        ]
+
+    @property
+    def _first_rows(self) -> list[np.ndarray]:
+        """The first row of each layer, from the process that owns it."""
+        return self.shared(("first rows",), self._read_first)
+
+    def _read_first(self) -> list[np.ndarray]:
+        own = self._owners[0] == self.team.rank
+        places = [(source, layer) for source in self._sources for layer in source.layers]
+        rows = [np.asarray(read_rows(*p, np.array([0]))[0], dtype=float) for p in places if own]
+        (found,) = (rows for rows in self.team.gather(rows) if rows)
+        return found
+
+    @property
+    def own(self) -> np.ndarray | None:
+        """[groups] bool, those whose rows this process reads; None where it reads all."""
+        if self.team.size == 1 or not self.huge:
+            return None
+        key = ("own",)
+        return self.shared(key, lambda: self.grouping.owned(self._owners, self.team.rank))
 
     @property
     def widths(self) -> np.ndarray:
         """[layers] columns of each layer."""
+        if self.team.size > 1:
+            return np.array([len(row) for row in self._first_rows])
         return np.array([len(standard.mean) for standard in self.standards])
 
     @property
@@ -179,6 +224,13 @@ class Joint:
             return []
         rng = np.random.default_rng([self.seed, 1])
         return [self.grouping.permutation(rng) for _ in range(self.draws)]
+
+    def spread(self, function: Callable[[Item], Shared], items: Sequence[Item]) -> list[Shared]:
+        """Results of `function` in the order of `items`, by the processes and cores at work on it.
+
+        The results travel: they must be small, and may not be made in the caller's own memory.
+        """
+        return dealt(self.team, function, items)
 
     def shared(self, key: tuple, make: Callable[[], Shared]) -> Shared:
         """What `make` gives, made once for all measures that ask with this key."""
@@ -234,9 +286,27 @@ class Joint:
         def make() -> Joint:
             chosen = thin(self._labels, limit, self.seed)
             return Joint(
-                [Subset(source, chosen) for source in self._sources],
+                self._exchanged(chosen)
+                if self.own is not None
+                else [Subset(source, chosen) for source in self._sources],
                 self._labels[chosen], max(self.grouping.blocks, 2), self.draws, self.seed,
-                self.device, self.share, self._wanted, self._confound,
+                self.device, self.share, self._wanted, self._confound, self.team,
             )  # fmt: skip
 
         return self.shared(("thinned", limit), make)
+
+    def _exchanged(self, rows: np.ndarray) -> tuple[Matrices, ...]:
+        """Some rows of all sources, each from the process that owns it, the same in all."""
+        mine = self._owners[rows] == self.team.rank
+        widths, found = iter(self.widths), []
+        for source in self._sources:
+            layers = {}
+            for layer in source.layers:
+                values = np.zeros((len(rows), next(widths)))
+                if mine.any():
+                    values[mine] = read_rows(source, layer, rows[mine])
+                values = self.team.sum(values)
+                single = values.astype(np.float32)
+                layers[layer] = single if (single == values).all() else values
+            found.append(Matrices(source.name, layers, np.asarray(source.groups)[rows]))
+        return tuple(found)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from rsa.errors import RsaError
 from rsa.rows.grouping import Grouping
 from rsa.rows.thinning import read_rows
 from rsa.source import Source
+from rsa.team import Team
 from rsa.threads import spread
 
 # rows read at a time, and rows whose mean is the first shift
@@ -58,6 +60,39 @@ class Standard:
             total += batch.sum(axis=0)
             squares += np.vdot(batch, batch)
             rows += len(batch)
+        return cls._made(first, shift, unit, total, squares, rows, flat)
+
+    @classmethod
+    def of_parts(
+        cls, batches: Iterable[np.ndarray], first: np.ndarray, team: Team
+    ) -> Standard:
+        """The same where each process has some of the rows.
+
+        Parameters
+        ----------
+        batches : of the rows of this process, perhaps none.
+        first : [width] the first of all rows.
+        """
+        rest = iter(batches)
+        start = next(rest, np.empty((0, len(first))))
+        seen = start[:FIRST]
+        shift = team.sum(seen.sum(axis=0, dtype=np.float64)) / team.sum(np.array(float(len(seen))))
+        unit = float(team.sum(np.array(np.abs(seen - shift).max(initial=0.0)))) or 1.0
+        total, squares = np.zeros(len(first)), 0.0
+        varied, rows = np.zeros(len(first), dtype=bool), 0
+        for batch in chain([start], rest):
+            varied |= (batch != first).any(axis=0)
+            batch = (batch - shift) / unit
+            total += batch.sum(axis=0)
+            squares += np.vdot(batch, batch)
+            rows += len(batch)
+        squares, rows = team.sum(np.array([squares, float(rows)]))
+        flat = team.sum(varied.astype(float)) == 0
+        return cls._made(first, shift, unit, team.sum(total), squares, rows, flat)
+
+    @classmethod
+    def _made(cls, first, shift, unit, total, squares, rows, flat) -> Standard:
+        """From sums over rows, shifted and in a unit."""
         mean = total / rows
         width = len(first)
         power = (squares - rows * (mean @ mean)) / (rows * width)
@@ -80,6 +115,13 @@ def batches(source: Source, layer: str) -> Iterator[np.ndarray]:
     for start in range(0, rows, BATCH):
         stop = min(start + BATCH, rows)
         yield checked(source, layer, source.read(layer, start, stop), stop - start)
+
+
+def batches_of(source: Source, layer: str, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Some rows of a layer, by their numbers."""
+    for start in range(0, len(rows), BATCH):
+        some = rows[start : start + BATCH]
+        yield checked(source, layer, read_rows(source, layer, some), len(some))
 
 
 def checked(source: Source, layer: str, values: np.ndarray, rows: int) -> np.ndarray:
@@ -151,18 +193,29 @@ class Layers:
         return out
 
 
-def stretches(grouping: Grouping, blocks: bool, limit: int = CHUNK) -> list[tuple[int, int, int]]:
+def stretches(
+    grouping: Grouping, blocks: bool, limit: int = CHUNK, own: np.ndarray | None = None
+) -> list[tuple[int, int, int]]:
     """(block, first group, last group + 1): whole groups, about `limit` rows, of one block.
 
     All of one block when `blocks` is False. A group of more rows than `limit` stands alone.
+
+    Parameters
+    ----------
+    own : [groups] bool, the only groups that are wanted; all when None.
     """
     out = []
+    foreign = np.array([grouping.groups]) if own is None else np.flatnonzero(~own)
     edges = grouping.blocks_at if blocks else np.array([0, grouping.groups])
     for block, (group, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
         while group < end:
+            if own is not None and not own[group]:
+                group += 1
+                continue
             room = grouping.starts[group] + limit
             until = int(np.searchsorted(grouping.starts, room, side="right")) - 1
-            until = min(max(until, group + 1), end)
+            next_foreign = foreign[np.searchsorted(foreign, group) :][:1]
+            until = min(max(until, group + 1), end, *next_foreign.tolist())
             out.append((block, int(group), int(until)))
             group = until
     return out

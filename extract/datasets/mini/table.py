@@ -6,8 +6,6 @@ import gzip
 import hashlib
 import json
 import logging
-import os
-import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +15,7 @@ from extract.datasets.mini import music, sounds, sources
 from extract.datasets.mini.excerpts import Sound
 from extract.datasets.mini.midi import Note
 from extract.weights import cache_dir
+from extract.writing import write_whole
 
 Rows = list[tuple[Clip, Sound]]
 
@@ -115,14 +114,7 @@ def _read(path: Path, key: str) -> Rows | None:
 
 
 def _write(path: Path, key: str, rows: Rows) -> None:
-    """Beside the final name, then renamed: two processes may build at once, none reads a half."""
+    """Whole or not at all: two processes may build at once, none reads a half."""
     plain = encode(rows)
     text = json.dumps({"key": key, "sha256": digest(plain), "rows": plain})
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(gzip.compress(text.encode(), mtime=0))
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_whole(path, lambda place: place.write_bytes(gzip.compress(text.encode(), mtime=0)))

@@ -14,7 +14,6 @@ same 30 lead sheets twice.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from extract.datasets.base import Curve, LabelCard, Segment, Value
 from extract.datasets.labelfiles import chord_of, key_of
 from extract.datasets.ondisk import Need, OnDisk, Recording
 from extract.errors import DataError
+from extract.jsontext import loads
 
 AUDIO = {
     "audio_mono-mic": "mic",
@@ -103,10 +103,10 @@ def annotations(path: Path) -> tuple[dict[str, Value], dict, dict, dict[str, Cur
     """Labels, segments, events and curves of one JAMS file; what it lacks is absent."""
     try:
         found: dict[str, list] = {}
-        for part in json.loads(path.read_text(encoding="utf-8"))["annotations"]:
+        for part in loads(path.read_text(encoding="utf-8"))["annotations"]:
             found.setdefault(part["namespace"], []).append(part)
         return _labels(found), _segments(found), _events(found), _contours(found)
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (OSError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
         reason = f"{type(error).__name__} {error}"
         raise DataError(f"{path}: no JAMS of GuitarSet ({reason}); fetch it again") from None
 

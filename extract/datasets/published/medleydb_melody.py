@@ -13,7 +13,6 @@ copies of these lists.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from extract.datasets.base import LabelCard
 from extract.datasets.labelfiles import curve
 from extract.datasets.ondisk import Need, OnDisk, Recording
 from extract.errors import DataError
+from extract.jsontext import loads
 
 METADATA = "medleydb_melody_metadata.json"
 SOURCE = "zenodo.org/records/2628782 (on request)"
@@ -109,7 +109,7 @@ def _genres(path: Path) -> Mapping[str, str]:
     if not path.is_file():
         return {}
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table = loads(path.read_text(encoding="utf-8"))
         return {track: facts["genre"] for track, facts in table.items() if facts.get("genre")}
     except (OSError, ValueError, AttributeError) as error:
         raise DataError(f"{path}: {error}; fetch the file again") from None

@@ -17,8 +17,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,7 +26,9 @@ import soundfile
 from extract.datasets.base import LabelCard, Segment
 from extract.datasets.ondisk import Need, OnDisk, Recording
 from extract.errors import DataError
+from extract.jsontext import loads
 from extract.weights import cache_dir
+from extract.writing import write_text
 
 SOURCE = "zenodo.org/records/1117372 (then musdbconvert) or zenodo.org/records/3338373"
 STEMS = ("vocals", "drums", "bass", "other")
@@ -154,14 +154,11 @@ def _lengths(total: int, frame: int) -> np.ndarray:
 
 def _kept(place: Path) -> list[list] | None:
     try:
-        return json.loads(place.read_text(encoding="utf-8"))
+        return loads(place.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 
 
 def _keep(place: Path, rows: list[list]) -> None:
-    """Beside the final name, then renamed: no other process reads a half."""
-    handle, name = tempfile.mkstemp(dir=place.parent, suffix=".part")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(rows, file)
-    os.replace(name, place)
+    """Whole or not at all: no other process reads a half."""
+    write_text(place, json.dumps(rows))

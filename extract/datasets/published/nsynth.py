@@ -16,6 +16,7 @@ from pathlib import Path
 from extract.datasets.base import LabelCard
 from extract.datasets.ondisk import Need, OnDisk, Recording
 from extract.errors import DataError
+from extract.jsontext import loads
 
 SITE = "magenta.tensorflow.org/datasets/nsynth"
 SPLITS = ("train", "valid", "test")
@@ -55,11 +56,13 @@ def _notes(path: Path) -> Iterable[tuple[str, str, dict]]:
     if not path.is_file():
         return
     try:
-        notes = json.loads(path.read_text(encoding="utf-8"))
+        notes = loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise DataError(f"{path}, line {error.lineno}: {error.msg}; fetch the file again") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: {error}; fetch the file again") from None
+    if not isinstance(notes, dict):
+        raise DataError(f"{path}: no table of notes; fetch the file again")
     for note, facts in sorted(notes.items()):
         try:
             labels = {

@@ -13,6 +13,7 @@ from torch import nn
 
 from extract import checkpoint, hub
 from extract.errors import OptionUnsuitable, WeightsInvalid, WeightsMissing
+from extract.jsontext import loads
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
            "pytorch_model.bin.index.json")  # fmt: skip
@@ -58,7 +59,7 @@ class Source:
         """The table in a JSON file. Raises WeightsInvalid, with the line, for anything else."""
         path = self.file(name)
         try:
-            table = json.loads(path.read_text(encoding="utf-8"))
+            table = loads(path.read_text(encoding="utf-8"))
         except json.JSONDecodeError as error:
             reason = f"line {error.lineno}, column {error.colno}: {error.msg}"
         except UnicodeDecodeError:

@@ -9,6 +9,7 @@ their meaning changes from release to release.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -46,6 +47,7 @@ from extract.windows import Window
 
 WINDOW = 15.0
 SOUNDED = 2.0  # seconds over which rates are found
+MOST_BLOCKS = 1000  # of a network that is built from a configuration
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ def _described(source: files.Source, written: int) -> Described:
     """
     name = f"hf:{source.text}"
     table = source.json("config.json")
+    _check_depth(name, table)
     config = config_of(name, table)
     try:
         if config.model_type in (*CODECS, MUSICGEN):
@@ -129,6 +132,17 @@ def _described(source: files.Source, written: int) -> Described:
             f"{name}: its settings (config.json, preprocessor_config.json) make no network that "
             f"runs over audio ({type(error).__name__}: {first})"
         ) from error
+
+
+def _check_depth(name: str, table: dict) -> None:
+    """Refuses a network that would be built, block by block, until the memory is full."""
+    parts = [table, *(part for part in table.values() if isinstance(part, dict))]
+    for key, value in (item for part in parts for item in part.items()):
+        if re.search(r"(layers|blocks|depths?)$", key) and isinstance(value, (int, float)):
+            if value > MOST_BLOCKS:
+                raise WeightsInvalid(
+                    f"{name}: config.json: {key} is {value:.3g}, at most {MOST_BLOCKS} are built"
+                )
 
 
 def _extractor(source: files.Source, config: Any, table: dict) -> tuple[Any, str]:
