@@ -105,6 +105,8 @@ def main() -> None:
         where = "; ".join(["rsa --debug ... shows where", *getattr(error, "__notes__", ())])
         _say(f"unexpected {type(error).__name__}: {error} ({where})")
         sys.exit(1)
+    finally:
+        _deaf()
 
 
 def _watch() -> list[int]:
@@ -118,6 +120,12 @@ def _watch() -> list[int]:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, note)
     return seen
+
+
+def _deaf() -> None:
+    """Nothing is left to stop: what libraries tidy up at exit would only report a Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _say(message: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -28,10 +29,13 @@ def here(*arguments, **environment):
     """As `rsa`, in this process: nothing is loaded anew."""
     out, error, code = io.StringIO(), io.StringIO(), 0
     given = mock.patch.object(sys, "argv", ["rsa", *map(str, arguments)])
+    heard = signal.getsignal(signal.SIGINT)
     with given, mock.patch.dict(os.environ, environment):
         with redirect_stdout(out), redirect_stderr(error):
             try:
                 main()
             except SystemExit as done:
                 code = done.code or 0
+            finally:
+                signal.signal(signal.SIGINT, heard)
     return code, out.getvalue(), error.getvalue()

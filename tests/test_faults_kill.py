@@ -199,8 +199,13 @@ def test_two_processes_at_once_one_of_them_killed(rsa, material, tmp_path, argum
 # Ctrl-C
 
 
-def interrupt(folder: Path, arguments, moment: str) -> None:
-    """Runs a command as a terminal does and presses Ctrl-C when it says `moment`, or maps it."""
+def interrupt(folder: Path, arguments, moment: str) -> bool:
+    """Runs a command as a terminal does and presses Ctrl-C when it says `moment`, or maps it.
+
+    Returns
+    -------
+    False if the command was faster and has ended as if nothing had been pressed.
+    """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "RSA_CACHE": str(folder / "cache")}
     process = subprocess.Popen(
         [sys.executable, "-m", "cli.main", *arguments], cwd=folder, env=environment, text=True,
@@ -222,17 +227,46 @@ def interrupt(folder: Path, arguments, moment: str) -> None:
     time.sleep(random.Random(f"{SEED} {moment}").uniform(0, 0.2))
     os.killpg(process.pid, signal.SIGINT)
     out, more = process.communicate(timeout=300)
-    assert process.returncode == 130, said + more
-    lines = more.splitlines()
-    assert [one for one in lines if "interrupted; finished work is kept" in one] == lines[-1:]
-    assert "Traceback" not in said + more and not out
+    return interrupted(folder, process.returncode, out, said + more)
+
+
+def interrupted(folder: Path, code: int, out: str, said: str) -> bool:
+    """Checks what Ctrl-C left: one line, nothing half, nobody's claim; False if it came too late."""
+    assert code in (0, 130), said
+    lines = [one for one in said.splitlines() if "interrupted; finished work is kept" in one]
+    assert lines == (said.splitlines()[-1:] if code else [])
+    assert "Traceback" not in said and "Exception" not in said
     check_whole(folder)
     assert not list(folder.rglob("*.part")) and not list(folder.rglob("claims/*"))
+    if code:
+        assert not out
+    return code == 130
 
 
-def test_ctrl_c_in_extraction_is_one_line(material, tmp_path):
-    shutil.copytree(material, tmp_path / "work")
-    interrupt(tmp_path / "work", EXTRACT, "activations of one ...")
+def test_ctrl_c_in_extraction_is_one_line(rsa, material, tmp_path):
+    shutil.copytree(material, tmp_path / "calm")
+    calm = rsa(tmp_path / "calm", *EXTRACT)
+    assert calm.code == 0, calm.text("error")
+    for part in (0.25, 0.75):
+        shutil.copytree(material, work := tmp_path / f"work{part}")
+        run = rsa(work, *EXTRACT, change=int(part * calm.changes), number=signal.SIGINT)
+        assert interrupted(work, run.code, run.text("out"), run.text("error"))
+        assert rsa(work, *EXTRACT).code == 0
+        assert content(work) == content(tmp_path / "calm")
+
+
+def test_ctrl_c_after_the_work_changes_nothing():
+    """A process that has ended its command takes a moment to leave; nothing is said of it then."""
+    late = (
+        "import atexit, os, signal, sys\n"
+        "sys.argv = ['rsa', '--version']\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\n"
+        "from cli.main import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", late], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("rsa")
 
 
 STUDY = """
@@ -255,6 +289,7 @@ def test_ctrl_c_at_every_stage_and_the_commands_go_on(rsa, material, tmp_path):
     work, calm = tmp_path / "work", tmp_path / "calm"
     shutil.copytree(material, work)
     shutil.copytree(material, calm)
+    tried = in_time = 0
     for arguments, moments in (
         (EXTRACT, ("import libtorch", "activations of one ...")),
         (COMPARE, ("import libtorch", "activations of references ...", "similarity ...",
@@ -262,18 +297,20 @@ def test_ctrl_c_at_every_stage_and_the_commands_go_on(rsa, material, tmp_path):
         (PROBE, ("probes of one ...", "probes of references ...")),
     ):  # fmt: skip
         for moment in moments:
-            interrupt(work, arguments, moment)
+            in_time += interrupt(work, arguments, moment)
+            tried += 1
         assert rsa(work, *arguments).code == rsa(calm, *arguments).code == 0
+    assert in_time > tried / 2
     found, wanted = content(work), content(calm)
     assert sorted(found) == sorted(wanted)
     assert [name for name in wanted if found[name] != wanted[name]] == []
     (work / "two.toml").write_text(STUDY)
     study = ("study", "two.toml", "--untrained", "--out", "together")
-    interrupt(work, study, "probes of one ...")
+    assert interrupt(work, study, "probes of one ...")
     assert not (work / "together" / "first" / "study.json").exists()
     assert rsa(work, *study).code == 0
     assert (work / "together" / "first" / "study.json").exists()
-    interrupt(work, ("report", "compared"), "report ...")
+    assert interrupt(work, ("report", "compared"), "report ...")
     assert not (work / "compared" / "report.pdf").exists()
     assert rsa(work, "report", "compared").code == 0
     assert (work / "compared" / "report.pdf").read_bytes().endswith(b"%%EOF\n")
