@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from probes import ProbeResults
     from probes.heads.base import Head
     from probes.protocols import Protocol
+    from probes.running import Watcher
     from probes.tasks import Task
     from probes.trust.checks import Settings
 
 FRAMES = "frames:"  # what the rows of tasks on frames begin with
 POOLED = "frames:4"  # rows of heads that pool the frames of a clip
+LARGEST = 4e9  # bytes of a layer beyond which each process reads its stretch of the rows alone
 TYPES_FROM = "log-mel"  # the reference by which clips are alike for the control task
 
 
@@ -228,6 +230,7 @@ def _of_kind(
     """Tasks of one role on rows of one kind; what was finished before is taken from the cache."""
     import probes
     from cli.probed import Recorder
+    from cli.processes import current
     from probes.framing.running import run_frames
     from probes.heads.frames import FrameSource
 
@@ -235,7 +238,13 @@ def _of_kind(
     kept, settings = _kept(role, found, ref, kind, probing, run)
     known = kept.find(tasks)
     live.kept(known)
-    if alike and len(known.tasks) < len(tasks):
+    watcher: Watcher = Recorder(live, kept, tasks, known, write)
+    if too_large(layers, probing):
+        team = settings["team"] = current()
+        done = [{one.task for one in part.tasks} for part in team.gather(known)]
+        known = kept.find([task for task in tasks if task.name in set.intersection(*done)])
+        watcher = watcher if team.first else live
+    elif alike and len(known.tasks) < len(tasks):
         settings["types_from"] = ref[kind].read(TYPES_FROM).numpy()
     if POOLED in found and kind == "clips":
         frames = found[POOLED]
@@ -243,8 +252,22 @@ def _of_kind(
     work = run_frames if kind.startswith(FRAMES) else probes.run
     return work(
         layers, layers.rows, tasks, **settings, progress=progress, done=known,
-        watcher=Recorder(live, kept, tasks, known, write),
+        watcher=watcher,
     )  # fmt: skip
+
+
+def too_large(layers: Activations, probing: Probing) -> bool:
+    """Whether processes read a stretch of the rows each, for none should hold a layer whole."""
+    from probes.heads.linear import Linear
+
+    if layers.rows.kind.startswith(FRAMES):
+        return False  # they are thinned to `max_frames`
+    return large(layers) and isinstance(probing.protocol.head, Linear)
+
+
+def large(layers: Activations) -> bool:
+    """Whether a layer has more bytes than a process should hold several times over."""
+    return 4.0 * len(layers) * max(width for _, width in layers.store.plan.layers) > LARGEST
 
 
 def _by_types(ref: dict[str, Activations] | None, kind: str, probing: Probing) -> bool:
@@ -291,6 +314,8 @@ def _deal(
     for kind in task_kinds(tasks) if team.first else ():
         some = [task for task in tasks if task.rows == kind]
         for role, found in activations.items():
+            if too_large(found[kind], probing):
+                continue  # its rows are dealt, one task after the other
             kept, settings = _kept(role, found, ref, kind, probing, run)
             known = {one.task for one in kept.find(some).tasks}
             left, rows = [task for task in some if task.name not in known], found[kind].rows

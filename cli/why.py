@@ -42,9 +42,16 @@ def explain(
     rows : kind of the rows that layers are described on.
     across : whether probes of each of the first two models are tried on the other.
     """
+    from cli.probing import large
     from cli.processes import current
 
     models = list(filter(is_model, activations))
+    if any(large(activations[role][rows]) for role in models):
+        screen.warn(
+            f"why: left out, {len(activations[models[0]][rows])} rows of a layer are more than is "
+            "held at once; take fewer clips with --limit for it"
+        )
+        return
     pairs = [(models[0], models[1]), (models[1], models[0])] if across and results else []
     for place in current().turns(len(models) + len(pairs)):
         if place < len(models):

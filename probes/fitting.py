@@ -11,6 +11,7 @@ import torch
 
 from probes.errors import ProbeError
 from probes.heads.base import Answers, Head, JoiningHead, LayerHead, PoolingHead
+from probes.heads.dealt import dealt_linear
 from probes.heads.frames import FrameSource
 from probes.heads.linear import Linear, LinearLayer
 from probes.heads.memory import limit
@@ -21,6 +22,7 @@ from probes.scoring import Judged
 from probes.source import Source, read_layer
 from probes.splits import TRAIN, VALID
 from probes.targets import Target
+from probes.team import Team
 from probes.threads import one_a_core
 from probes.trust.checks import Checks
 from probes.trust.warnings import Columns, of_layers
@@ -67,6 +69,7 @@ class Batch:
     heads : beside the main one of the protocol.
     checks : what is checked of linear probes; None for nothing.
     frames : of the same clips, for heads that pool them.
+    team : whose processes read a stretch of the rows each; None reads whole layers.
     """
 
     source: Source
@@ -76,6 +79,7 @@ class Batch:
     device: str
     checks: Checks | None = None
     frames: FrameSource | None = None
+    team: Team | None = None
 
     @property
     def further(self) -> list[JoiningHead | PoolingHead]:
@@ -103,7 +107,7 @@ class Batch:
         every = [self.protocol.head, *self.heads]
         layered = [head for head in every if isinstance(head, LayerHead)]
         columns: list[list[Column]] = [[] for _ in self.targets]
-        table = list(self._layers(layered, tell))
+        table = list(self._layers(layered, tell) if self.team is None else self._dealt(tell))
         notes = self._of_layers([line[0][0] for line in table])
         for place, head in enumerate(layered):
             for number in range(len(self.targets)):
@@ -169,6 +173,17 @@ class Batch:
                 for name, line in zip(names, found, strict=True):
                     tell(name, line[0])
                     yield line
+
+    def _dealt(self, tell: Tell) -> Iterator[list[list[Fitted]]]:
+        """As `_layers`, of the main head alone, one layer after the other."""
+        head = self.protocol.head
+        for name in self.source.layers:
+            answers = dealt_linear(
+                self.source, name, self.targets, head.penalties, self.team, self.device
+            )
+            line = [self._one(head, *pair) for pair in zip(self.targets, answers, strict=True)]
+            tell(name, line)
+            yield [line]
 
     def _linear(self, head: Linear, layer: torch.Tensor) -> list[Fitted]:
         """The main head where it is linear: one decomposition serves it and all checks."""

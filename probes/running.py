@@ -14,6 +14,7 @@ from probes.fitting import Batch, Column, Fitted
 from probes.heads import head as find_head
 from probes.heads.base import Head, seeded
 from probes.heads.frames import FrameSource
+from probes.heads.linear import Linear
 from probes.judging import Judge
 from probes.protocols import Protocol
 from probes.protocols import protocol as find_protocol
@@ -24,6 +25,7 @@ from probes.source import RowTable, Source, check_rows, read_layer
 from probes.splits import VALID, settle
 from probes.targets import NotProbed, Target, make_target, together
 from probes.tasks.base import Task
+from probes.team import Team
 from probes.trust.checks import Checks, Settings
 from probes.trust.warnings import copies, of_copies
 
@@ -56,6 +58,7 @@ def run(
     progress: Callable[[int, int], None] | None = None,
     watcher: Watcher | None = None,
     done: ProbeResults | None = None,
+    team: Team | None = None,
 ) -> ProbeResults:
     """Trains probes for the tasks that are asked of this kind of rows, on every layer.
 
@@ -86,6 +89,9 @@ def run(
         is trained after them (all layers joined, frames pooled).
     watcher : is told of every layer and task.
     done : earlier results of the same source; tasks in them are not probed again.
+    team : for layers that no process should hold whole: each of its processes makes this call,
+        reads a stretch of the rows, and comes to the same results. The main head must be linear;
+        other heads and checks, which need whole layers, are left out, and a note says so.
 
     Raises
     ------
@@ -99,6 +105,8 @@ def run(
     protocol = find_protocol(protocol) if isinstance(protocol, str) else protocol
     heads = [seeded(find_head(one) if isinstance(one, str) else one, seed) for one in heads]
     protocol = replace(protocol, heads=tuple(seeded(one, seed) for one in protocol.heads))
+    if team is not None and not isinstance(protocol.head, Linear):
+        raise ProbeError(f"protocol {protocol.name}: its head needs whole layers; use linear")
     layers = tuple(source.layers)
     known = {} if done is None else {t.task: t for t in done.tasks if _layers(t) == layers}
     wanted = [task for task in tasks if task.rows == rows.kind]
@@ -110,11 +118,15 @@ def run(
                 targets.append(make_target(task, rows, splits))
             except NotProbed as reason:
                 skipped[task.name] = str(reason)
-    others = _others(protocol, heads)
-    shared = []
+    others, shared = _others(protocol, heads), []
+    if team is not None:
+        left = [head.name for head in others] + ["checks"] * bool(checks)
+        others, checks = [], None
+        if left:
+            shared = [f"layers are too large to be held whole: left out {', '.join(left)}"]
     if checks and targets and rows.kind == "clips":
         first = read_layer(source, layers[0], device)
-        shared = of_copies(copies(first, splits), rows.names)
+        shared += of_copies(copies(first, splits), rows.names)
     found: dict[str, list[TaskResult]] = {
         name: [task, *(one for one in done.heads if one.task == name)]
         for name, task in known.items()
@@ -122,7 +134,7 @@ def run(
     batches = together(targets)
     for number, some in enumerate(batches):
         checked = Checks(some, checks, types_from) if checks else None
-        batch = Batch(source, some, protocol, others, device, checked, frames)
+        batch = Batch(source, some, protocol, others, device, checked, frames, team)
         told = _Told(some, number * batch.steps, len(batches) * batch.steps, progress, watcher)
         columns, notes = batch.fit(told.layer, told.step)
         for target, by_head in zip(some, columns, strict=True):

@@ -52,26 +52,11 @@ class LinearLayer:
     def problem(self, target: Target, penalties: Sequence[float], **changes) -> Problem:
         """What the solver is asked; `changes` are further attributes of `Problem`."""
         truth = torch.as_tensor(target.of(TRAIN), device=self.design.rows.device)
-        if target.regression:
-            mean, spread = standard(target)
-            return Problem(((truth - mean) / spread)[:, None], "squared", penalties, **changes)
-        if target.task.kind == "tags":
-            return Problem(truth.float(), "sigmoid", penalties, **changes)
-        return Problem(truth, "softmax", penalties, classes=len(target.classes), **changes)
+        return problem_of(target, truth, penalties, **changes)
 
     def outputs(self, target: Target, split: str, fit: Fit) -> np.ndarray:
         """What fitted weights say about the rows of a split, as in `Answers.outputs`."""
-        return self.read(target, self.rows(target, split), fit)
-
-    def read(self, target: Target, rows: torch.Tensor, fit: Fit) -> np.ndarray:
-        """What fitted weights say about rows in the axes of the design, [rows, rank]."""
-        said = rows @ fit.weights + fit.intercepts[:, None]
-        if target.regression:
-            mean, spread = standard(target)
-            return said[..., 0].double().cpu().numpy() * spread + mean
-        if target.task.kind == "tags":
-            return said.double().cpu().numpy()
-        return torch.log_softmax(said.double(), dim=2).cpu().numpy()
+        return spoken(target, self.rows(target, split), fit)
 
     def answers(self, target: Target, fit: Fit) -> Answers:
         """The answers of one fit for every split but training."""
@@ -123,6 +108,29 @@ class Linear(LayerHead):
         fits = solve(ready.design, problems)
         pairs = zip(ready.targets, fits, strict=True)
         return [ready.answers(target, fit) for target, fit in pairs]
+
+
+def problem_of(
+    target: Target, truth: torch.Tensor, penalties: Sequence[float], **changes
+) -> Problem:
+    """What the solver is asked of training rows with this truth, all or some of the target's."""
+    if target.regression:
+        mean, spread = standard(target)
+        return Problem(((truth - mean) / spread)[:, None], "squared", penalties, **changes)
+    if target.task.kind == "tags":
+        return Problem(truth.float(), "sigmoid", penalties, **changes)
+    return Problem(truth, "softmax", penalties, classes=len(target.classes), **changes)
+
+
+def spoken(target: Target, rows: torch.Tensor, fit: Fit) -> np.ndarray:
+    """What fitted weights say about rows [rows, rank] in the axes of the design."""
+    said = rows @ fit.weights + fit.intercepts[:, None]
+    if target.regression:
+        mean, spread = standard(target)
+        return said[..., 0].double().cpu().numpy() * spread + mean
+    if target.task.kind == "tags":
+        return said.double().cpu().numpy()
+    return torch.log_softmax(said.double(), dim=2).cpu().numpy()
 
 
 def held(targets: Sequence[Target]) -> dict[str, np.ndarray]:

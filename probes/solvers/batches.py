@@ -58,10 +58,27 @@ def batches(design: Design, jobs: Sequence[Job], memory: int) -> Iterator[Batch]
     for group in _merged([alike[key] for key in sorted(alike)], here):
         rows = Rows.of(design, _mean_weights(design, group), group[0].axes)
         count, width = rows.features.shape
-        room = 4 * width * (2 * PAIRS + 9)  # bytes a column takes, logits aside
         block = max(1, min(here.block, memory // 4) // (4 * count))
-        for parts in _cut(group, max(1, 3 * memory // 4 // room)):
+        for parts in _cut(group, max(1, 3 * memory // 4 // _room(width))):
             yield _batch(rows, parts, block)
+
+
+def shared(design: Design, jobs: Sequence[Job], memory: int) -> Iterator[Batch]:
+    """As `batches`, where processes hold the rows: the same cuts in each, whatever its share."""
+    by_axes: dict[int, list[Job]] = defaultdict(list)
+    for job in jobs:
+        by_axes[job.axes].append(job)
+    for axes, group in by_axes.items():
+        rows = Rows.of(design, None, axes)
+        count, width = rows.features.shape
+        block = max(1, min(machine(design.rows.device).block, memory // 4) // (4 * max(count, 1)))
+        for parts in _cut(group, max(1, 3 * memory // 4 // _room(width))):
+            yield _batch(rows, parts, block)
+
+
+def _room(width: int) -> int:
+    """Bytes that a column takes, logits aside."""
+    return 4 * width * (2 * PAIRS + 9)
 
 
 def _merged(groups: Sequence[list[Job]], here: Machine) -> Iterator[list[Job]]:
@@ -151,4 +168,5 @@ def _loss(rows: Rows, jobs: Sequence[Job]) -> Loss:
                 for job in jobs
             ]
         )  # fmt: skip
-    return jobs[0].loss(targets, weights[:, used], jobs[0].width)
+    count = targets.shape[1] if rows.used is not None else jobs[0].count
+    return jobs[0].loss(targets, weights[:, used], jobs[0].width, count)

@@ -10,6 +10,7 @@ import torch
 
 from probes.solvers.losses import Loss
 from probes.solvers.rows import Rows
+from probes.team import ALONE, Team, added, as_first
 
 PAIRS = 4  # that L-BFGS keeps
 TRIALS = 10  # of a step length, before a unit is given up
@@ -63,6 +64,7 @@ def descend(
     tolerance: float,
     max_steps: int,
     block: int,
+    team: Team = ALONE,
 ) -> list[Optimum]:
     """Minimises weighted mean loss + penalty / 2 * |W|^2 for every unit.
 
@@ -75,8 +77,9 @@ def descend(
     ----------
     tolerance : of the gap to the optimum that is expected, relative to the objective.
     block : columns whose logits are held at once.
+    team : whose processes hold the rows; each is given its own, and the same units.
     """
-    batch = _Batch(rows, lanes, block)
+    batch = _Batch(rows, lanes, block, team)
     pairs: deque[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = deque(maxlen=PAIRS)
     loss, gradient = batch.first()
     length, trials = torch.ones_like(loss), torch.zeros_like(loss)
@@ -95,7 +98,7 @@ def descend(
             rate = (gain / before).clamp_max(1).pow(1 / (step - since)).clamp_max(0.99)
             left = torch.maximum(gain, rate * last) / (1 - rate)
         enough = tolerance * batch.reach(loss)
-        done |= ~(left > enough) | (trials >= TRIALS)
+        done = as_first(team, done | ~(left > enough) | (trials >= TRIALS))
         leaving = int(done.sum())
         if leaving == len(done) or step == max_steps:
             batch.write(loss, left <= SLACK * enough, step)
@@ -122,6 +125,7 @@ def descend(
         end, slope = batch.dot(ahead, move), slope * length
         # so that overshooting lowers the loss of a parabola, and rounding does not matter
         good = (end <= -0.8 * slope) & (found <= loss + 1e-5 * loss.abs() + 1e-7)
+        good = as_first(team, good)
         shorter = (slope / (slope - end)).nan_to_num(0.1).clamp(0.1, 0.5)
         length = torch.where(good, 1.0, length * shorter)
         trials = torch.where(good, 0.0, trials + 1)
@@ -150,8 +154,8 @@ class _Batch:
     theta : [columns, rank + 1] weights, the intercept last; a unit's columns stand together.
     """
 
-    def __init__(self, rows: Rows, lanes: Sequence[Lane], block: int):
-        self.rows, self.features, self.block = rows, rows.features, block
+    def __init__(self, rows: Rows, lanes: Sequence[Lane], block: int, team: Team):
+        self.rows, self.features, self.block, self.team = rows, rows.features, block, team
         self.lanes, self.optima = list(lanes), []
         for lane in lanes:
             theta = self.features.new_zeros(len(lane), lane.loss.width, self.features.shape[1])
@@ -225,7 +229,8 @@ class _Batch:
     def first(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Starts from the intercepts alone: the units of a set are still one."""
         lanes, self.lanes = self.lanes, []
-        starts = [lane.loss.start() for lane in lanes]
+        means = added(self.team, *(lane.loss.means() for lane in lanes))
+        starts = [lane.loss.start(mean) for lane, mean in zip(lanes, means, strict=True)]
         for lane, start in zip(lanes, starts, strict=True):
             sets = torch.arange(len(start), device=start.device)
             self.lanes.append(Lane(lane.loss, sets, torch.zeros_like(start[:, 0]), sets))
@@ -262,19 +267,17 @@ class _Batch:
             self.rows.logits(theta[columns], logits)
             for number, units, place in pieces:
                 lane = self.lanes[number]
-                some = logits[place].view(-1, lane.loss.width, rows)
+                some = logits[place].view(units.stop - units.start, lane.loss.width, rows)
                 loss, curvature = lane.loss.residual(some, lane.sets[units], bend)
                 losses.append(loss)
                 bends[number].append(curvature)
             self.rows.gradient(logits, gradient[columns])
+        bends = [torch.cat(some) for some in bends] if bend else []
+        loss, gradient, *bends = added(self.team, torch.cat(losses), gradient, *bends)
         flat, steep = theta[:, :-1], gradient[:, :-1]
         steep.addcmul_(flat, self.penalty)
         ridge = self._gather(torch.linalg.vecdot(flat, flat) * self.penalty[:, 0])
-        return (
-            torch.cat(losses) + 0.5 * ridge,
-            gradient,
-            [torch.cat(some) for some in bends] if bend else [],
-        )
+        return loss + 0.5 * ridge, gradient, bends
 
     def bend(self, curvatures: list[torch.Tensor], good: torch.Tensor | None) -> None:
         """Brings the preconditioner up to date, where the step was good."""

@@ -11,6 +11,7 @@ import torch
 from probes.design import Design
 from probes.solvers.losses import Loss, Sigmoid, Softmax, Squared
 from probes.solvers.problem import Fit, Problem
+from probes.team import ALONE, Team, added
 
 
 @dataclass
@@ -26,7 +27,9 @@ class Job:
     targets : [sets, train] int64 or float32.
     weights : [sets or 1, train] float32, each summing to one; None where all rows count alike.
     key : equal where the weights are; None where all rows count alike.
-    sums : [sets] of the weights that were given, float64.
+    sums : [sets] of the weights that were given, float64, over the rows of all processes.
+    count : rows of all processes.
+    total : sum of the weights of the problem, over the rows of all processes.
     mean, spread : [sets] of numbers, float64.
     answers : [penalties, sets, width, axes + 1] float32, intercepts last.
     losses, steps, converged : [penalties, sets].
@@ -41,6 +44,8 @@ class Job:
     sums: torch.Tensor
     mean: torch.Tensor
     spread: torch.Tensor
+    count: int
+    total: float
 
     def __post_init__(self):
         shape = len(self.problem.penalties), len(self.targets)
@@ -85,19 +90,22 @@ class Job:
             weights, intercepts = (
                 torch.cat([-0.5 * v, 0.5 * v], dim=1) for v in (weights, intercepts)
             )
-        total = self.problem.weights
-        total = float(len(self.problem.target) if total is None else total.double().sum())
         return Fit(
             torch.nn.functional.pad(weights, (0, rank - weights.shape[-1])).transpose(1, 2),
             intercepts,
-            objective.sum(dim=1) / total,
+            objective.sum(dim=1) / self.total,
             self.steps.amax(dim=1),
             self.converged.all(dim=1),
         )
 
 
-def job_of(design: Design, problem: Problem) -> Job:
-    """The job that a problem is, on the device of the design."""
+def job_of(design: Design, problem: Problem, team: Team = ALONE) -> Job:
+    """The job that a problem is, on the device of the design.
+
+    Parameters
+    ----------
+    team : whose processes hold the rows of the design and their targets, each its own.
+    """
     device = design.rows.device
     axes = design.rows.shape[1] if problem.axes is None else problem.axes
     weights, target = None, problem.target.to(device)
@@ -123,20 +131,28 @@ def job_of(design: Design, problem: Problem) -> Job:
             weights = weights.masked_fill(gone[:1] if alike else gone, 0.0)
             target = target.masked_fill(gone, 0.0)
     many, n = target.shape
-    sums = torch.full((1,), n, dtype=torch.float64, device=device)
+    total = float(n if problem.weights is None else problem.weights.double().sum())
+    counts = torch.tensor([n, total], dtype=torch.float64, device=device)
+    sums = counts[:1]
+    if team.size > 1:
+        (counts,) = added(team, counts)
+        ones = counts.new_ones(1, n)
+        weights = (ones if weights is None else weights).expand(many, n)
     if weights is not None:
-        sums = weights.sum(dim=1)
+        (sums,) = added(team, weights.sum(dim=1))
         weights = weights / sums[:, None]
     mean, spread = sums.new_zeros(many), sums.new_ones(many)
     if loss is Squared:
         shares = sums.new_full((1, n), 1.0 / n) if weights is None else weights
-        mean = (shares * target).sum(dim=1)
+        (mean,) = added(team, (shares * target).sum(dim=1))
         target = target - mean[:, None]
-        spread = (shares * target.square()).sum(dim=1).sqrt()
+        spread = added(team, (shares * target.square()).sum(dim=1))[0].sqrt()
         spread = torch.where(spread > 0, spread, 1.0)
         target = target / spread[:, None]
     if target.is_floating_point():
         target = target.float()
     if weights is not None:
         weights = weights.float()
-    return Job(problem, loss, width, axes, target, weights, sums.expand(many), mean, spread)
+    count, total = int(counts[0]), float(counts[1])
+    sums = sums.expand(many)
+    return Job(problem, loss, width, axes, target, weights, sums, mean, spread, count, total)

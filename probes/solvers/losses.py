@@ -20,7 +20,9 @@ class Loss(ABC):
     Attributes
     ----------
     targets : [sets, rows].
-    weights : [sets, rows], or [1, rows] where all sets share them; each sums to one.
+    weights : [sets, rows], or [1, rows] where all sets share them; each sums to one, over the
+        rows of all processes.
+    count : rows of all processes.
     width : columns that a unit has.
     strict : factor on the tolerance.
     floor : least objective that the tolerance is relative to, after that factor: float32 does not
@@ -29,12 +31,28 @@ class Loss(ABC):
 
     strict, floor = 1.0, 2.5e-4
 
-    def __init__(self, targets: torch.Tensor, weights: torch.Tensor, width: int = 1):
+    def __init__(
+        self,
+        targets: torch.Tensor,
+        weights: torch.Tensor,
+        width: int = 1,
+        count: int | None = None,
+    ):
         self.targets, self.weights, self.width = targets, weights, width
+        self.count = targets.shape[1] if count is None else count
 
     @abstractmethod
-    def start(self) -> torch.Tensor:
-        """[sets, width] the intercepts that are best without any other weight."""
+    def means(self) -> torch.Tensor:
+        """[sets, width] weighted sums of the targets over the rows of this process."""
+
+    @abstractmethod
+    def start(self, means: torch.Tensor) -> torch.Tensor:
+        """[sets, width] the intercepts that are best without any other weight.
+
+        Parameters
+        ----------
+        means : summed over processes.
+        """
 
     @abstractmethod
     def residual(
@@ -68,18 +86,22 @@ class Loss(ABC):
 class Softmax(Loss):
     """Cross-entropy of class indices [sets, rows] int64."""
 
-    def __init__(self, targets: torch.Tensor, weights: torch.Tensor, width: int):
-        super().__init__(targets, weights, width)
+    def __init__(
+        self, targets: torch.Tensor, weights: torch.Tensor, width: int, count: int | None = None
+    ):
+        super().__init__(targets, weights, width, count)
         rows = targets.shape[1]
         # where the right class of each row lies in [width * rows]
         self.place = targets * rows + torch.arange(rows, device=targets.device)
 
-    def start(self) -> torch.Tensor:
-        share = torch.stack(
+    def means(self) -> torch.Tensor:
+        return torch.stack(
             [(self.weights * (self.targets == c)).sum(dim=1) for c in range(self.width)], dim=1
         )
+
+    def start(self, means: torch.Tensor) -> torch.Tensor:
         # a class without rows has its optimum at minus infinity: as good as there
-        logits = share.clamp_min(1e-3 / self.targets.shape[1]).log()
+        logits = means.clamp_min(1e-3 / self.count).log()
         return logits - logits.mean(dim=1, keepdim=True)
 
     def residual(self, logits, sets, bend):
@@ -103,10 +125,12 @@ class Softmax(Loss):
 class Sigmoid(Loss):
     """Binary cross-entropy of targets [sets, rows] in 0 .. 1."""
 
-    def start(self) -> torch.Tensor:
-        share = (self.weights * self.targets).sum(dim=1, keepdim=True)
-        least = 1e-3 / self.targets.shape[1]
-        return share.clamp(least, 1 - least).logit()
+    def means(self) -> torch.Tensor:
+        return (self.weights * self.targets).sum(dim=1, keepdim=True)
+
+    def start(self, means: torch.Tensor) -> torch.Tensor:
+        least = 1e-3 / self.count
+        return means.clamp(least, 1 - least).logit()
 
     def residual(self, logits, sets, bend):
         flat, target, weights = logits[:, 0], self._targets(sets), self._weights(sets)
@@ -129,8 +153,11 @@ class Squared(Loss):
     # predictions are off by the root of the gap, and a parabola is soon at its bottom
     strict, floor = 1e-4, 2.5e-6
 
-    def start(self) -> torch.Tensor:
+    def means(self) -> torch.Tensor:
         return (self.weights * self.targets).sum(dim=1, keepdim=True)
+
+    def start(self, means: torch.Tensor) -> torch.Tensor:
+        return means
 
     def residual(self, logits, sets, bend):
         flat = logits[:, 0]

@@ -1,98 +1,128 @@
-"""Ridge regression from sums over rows: for training rows that no process can hold, or read, whole.
+"""Linear probes from sums over rows: for training rows that no process can hold, or read, whole.
 
-X'X and X'y are sums over rows, so they add over pieces of a layer, and over processes. The answer
-is that of `probes.solvers.solve` on the same rows.
+Each process has a share of the rows. Means, X'X, X'y, losses, gradients and second derivatives are
+sums over rows, so they add over processes; what is left is small and done by each of them. The
+optimum is that of `probes.solvers.solve` on all rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from probes.design import eigh, strong
+from probes.design import Design, eigh, strong
 from probes.errors import ProbeError
+from probes.solvers.batches import shared
+from probes.solvers.descent import descend
+from probes.solvers.jobs import job_of
+from probes.solvers.problem import Fit, Problem
+from probes.solvers.solve import MAX_STEPS, MEMORY, TOLERANCE
+from probes.team import Team, added
 
-Pieces = Callable[[], Iterable[tuple[torch.Tensor, torch.Tensor]]]
-Add = Callable[[torch.Tensor], torch.Tensor]
+STRETCH = 8192  # rows that are in float64 at a time
 
 
 @dataclass(frozen=True)
-class Ridge:
-    """Linear maps from rows as they are to targets, one a penalty.
+class Share:
+    """What one process has of the training rows of a layer.
 
     Attributes
     ----------
-    weights : [penalties, width, outputs] float64, for rows as they were read.
-    intercepts : [penalties, outputs] float64.
-    objective : [penalties] (|y - f|^2 + penalty |w|^2) / 2 over rows, w of standardised columns,
-        divided by the number of rows.
-    rows : that they were fitted to.
+    design : its own rows, in axes and with eigenvalues of all rows.
+    count : rows of all processes.
     """
 
-    weights: torch.Tensor
-    intercepts: torch.Tensor
-    objective: torch.Tensor
-    rows: int
+    design: Design
+    count: int
+    team: Team
 
-    def answers(self, rows: torch.Tensor) -> torch.Tensor:
-        """[penalties, rows, outputs] for rows [rows, width]."""
-        return rows.double() @ self.weights + self.intercepts[:, None]
+    @classmethod
+    def of(cls, train: torch.Tensor, team: Team) -> Share:
+        """From the process's own training rows [own, width] float32, perhaps none.
 
+        Standardisation and axes are those of `probes.design.Design.of` on all rows. Memory beside
+        the rows: as many in the axes, and width x width in float64.
 
-def alone(values: torch.Tensor) -> torch.Tensor:
-    """The sum over the one process of an ordinary run."""
-    return values
+        Raises
+        ------
+        ProbeError : values that are not finite in any process, or no rows.
+        """
+        sums = train.new_zeros(1 + train.shape[1], dtype=torch.float64)
+        sums[0] = len(train)
+        for rows in train.split(STRETCH):
+            sums[1:] += rows.double().sum(dim=0)
+        (sums,) = added(team, sums)
+        count = int(sums[0])
+        if not count or not bool(sums.isfinite().all()):
+            what = "there are no training rows" if not count else "rows are not finite"
+            raise ProbeError(f"probes from sums: {what}: extract this layer again")
+        mean = sums[1:] / count
+        gram = train.new_zeros(train.shape[1], train.shape[1], dtype=torch.float64)
+        for rows in train.split(STRETCH):
+            centred = rows.double() - mean
+            gram += centred.T @ centred
+        (gram,) = added(team, gram)
+        spread = (gram.diagonal() / count).clamp_min(0).sqrt()
+        # as `probes.design.standardisation` has it: no more than float32 rounding of the mean
+        alive = spread > 1e-6 * mean.abs() + torch.finfo(torch.float32).tiny
+        scale = torch.where(alive, 1 / spread.clamp_min(torch.finfo(torch.float64).tiny), 0.0)
+        alive[0] |= not alive.any()
+        some = scale[alive]
+        values, vectors = strong(*eigh(gram[alive][:, alive] * some[:, None] * some / count))
+        axes = torch.zeros(len(alive), vectors.shape[1], dtype=vectors.dtype, device=train.device)
+        axes[alive] = vectors
+        design = Design(train.new_empty(0, vectors.shape[1]), values, mean, scale, axes.float())
+        rows = torch.cat([design.rotate(rows) for rows in train.split(STRETCH)])
+        return cls(Design(rows, values, mean, scale, axes.float()), count, team)
 
+    def solve(
+        self,
+        problems: Sequence[Problem],
+        *,
+        tolerance: float = TOLERANCE,
+        max_steps: int = MAX_STEPS,
+        memory: int = MEMORY,
+    ) -> list[Fit]:
+        """The optimum of every problem, in their order; all processes call it with the same ones.
 
-def ridge(pieces: Pieces, penalties: Sequence[float], add: Add = alone) -> Ridge:
-    """The optimum for every penalty, of standardised columns as in `probes.design.Design`.
+        Parameters
+        ----------
+        problems : without weights; `target` is of the process's own rows.
+        tolerance, max_steps, memory : see `probes.solvers.solve`.
+        """
+        fits: dict[int, Fit] = {}
+        left = []
+        for number, problem in enumerate(problems):
+            if problem.loss == "squared":
+                fits[number] = self._closed(problem)
+            else:
+                left.append(number)
+        jobs = [job_of(self.design, problems[number], self.team) for number in left]
+        for batch in shared(self.design, jobs, memory):
+            answers = descend(
+                batch.rows, batch.lanes, tolerance=tolerance, max_steps=max_steps,
+                block=batch.block, team=self.team,
+            )  # fmt: skip
+            batch.hand_out(answers)
+        rank = self.design.rows.shape[1]
+        fits.update((number, job.fit(rank)) for number, job in zip(left, jobs, strict=True))
+        return [fits[number] for number in range(len(problems))]
 
-    Memory is a piece and width x width, whatever the number of rows.
-
-    Parameters
-    ----------
-    pieces : gives the rows of this process, [rows, width] with targets [rows, outputs], a piece at
-        a time; it is called twice and gives at least one piece, perhaps of no rows.
-    penalties : positive, against the loss summed over rows.
-    add : the sum over processes of float64 tensors of one shape, the same in each. All processes
-        call `ridge` with the same penalties.
-
-    Raises
-    ------
-    ProbeError : values that are not finite in any process, or no rows.
-    """
-    first = None
-    for rows, targets in pieces():
-        if first is None:
-            first = torch.zeros(1 + rows.shape[1] + targets.shape[1], dtype=torch.float64)
-        sums = [torch.tensor([float(len(rows))]), rows.double().sum(0), targets.double().sum(0)]
-        first += torch.cat([one.double().cpu() for one in sums])
-        width = rows.shape[1]
-    if first is None:
-        raise ProbeError("ridge from sums: no piece of rows; give one of no rows to say the width")
-    first = add(first)
-    count = int(first[0])
-    if not count or not bool(first.isfinite().all()):
-        what = "there are no rows" if not count else "rows or targets are not finite"
-        raise ProbeError(f"ridge from sums: {what}: extract this layer again")
-    means, aims = first[1 : 1 + width] / count, first[1 + width :] / count
-    # [X, y]'[X, y] about the means: X'X, X'y and y'y in one sum
-    cross = torch.zeros(len(first) - 1, len(first) - 1, dtype=torch.float64)
-    for rows, targets in pieces():
-        both = torch.cat([rows.double().cpu() - means, targets.double().cpu() - aims], dim=1)
-        cross += both.T @ both
-    cross = add(cross)
-    gram, moment, power = cross[:width, :width], cross[:width, width:], cross[width:, width:]
-    spread = (gram.diagonal() / count).clamp_min(0).sqrt()
-    # as `probes.design.standardisation` has it: no more than float32 rounding of the mean
-    alive = spread > 1e-6 * means.abs() + torch.finfo(torch.float32).tiny
-    scale = torch.where(alive, 1 / spread.clamp_min(torch.finfo(torch.float64).tiny), 0.0)
-    values, axes = strong(*eigh(gram * scale[:, None] * scale / count))
-    turned = axes.T @ (moment * scale[:, None])
-    grid = torch.as_tensor(penalties, dtype=torch.float64)
-    found = turned / (count * values + grid[:, None])[..., None]
-    weights = (axes @ found) * scale[:, None]
-    objective = 0.5 * (power.diagonal().sum() - (found * turned).sum(dim=(1, 2))) / count
-    return Ridge(weights, aims - means @ weights, objective, count)
+    def _closed(self, problem: Problem) -> Fit:
+        """Ridge regression: every axis shrinks alone."""
+        rows, team = self.design.rows, self.team
+        target = problem.target.to(rows.device).double()
+        (mean,) = added(team, target.sum(dim=0))
+        mean = mean / self.count
+        moment = rows.new_zeros(rows.shape[1], target.shape[1], dtype=torch.float64)
+        for some, aims in zip(rows.split(STRETCH), target.split(STRETCH), strict=True):
+            moment += some.double().T @ (aims - mean)
+        moment, power = added(team, moment, (target - mean).square().sum())
+        grid = torch.as_tensor(problem.penalties, dtype=torch.float64, device=rows.device)
+        weights = moment / (self.count * self.design.eigenvalues + grid[:, None])[..., None]
+        objective = 0.5 * (power - (weights * moment).sum(dim=(1, 2))) / self.count
+        steps = torch.zeros(len(grid), dtype=torch.int64, device=rows.device)
+        intercepts = mean.expand(len(grid), -1).float()
+        return Fit(weights.float(), intercepts, objective, steps, steps == 0)

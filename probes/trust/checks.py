@@ -16,7 +16,7 @@ import torch
 
 from probes import inference
 from probes.heads.base import Answers, asked
-from probes.heads.linear import LinearLayer
+from probes.heads.linear import LinearLayer, spoken
 from probes.metrics import Metric, metric
 from probes.scored import Scored
 from probes.solvers import Fit, solve
@@ -267,7 +267,7 @@ class _Asking:
             for step in range(len(fits))
         ]
         return [
-            self.ready.read(self.case.target, rows[some], fit)[0]
+            spoken(self.case.target, rows[some], fit)[0]
             for some, fit in zip(places, fits, strict=True)
         ]
 
