@@ -208,11 +208,21 @@ def _cure(*sources: Source) -> str:
 
 def read_layer(source: Source, layer: str) -> np.ndarray:
     """A whole layer as float64 [rows, width]; `RsaError` when it is not finite or not a matrix."""
-    array = np.asarray(_array(source.read(layer)), dtype=np.float64)
-    if array.ndim != 2 or len(array) != len(source) or array.shape[1] == 0:
+    return checked(source, layer, source.read(layer), len(source))
+
+
+def read_stretch(source: Source, layer: str, start: int, stop: int) -> np.ndarray:
+    """As `read_layer`, of the rows from `start` to `stop`."""
+    return checked(source, layer, source.read(layer, start, stop), stop - start)
+
+
+def checked(source: Source, layer: str, values: object, rows: int) -> np.ndarray:
+    """What was read of a layer as float64 [rows, width]; `RsaError` as of `read_layer`."""
+    array = np.asarray(_array(values), dtype=np.float64)
+    if array.ndim != 2 or len(array) != rows or array.shape[1] == 0:
         raise RsaError(
             f"layer {layer} of {source.name} has shape {array.shape}: "
-            f"a matrix of {len(source)} rows is needed"
+            f"a matrix of {rows} rows is needed"
         )
     if not _finite(array):
         raise RsaError(f"layer {layer} of {source.name} holds {_unknown(array)}: extract again")

@@ -313,4 +313,4 @@ def test_ctrl_c_at_every_stage_and_the_commands_go_on(rsa, material, tmp_path):
     assert interrupt(work, ("report", "compared"), "report ...")
     assert not (work / "compared" / "report.pdf").exists()
     assert rsa(work, "report", "compared").code == 0
-    assert (work / "compared" / "report.pdf").read_bytes().endswith(b"%%EOF\n")
+    assert (work / "compared" / "report.pdf").read_bytes().rstrip().endswith(b"%%EOF")

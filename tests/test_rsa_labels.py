@@ -154,3 +154,29 @@ def test_false_alarms_are_few_and_intervals_cover():
     middle, ends = np.mean(values), np.array(inside)
     assert np.mean(alarms) <= 0.12
     assert 0.88 <= ((ends[:, 0] <= middle) & (middle <= ends[:, 1])).mean()
+
+
+def test_of_many_rows_few_are_read(monkeypatch):
+    """The answer is that of the chosen rows alone, and no layer is read whole."""
+    source, labels = planted(tracks=60)
+    monkeypatch.setattr("rsa.layerwise.labels.ROWS", 100)
+    reads = []
+
+    class Watched(rsa.Matrices):
+        def read(self, layer, start=0, stop=None):
+            values = super().read(layer, start, stop)
+            reads.append(len(values))
+            return values
+
+    layers = {name: source.read(name) for name in source.layers}
+    watched = Watched("model", layers, np.asarray(source.groups))
+    found = label_information(watched, {"kind": labels["kind"]}, seeds=2)
+    assert "96 of 240 rows" in str(found["kind"].notes)
+    assert reads and max(reads) < 240
+    chosen = np.unique(np.random.default_rng([0, 10]).permutation(60)[:24])
+    rows = np.flatnonzero(np.isin(np.asarray(source.groups), chosen))
+    fewer = rsa.Matrices(
+        "model", {n: v[rows] for n, v in layers.items()}, np.asarray(source.groups)[rows]
+    )
+    wanted = label_information(fewer, {"kind": [labels["kind"][i] for i in rows]}, seeds=2)
+    assert np.allclose(found["kind"].value, wanted["kind"].value)

@@ -20,8 +20,8 @@ from rsa.layerwise.timescale import half_life
 from rsa.records import read_json, write_csv, write_json
 from rsa.rows.grouping import Grouping, check_groups
 from rsa.rows.joint import check_enough
-from rsa.rows.thinning import thin
-from rsa.source import Source, check_source, check_whole, read_layer
+from rsa.rows.thinning import read_rows, thin
+from rsa.source import Source, check_source, check_whole, checked, read_stretch
 from rsa.threads import spread
 
 FORMAT = 1
@@ -249,12 +249,13 @@ def geometry(
         name = source.layers[place]
         if progress is not None:
             progress(name)
-        whole = read_layer(source, name)
-        x = whole[order]
+        x = checked(source, name, read_rows(source, name, order), len(order))
         spectrum = Spectrum.of(x)
         found = _found(x, spectrum, grouping, seed)
         if timed:
-            found["half_life"] = half_life(whole, sequences, labels, rate)
+            found["half_life"] = half_life(
+                lambda start, stop: read_stretch(source, name, start, stop), sequences, labels, rate
+            )
         return found, spectrum
 
     layers = spread(of, range(len(source.layers)))

@@ -17,7 +17,8 @@ from rsa.records import FAULTS, write_csv, write_json
 from rsa.rows.grouping import Grouping, check_groups
 from rsa.rows.joint import principal_components
 from rsa.rows.streaming import Standard
-from rsa.source import Source, check_source, check_whole, read_layer
+from rsa.rows.thinning import read_rows
+from rsa.source import Source, check_source, check_whole, checked
 from rsa.threads import spread
 
 FORMAT = 1
@@ -198,11 +199,11 @@ def label_information(
     for layer in source.layers:
         if progress is not None:
             progress(layer)
-        values, known = read_layer(source, layer), {}
+        values, known = _Reading(source, layer), {}
         for question, given in zip(questions, answers, strict=True):
             key = (question.clusters, question.rows.tobytes())
             if key not in known:
-                known[key] = question.cluster(values, seed, seeds)
+                known[key] = question.cluster(values.of(question.rows), seed, seeds)
             given.append(question.ask(known[key]))
     done = tuple(q.result(a) for q, a in zip(questions, answers, strict=True))
     used = sorted({one.clusters for one in done})
@@ -211,6 +212,22 @@ def label_information(
         source.name, tuple(source.layers), len(source), f"mi:kmeans,clusters={told},adjusted",
         done, skipped,
     )  # fmt: skip
+
+
+class _Reading:
+    """Some rows of a layer, read once where all rows together are few enough to be held."""
+
+    def __init__(self, source: Source, layer: str):
+        self.source, self.layer, self.whole = source, layer, None
+        if len(source) <= 2 * ROWS:
+            self.whole = self._read(np.arange(len(source)))
+
+    def of(self, rows: np.ndarray) -> np.ndarray:
+        return self._read(rows) if self.whole is None else self.whole[rows]
+
+    def _read(self, rows: np.ndarray) -> np.ndarray:
+        values = read_rows(self.source, self.layer, rows)
+        return checked(self.source, self.layer, values, len(rows))
 
 
 @dataclass(frozen=True)
@@ -245,14 +262,13 @@ class _Question:
     folds: np.ndarray
     notes: tuple[str, ...]
 
-    def cluster(self, values: np.ndarray, seed: int, seeds: int) -> np.ndarray | None:
-        """[starts, n] cluster of each row of one layer [all rows, width]; None if it is constant.
+    def cluster(self, x: np.ndarray, seed: int, seeds: int) -> np.ndarray | None:
+        """[starts, n] cluster of each of its rows of one layer [n, width]; None if it is constant.
 
         Whitened leading components; centres are those of rows in other folds.
         """
         from sklearn.cluster import MiniBatchKMeans
 
-        x = values[self.rows]
         standard = Standard.of([x])
         if standard.scale == 0.0:
             return None
@@ -333,9 +349,10 @@ def _question(
     has = np.array([v is not None and v == v for v in column], dtype=bool)
     rows = np.flatnonzero(has)
     if len(rows) > ROWS:
-        chosen = np.random.default_rng([seed, 10]).permutation(np.unique(names[rows]))
-        size = np.cumsum([(names[rows] == group).sum() for group in chosen])
-        rows = rows[np.isin(names[rows], chosen[: max(1, np.searchsorted(size, ROWS))])]
+        _, group, size = np.unique(names[rows], return_inverse=True, return_counts=True)
+        chosen = np.random.default_rng([seed, 10]).permutation(len(size))
+        fitting = max(1, np.searchsorted(np.cumsum(size[chosen]), ROWS))
+        rows = rows[np.isin(group, chosen[:fitting])]
         notes.append(f"on {len(rows)} of {has.sum()} rows")
     numbers = [isinstance(column[i], (float, np.floating)) for i in rows]
     values = np.array([str(column[i]) for i in rows], dtype=object)

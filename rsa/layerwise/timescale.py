@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -14,7 +14,7 @@ BLOCKS = 32
 
 
 def half_life(
-    x: np.ndarray,
+    read: Callable[[int, int], np.ndarray],
     sequences: Sequence | np.ndarray,
     groups: Sequence | np.ndarray,
     rate: float,
@@ -28,7 +28,8 @@ def half_life(
 
     Parameters
     ----------
-    x : [rows, width], the rows of a clip contiguous and in order.
+    read : gives the rows from a first to a last one, [rows, width]; those of a clip are contiguous
+        and in order, and read together.
     sequences, groups : [rows] labels of the clip and of the group.
     rate : rows a second.
 
@@ -51,7 +52,7 @@ def half_life(
     for start, end, group in zip(starts, ends, owner, strict=True):
         if end - start < FRAMES:
             continue
-        apart, pairs = _variogram(x[start:end])
+        apart, pairs = _variogram(read(start, end))
         sums[group, 0, : end - start] += apart
         sums[group, 1, : end - start] += pairs
         half = (end - start + 1) // 2
