@@ -1,10 +1,12 @@
 """Cost and memory against clips, layers, width and processes: python benchmarks/scale.py --plot F
 
-Every point is a run of its own: a tiny network over made-up audio into a store (`extract`), and
+Every point is a run of its own: a tiny network over made-up audio into a store (`extract`),
 debiased linear CKA of all pairs of layers of a store that was filled with made-up activations
-(`compare`), two clips a track. `compare` is given `--memory` bytes for layers; beyond them it reads
-rows in stretches. Seconds are of the work, without starting Python; memory is the peak of a process
-above what it held before the work. With several processes on fewer cores no gain can be seen.
+(`compare`), and linear probes of a class and of a number from sums over rows (`probe`), two clips a
+track. `compare` is given `--memory` bytes for layers; beyond them it reads rows in stretches; a
+process that probes holds its stretch of one layer. Seconds are of the work, without starting
+Python; memory is the peak of a process above what it held before the work. With several processes
+on fewer cores no gain can be seen.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ sys.path.insert(0, str(ROOT))
 
 RATE, SECONDS = 1000, 2.0
 CLIPS, LAYERS, WIDTH = 1000, 4, 64  # where something else is varied
-JOBS = ("extract", "compare")
+SPLITS = ("train", "train", "train", "valid", "test")
+ASKED = (("word", "category"), ("number", "number"))
+JOBS = ("extract", "compare", "probe")
 
 
 def small_model(layers: int, width: int):
@@ -68,10 +72,12 @@ def noise(clips: int):
         rate = RATE
 
         def __init__(self):
+            drawn = np.random.default_rng(0).integers(100, size=clips)
             self.clips = tuple(
-                Clip(f"c{i:07d}", f"t{i // 2}", f"t{i // 2}", "", "", 0.0, SECONDS)
+                Clip(f"c{i:07d}", f"t{i // 2}", f"t{i // 2}", "", SPLITS[i // 2 % 5], 0.0, SECONDS,
+                     {"word": "abcd"[drawn[i] % 4], "number": float(drawn[i])})
                 for i in range(clips)
-            )
+            )  # fmt: skip
             self.card = DataCard("noise", "Noise", "made", "CC0", "1" * 64, ())
 
         def audio(self, clip, sample_rate):
@@ -101,6 +107,7 @@ def fill(folder: Path, clips: int, layers: int, width: int):
 
 def one(point: dict, folder: Path) -> dict | None:
     """Runs one point in this process; what the first of several processes measured."""
+    import probes
     import rsa
     import rsa.rows.joint
     from cli.processes import joined
@@ -111,7 +118,7 @@ def one(point: dict, folder: Path) -> dict | None:
     rsa.rows.joint.MEMORY = point["memory"]
     model, data = small_model(layers, width), noise(clips)
     with joined() as team:
-        if point["job"] == "compare":
+        if point["job"] != "extract":
             made = fill(folder, clips, layers, width) if team.first else None
             team.wait()
             made = made or fill(folder, clips, layers, width)
@@ -119,6 +126,9 @@ def one(point: dict, folder: Path) -> dict | None:
         before, start = peak(), time.perf_counter()
         if point["job"] == "extract":
             extract(model, data, data.clips, ["clips"], folder, share=team)
+        elif point["job"] == "probe":
+            tasks = [probes.Task.of_kind(name, kind) for name, kind in ASKED]
+            probes.run(made, made.rows, tasks, resamples=100, team=team)
         else:
             rsa.compare(
                 made, measures=("cka:linear,track-debiased",), draws=0, stability=False,

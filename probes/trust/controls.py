@@ -127,7 +127,8 @@ def shuffled(target: Target, rng: np.random.Generator) -> Target:
     beginning anywhere; one that gives more, some of them.
     """
     index, rows = target.group_index(TRAIN), target.index[TRAIN]
-    members = [np.flatnonzero(index == group) for group in range(index.max() + 1)]
+    sizes = np.bincount(index)
+    members = np.split(np.argsort(index, kind="stable"), np.cumsum(sizes)[:-1])
     values = target.values.copy()
     for own, giver in zip(members, rng.permutation(len(members)), strict=True):
         given = members[giver]
