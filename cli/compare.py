@@ -34,8 +34,8 @@ from cli.processes import current, shared
 @shared
 @options.logged
 def command(
-    a, b, data, manifest, limit, tasks, measures, rows, grid, weights_a, weights_b, layers_a,
-    layers_b, twins, why, out, no_report, dry_run, as_json, screen, **running,
+    a, b, data, manifest, limit, tasks, measures, rows, grid, sketch, weights_a, weights_b,
+    layers_a, layers_b, twins, why, out, no_report, dry_run, as_json, screen, **running,
 ):  # fmt: skip
     """Compare two models layer by layer and write a report.
 
@@ -49,8 +49,9 @@ def command(
     running["device"] = resolve_device(running["device"])
     comparison = Comparison(
         a=a, b=b, data=data if options.given("data") else None, manifest=manifest, limit=limit,
-        tasks=tasks, measures=measures, rows=rows, grid=grid, weights_a=weights_a,
-        weights_b=weights_b, layers_a=layers_a, layers_b=layers_b, twins=twins, why=why,
+        tasks=tasks, measures=measures, rows=rows, grid=grid, sketch=sketch,
+        weights_a=weights_a, weights_b=weights_b, layers_a=layers_a, layers_b=layers_b,
+        twins=twins, why=why,
     )  # fmt: skip
     run = Run(**running)
     if dry_run:

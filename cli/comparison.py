@@ -24,7 +24,7 @@ class Comparison:
     a, b : names of models.
     data : None is the folder of a manifest that `tasks` names, or else `mini`.
     tasks, measures, layers_a, layers_b : lists separated by commas.
-    rows : `clips` or `frames`, these `grid` times a second.
+    rows : `clips`, `frames` (`grid` times a second) or `sketch` (so many of these a clip).
     why : whether evidence is computed for why a layer is good at a task.
     """
 
@@ -37,6 +37,7 @@ class Comparison:
     measures: str = "default"
     rows: str = "clips"
     grid: float = 5.0
+    sketch: int = 20
     weights_a: Path | None = None
     weights_b: Path | None = None
     layers_a: str | None = None
@@ -47,7 +48,9 @@ class Comparison:
     @property
     def kind(self) -> str:
         """Kind of rows, as the store calls it."""
-        return "clips" if self.rows == "clips" else f"frames:{self.grid:g}"
+        from extract.rows import kind_of
+
+        return kind_of(self.rows, self.grid, self.sketch)
 
     def wanted(self) -> Wanted:
         """Tasks and data together."""

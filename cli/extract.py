@@ -24,7 +24,7 @@ from cli.processes import current, shared
 @shared
 @options.logged
 def command(
-    model, weights, data, manifest, limit, rows, grid, layers, dry_run, as_json, screen,
+    model, weights, data, manifest, limit, rows, grid, sketch, layers, dry_run, as_json, screen,
     **running,
 ) -> None:
     """Run a model over audio once; compare and probe then start from its activations."""
@@ -38,13 +38,14 @@ def command(
         resolve_device,
     )  # fmt: skip
     from extract.models.base import file_name
+    from extract.rows import kind_of
 
     team = current()
     check_model(model)
     running["device"] = resolve_device(running["device"])
     run = Run(**running)
     dataset, clips = open_data(data, manifest, limit, screen.warn)
-    kind = "clips" if rows == "clips" else f"frames:{grid:g}"
+    kind = kind_of(rows, grid, sketch)
     net = load_model(model, weights, run, layers)
     if dry_run:
         from cli import dryrun

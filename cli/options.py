@@ -86,11 +86,14 @@ running = several(
 
 rows = several(
     click.option(
-        "--rows", type=click.Choice(["clips", "frames"]), default="clips", show_default=True,
-        help="Compare time-pooled clips, or frames on a common time grid.",
+        "--rows", type=click.Choice(["clips", "frames", "sketch"]), default="clips",
+        show_default=True,
+        help="Time-pooled clips, frames on a common time grid, or some of these of each clip.",
     ),
     click.option("--grid", type=click.FloatRange(min=0, min_open=True), default=5.0,
-                 show_default=True, metavar="HZ", help="Rate of the grid for --rows frames."),
+                 show_default=True, metavar="HZ", help="Rate of the grid of frames."),
+    click.option("--sketch", type=click.IntRange(min=1), default=20, show_default=True,
+                 metavar="N", help="Frames of each clip that --rows sketch keeps."),
 )
 
 layers = click.option(

@@ -245,8 +245,8 @@ _TOP: Keys = {
 }  # fmt: skip
 _COMPARE: Keys = {
     "name": _name, "a": _text, "b": _text, **_DATA, "tasks": _joined, "measures": _joined,
-    "rows": _one("clips", "frames"), "grid": _positive, "layers-a": _joined, "layers-b": _joined,
-    "twins": _yes, "why": _yes,
+    "rows": _one("clips", "frames", "sketch"), "grid": _positive, "sketch": _count,
+    "layers-a": _joined, "layers-b": _joined, "twins": _yes, "why": _yes,
 }  # fmt: skip
 _PROBE: Keys = {
     "name": _name, "models": _list, **_DATA, "tasks": _joined, "protocol": _text,

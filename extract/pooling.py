@@ -32,7 +32,7 @@ class ClipRows:
         self.spans = stretches(clip, kind)
         self._layers = {layer.name: layer for layer in layers}
         # a row of a grid is the mean of a few frames; its sums would be most of the memory
-        self._dtype = torch.float32 if kind.startswith("frames:") else torch.float64
+        self._dtype = torch.float32 if kind.startswith(("frames:", "sketch:")) else torch.float64
         self._sums: dict[str, torch.Tensor] = {}
         self._seconds: dict[str, np.ndarray] = {}
 

@@ -2,18 +2,26 @@
 
 Kinds: `clips` (one row a clip), `frames:HZ` (a common time grid), `frames:HZ@LABEL,LABEL` (that
 grid, of clips that have one of the labels; `LABEL+SUBSET+SUBSET` counts in these subsets alone),
-`segments:LABEL` (one row for each segment of a label, a beat's chord for instance). Two
-representations of one kind over one data set have the same rows in the same order.
+`sketch:HZ:N` (N rows of that grid from each clip, drawn by the clip's name: frames at full rate
+without keeping them all), `segments:LABEL` (one row for each segment of a label, a beat's chord for
+instance). Two representations of one kind over one data set have the same rows in the same order.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from extract.datasets.base import Clip
 from extract.errors import DataError
+
+
+def kind_of(rows: str, rate: float, sketch: int) -> str:
+    """The kind that `clips`, `frames` or `sketch` is at a rate, `sketch` rows a clip."""
+    kinds = {"clips": "clips", "frames": f"frames:{rate:g}", "sketch": f"sketch:{rate:g}:{sketch}"}
+    return kinds[rows]
 
 
 def stretches(clip: Clip, kind: str) -> np.ndarray:
@@ -31,11 +39,22 @@ def stretches(clip: Clip, kind: str) -> np.ndarray:
             return np.empty((0, 2))
         edges = np.arange(int(clip.duration / step + 1e-9)) * step
         return np.stack([edges, edges + step], axis=1)
+    if name == "sketch":
+        rate, _, count = detail.partition(":")
+        if not count.isdecimal() or not int(count):
+            raise DataError(f"rows {kind!r}: give a rate and a number of rows, as in sketch:25:8")
+        table = stretches(clip, f"frames:{rate}")
+        if len(table) <= int(count):
+            return table
+        seed = int.from_bytes(hashlib.sha256(clip.id.encode()).digest()[:8], "little")
+        drawn = np.random.default_rng(seed).permutation(len(table))[: int(count)]
+        return table[np.sort(drawn)]
     if name == "segments" and detail:
         table = [(s.start, s.end) for s in clip.segments.get(detail, ())]
         return np.array(table, dtype=float).reshape(-1, 2)
     raise DataError(
-        f"rows {kind!r} are unknown: use clips, frames:HZ, frames:HZ@LABEL or segments:LABEL"
+        f"rows {kind!r} are unknown: use clips, frames:HZ, frames:HZ@LABEL, "
+        "sketch:HZ:N or segments:LABEL"
     )
 
 

@@ -292,7 +292,9 @@ def document(study: Study, plates: Mapping[str, Sequence[Plate]]) -> Document:
     data = study.raw.get("data") if isinstance(study.raw.get("data"), dict) else {}
     size = f"{count(data['clips'])} clips" if data.get("clips") else ""
     names = (clean(data.get("title") or data.get("name"), 120), size, _date(study))
-    caveats = [*study.caveats, *(clean(c, 600) for c in data.get("caveats") or [])]
+    stated = data.get("caveats")
+    stated = stated if isinstance(stated, list) else []
+    caveats = [*study.caveats, *(clean(c, 600) for c in stated)]
     caveats += tables.reservations(study)
     return Document(
         title=study.title,

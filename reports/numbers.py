@@ -115,7 +115,7 @@ def p_value(p: float) -> str:
 
 def count(value: float | None) -> str:
     """12345 -> `12,345`."""
-    if value is None or not math.isfinite(value):
+    if not isinstance(value, (int, float)) or not abs(value) < 1e300:
         return "\N{EN DASH}"
     return f"{value:,.0f}"
 

@@ -238,8 +238,9 @@ def _task(place: Place) -> Task:
     classes = place.number("classes")
     counts = {}
     for key in ("n", "groups"):
-        pairs = place.mapping(key).items()
-        counts[key] = {k: int(v) for k, v in pairs if isinstance(v, (int, float))}
+        found = place.place(key, place.mapping(key))
+        pairs = found.values.items()
+        counts[key] = {k: found.whole(k) for k, v in pairs if isinstance(v, (int, float))}
     chances = place.place("also_chance", place.mapping("also_chance"))
     return Task(
         key=clean(place.text("task"), 80),

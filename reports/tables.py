@@ -14,7 +14,7 @@ from reports.numbers import count, number, with_interval
 from reports.probing import Task
 from reports.results import LayerCard, ModelCard
 from reports.study import Study
-from reports.words import clean
+from reports.words import clean, named_rows
 
 Rows = list[tuple[str, str]]
 DASH = "\N{EN DASH}"
@@ -154,7 +154,7 @@ def data_card(study: Study) -> Rows:
             )
     rows = study.raw.get("rows") if isinstance(study.raw.get("rows"), dict) else {}
     compared = (
-        f"{count(rows.get('rows'))} rows ({clean(rows.get('kind'), 40)}) in "
+        f"{count(rows.get('rows'))} {named_rows(clean(rows.get('kind'), 40))} in "
         f"{count(rows.get('groups'))} groups"
         if rows.get("rows")
         else ""

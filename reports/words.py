@@ -45,3 +45,14 @@ def soft(values: Any) -> Any:
     if isinstance(values, dict):
         return {k: soft(v) if k != "url" else v for k, v in values.items()}
     return [soft(v) for v in values] if isinstance(values, (list, tuple)) else values
+
+
+def named_rows(kind: str) -> str:
+    """`clips`, `frames (5 Hz)`, `frames (20 a clip, of 25 Hz)`, `segments (chord)`."""
+    name, _, detail = clean(kind, 80).partition(":")
+    rate, _, a_clip = detail.partition(":")
+    if name == "sketch":
+        return f"frames ({a_clip} a clip, of {rate} Hz)"
+    if name == "frames" and rate:
+        return f"frames ({rate} Hz)"
+    return f"{name} ({detail})" if detail else name or "rows"

@@ -40,6 +40,22 @@ def test_frame_and_segment_rows_sit_at_their_time(tmp_path):
         torch.testing.assert_close(got, torch.tensor(wanted).float(), atol=1e-4, rtol=0)
 
 
+def places_of(activations):
+    """(clip, start, end) of each row."""
+    rows = activations.rows
+    return [(clip, *span) for clip, span in zip(rows.clip, rows.spans.tolist(), strict=True)]
+
+
+def test_a_sketch_has_the_very_frames_that_it_drew(tmp_path):
+    data = SmallData()
+    found = extract(SmallModel(), data, data.clips, ["frames:10", "sketch:10:4"], tmp_path)
+    frames, sketch = found["frames:10"], found["sketch:10:4"]
+    assert len(sketch) == 4 * 4 and len(frames) > 50
+    table = {place: row for row, place in enumerate(places_of(frames))}
+    places = [table[place] for place in places_of(sketch)]
+    assert torch.equal(sketch.read("double"), frames.read("double")[places])
+
+
 def test_padding_of_a_fixed_window_counts_for_nothing(tmp_path):
     data = SmallData((0.5,))
     found = extract(SmallModel(fixed=True), data, data.clips, ["clips"], tmp_path)["clips"]

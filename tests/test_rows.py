@@ -41,7 +41,24 @@ def test_labels_follow_rows():
     assert list(Rows.of(SmallData().clips, "clips").names) == [c.id for c in SmallData().clips]
 
 
-@pytest.mark.parametrize("kind", ["bars", "frames:", "frames:0", "segments:"])
+def test_a_sketch_is_some_frames_of_each_clip_and_always_the_same():
+    clips = SmallData().clips
+    frames, sketch = Rows.of(clips, "frames:10"), Rows.of(clips, "sketch:10:8")
+    assert [int((sketch.clip == i).sum()) for i in range(4)] == [8, 8, 8, 5]
+    for i in range(4):
+        whole, some = frames.spans[frames.clip == i], sketch.spans[sketch.clip == i]
+        places = [np.flatnonzero((whole == span).all(axis=1))[0] for span in some]
+        assert places == sorted(set(places))
+    # each clip by its own name, whatever the others are
+    alone = Rows.of(clips[2:3], "sketch:10:8")
+    assert np.array_equal(alone.spans, sketch.spans[sketch.clip == 2])
+    renamed = Rows.of((replace(clips[2], id="another"),), "sketch:10:8")
+    assert not np.array_equal(alone.spans, renamed.spans)
+
+
+@pytest.mark.parametrize(
+    "kind", ["bars", "frames:", "frames:0", "segments:", "sketch:5", "sketch:5:0", "sketch:0:5"]
+)
 def test_unknown_kinds_are_refused(kind):
     with pytest.raises(DataError):
         Rows.of(SmallData().clips, kind)

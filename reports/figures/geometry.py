@@ -14,6 +14,7 @@ from reports.figures.cells import fitted
 from reports.figures.drawing import Drawing
 from reports.numbers import MINUS
 from reports.study import Study
+from reports.words import named_rows
 
 PER_PAGE = 15
 
@@ -45,8 +46,7 @@ def _page(study: Study, roles: list[str], names: list[str], number: int, pages: 
     keys.above(figure, keys.lines(study, shown))
     first = study.geometry[shown[0]]
     part = f" (part {number} of {pages})" if pages > 1 else ""
-    kind, _, rate = first.rows.partition(":")
-    kind = f"{kind or 'rows'} ({rate} Hz)" if rate else kind or "rows"
+    kind = named_rows(first.rows)
     rows = f" on {first.n_rows} {kind} in {first.n_groups} groups" * bool(first.n_rows)
     caption = (
         f"Each layer by itself{part}, over relative depth{rows}. Bands: 95 % intervals over groups."
