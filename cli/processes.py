@@ -52,6 +52,9 @@ class Alone:
     def wait(self) -> None:
         pass
 
+    def check(self) -> None:
+        pass
+
     def turns(self, count: int) -> Iterator[int]:
         return iter(range(count))
 
@@ -207,7 +210,7 @@ class Joined:
             work.wait()
         except RuntimeError as error:
             time.sleep(2 * BEAT)  # its own message comes first
-            self._check()
+            self.check()
             raise self._lost(f"a process is gone ({str(error).partition(chr(10))[0]})") from None
 
     def _until(self, ready: Callable[[], bool]) -> None:
@@ -222,10 +225,10 @@ class Joined:
             time.sleep(pause)
             pause = min(2 * pause, POLL)
             if time.monotonic() - checked > BEAT:
-                self._check()
+                self.check()
                 checked = time.monotonic()
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Raises ProcessLost for a process that has not been heard of for long."""
         now = time.monotonic()
         for rank in range(self.size):

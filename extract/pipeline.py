@@ -41,6 +41,9 @@ class Share(Protocol):
     def wait(self) -> None:
         """Until every process is here."""
 
+    def check(self) -> None:
+        """Ends the work with an error where another process is gone, or stands still."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -134,7 +137,7 @@ def extract(
                 say=say,
             )
             with forward:
-                _fill(stores, claims, model, dataset, clips, options, forward, progress)
+                _fill(stores, claims, model, dataset, clips, options, forward, progress, share)
     if share is not None:
         share.wait()
     out = {kind: Activations(model.name, store, clips) for kind, store in stores.items()}
@@ -151,6 +154,7 @@ def _fill(
     options: Options,
     forward: Forward,
     progress: Progress | None,
+    share: Share | None,
 ) -> None:
     """Computes missing shards until all are there, those of other processes included."""
     plan = next(iter(stores.values())).plan
@@ -170,6 +174,8 @@ def _fill(
         if not (claim := claims.take()):
             if claims.left:
                 claims.wait()
+                if share is not None:
+                    share.check()
             tell()
             continue
         taken, in_work = deque(), deque()
