@@ -144,7 +144,7 @@ def _similarity(
 ) -> Stage:
     import rsa
     from cli.similarity import PAIRS
-    from extract.store import plan_rows
+    from extract.plan import plan_rows
     from rsa.rows.joint import MEMORY
 
     rows = sum(count for _, count in plan_rows(ready.clips, kind))

@@ -37,7 +37,7 @@ def command() -> None:
 @options.as_json
 def info(folder: Path | None, as_json: bool) -> None:
     """List stores: model, rows, what is there and what is missing, size, age."""
-    from extract.store import FORMAT
+    from extract.plan import FORMAT
     from extract.stores import failures
 
     stores = _found(folder)

@@ -18,9 +18,10 @@ from extract.datasets.base import Clip, Dataset
 from extract.errors import AudioError, DataError
 from extract.forward import Forward, Say
 from extract.models.base import Model, file_name
+from extract.plan import Plan, plan_rows, plan_spans
 from extract.pooling import ClipRows, Part, pool
 from extract.precision import WINDOWS, deviations
-from extract.store import Activations, Failure, Plan, Store, plan_rows, plan_spans
+from extract.store import Activations, Elsewhere, Failure, Store
 from extract.windows import Window
 
 VERSION = "2"  # of what extraction computes; a change makes new stores
@@ -29,7 +30,19 @@ AHEAD = 48  # clips decoded before they are needed
 AHEAD_SECONDS = 3600.0  # and how much audio at most
 IN_WORK = 2  # shards: while one is written the next is computed
 
+ALONE = (
+    "stores elsewhere have no locks: processes of several machines do the same work where torchrun "
+    "does not share it out; each looks for a shard before it makes it"
+)
+
 Progress = Callable[[int, int], None]
+
+
+class Kept(Protocol):
+    """Where stores are kept but on this disk; see `extract.remote.shards.Stores`."""
+
+    def of(self, plan: Plan, name: str) -> Elsewhere:
+        """The store of a plan."""
 
 
 class Share(Protocol):
@@ -98,6 +111,7 @@ def extract(
     progress: Progress | None = None,
     say: Say | None = None,
     share: Share | None = None,
+    kept: Kept | None = None,
 ) -> dict[str, Activations]:
     """Runs a model over clips once and keeps the rows of each kind.
 
@@ -110,6 +124,7 @@ def extract(
     progress : called with (clips done, clips to do).
     say : called with what a user should know, a line each.
     share : of this process where several run over the same clips; all of it when None.
+    kept : where finished shards go; they stay in `folder` when None.
 
     Returns
     -------
@@ -121,10 +136,14 @@ def extract(
     DataError : more than `options.max_bad` of the clips failed.
     OptionUnsuitable : a precision that the device has not, or a model that cannot be compiled.
     """
-    stores = {kind: open_store(model, dataset, clips, kind, folder, options) for kind in kinds}
+    stores = {
+        kind: open_store(model, dataset, clips, kind, folder, options, kept) for kind in kinds
+    }
     begin = share.mine if share is not None else None
     with Claims(stores, say or warnings.warn, begin) as claims:
         if claims.left:
+            if kept is not None and say:
+                say(ALONE)
             _measure_precision(model, dataset, clips, list(stores.values()), options)
             forward = Forward(
                 model,
@@ -200,16 +219,22 @@ def open_store(
     kind: str,
     folder: Path,
     options: Options,
+    kept: Kept | None = None,
 ) -> Store:
     """The store that holds, or will hold, these rows."""
     plan = make_plan(model, dataset, clips, kind, options)
-    return Store(store_folder(folder, plan), plan)
+    elsewhere = kept.of(plan, store_name(plan)) if kept is not None else None
+    return Store(store_folder(folder, plan), plan, elsewhere)
 
 
 def store_folder(folder: Path, plan: Plan) -> Path:
     """Where the store of a plan is, or would be."""
-    name = f"{plan.rows.replace(':', '-')}-{plan.digest[:12]}"
-    return Path(folder) / file_name(plan.model) / name
+    return Path(folder) / store_name(plan)
+
+
+def store_name(plan: Plan) -> str:
+    """The path of a store below the folder of all."""
+    return f"{file_name(plan.model)}/{plan.rows.replace(':', '-')}-{plan.digest[:12]}"
 
 
 def make_plan(

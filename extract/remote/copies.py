@@ -6,8 +6,10 @@ any time, by any process. Names are hashes: nothing that a storage says names a 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
@@ -103,7 +105,13 @@ class Copies:
         size = path.stat().st_size
         with self._held(name):
             self._make_room(size)
-            os.replace(path, self.folder / name)
+            try:
+                os.replace(path, self.folder / name)
+            except OSError as error:
+                if error.errno != errno.EXDEV:  # the cache reaches over two disks
+                    raise
+                write_whole(self.folder / name, lambda place: shutil.copyfile(path, place))
+                path.unlink()
             self._grown(size)
 
     def drop(self, name: str) -> None:
