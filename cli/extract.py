@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 
 import click
 
 from cli import options
 from cli.processes import current, shared
+from extract.urls import without_secrets
 
 
 @click.command("extract")
@@ -43,7 +43,7 @@ def command(
     check_model(model)
     running["device"] = resolve_device(running["device"])
     run = Run(**running)
-    dataset, clips = open_data(data, manifest, limit, screen.warn)
+    dataset, clips = open_data(data, manifest, limit, screen.warn, run.offline)
     kind = "clips" if rows == "clips" else f"frames:{grid:g}"
     net = load_model(model, weights, run, layers)
     if dry_run:
@@ -56,7 +56,8 @@ def command(
         return
     if team.first:
         screen.log.in_cache(f"extract-{file_name(net.name)}")
-        screen.settings({"model": net.name, "data": data, "rows": kind, **asdict(run)})
+        about = {"model": net.name, "data": without_secrets(data), "rows": kind}
+        screen.settings({**about, **run.told()})
     activations = extract_rows(net, dataset, clips, [kind], run, screen)[kind]
     if not team.first:
         return
@@ -70,7 +71,7 @@ def command(
         "failed": len(activations.failures),
         "layers": {layer.name: layer.width for layer in net.layers},
         "deviations": deviations({kind: activations}),
-        "folder": str(activations.store.folder),
+        "folder": activations.store.place,
         "log": str(screen.log.path),
     }
     if as_json:

@@ -67,7 +67,7 @@ class StoreFolder:
 class Fault:
     """Something wrong in a store, and what `repair` does about it ("" for nothing)."""
 
-    path: Path
+    path: Path | str
     what: str
     cure: str
     mended: bool = True

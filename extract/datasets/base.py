@@ -157,6 +157,7 @@ class Dataset(ABC):
     rate : the sample rate the audio is native to, or None when files differ.
     absent : recordings of its published list that are not there.
     notes : what a user should be told when the data is opened, a sentence each.
+    elsewhere : whether hearing a clip fetches it from a storage.
     """
 
     card: DataCard
@@ -164,6 +165,7 @@ class Dataset(ABC):
     rate: int | None = None
     absent: int = 0
     notes: tuple[str, ...] = ()
+    elsewhere: bool = False
 
     @abstractmethod
     def audio(self, clip: Clip, sample_rate: int) -> torch.Tensor:

@@ -60,6 +60,7 @@ class Folder(Dataset):
                 f"{clips_per_track} clips of {clip_seconds} s a track are impossible; "
                 f"give 1 or more, of {audio.SHORTEST} s or more"
             )
+        self.elsewhere = not isinstance(self.tree, Disk)
         self._clip_seconds, self._clips_per_track = clip_seconds, clips_per_track
         place = Path(manifest) if manifest is not None else _find_manifest(self.tree)
         table = Manifest.read(place) if place else None

@@ -77,6 +77,17 @@ class Root:
     def below(self, name: str) -> Root:
         return Root(self.fs, f"{self.path}/{name}", f"{self.url}/{name}", self.retry)
 
+    def reach(self) -> None:
+        """Asks whether it is there, and no more.
+
+        Raises
+        ------
+        Gone, RemoteError : as `Retry`.
+        """
+        self.fs.invalidate_cache()
+        if not self.retry(self.url, lambda: self.fs.isdir(self.path) or self.fs.exists(self.path)):
+            raise Gone(f"{self.url}: not there; check the URL")
+
     def list(self) -> dict[str, Entry]:
         """All files below it, name -> entry.
 
