@@ -99,7 +99,9 @@ class Root:
         self.fs.invalidate_cache()
         try:
             found = self.retry(self.url, lambda: self.fs.find(self.path, detail=True))
-        except NotImplementedError:
+        except RemoteError as error:
+            if not isinstance(error.__cause__, NotImplementedError):
+                raise
             raise RemoteError(f"{self.url}: this storage cannot be listed; {_COPY}") from None
         self.fs.invalidate_cache()  # a file is asked for anew, or a change would not be seen
         entries = [self._entry(path, info) for path, info in found.items()]
@@ -187,21 +189,20 @@ def connect(url: str, *, offline: bool = False, say: Say | None = None) -> Root:
         raise OptionUnsuitable(
             f"{shown}: --offline asks no network; copy it to this machine, or drop --offline"
         )
+    from fsspec import get_filesystem_class
     from fsspec.core import url_to_fs
-    from fsspec.registry import available_protocols
 
-    if kind not in available_protocols():
+    try:
+        get_filesystem_class(kind)
+    except ValueError:
         raise RemoteError(
             f"{shown}: no storage is called {kind}; there are s3, gs, hf, file and what else the "
             "installed fsspec knows"
-        )
+        ) from None
+    except ImportError as error:
+        raise RemoteError(f"{shown}: {_package(kind, error)}") from None
     retry = Retry(say)
-    try:
-        fs, path = retry(shown, lambda: url_to_fs(url))
-    except RemoteError as error:
-        if isinstance(error.__cause__, ImportError):
-            raise RemoteError(f"{shown}: {_package(kind, error.__cause__)}") from None
-        raise
+    fs, path = retry(shown, lambda: url_to_fs(url))
     return Root(fs, str(path).rstrip("/"), shown, retry)
 
 
