@@ -160,6 +160,7 @@ def gc(folder, older_than, name, unfinished, everything, yes, dry_run) -> None:
     from extract.stores import protected, remove
     from extract.weights import cache_dir
 
+    _root(folder)
     wanted = []
     if everything or name or unfinished or older_than is not None:
         wanted = [
