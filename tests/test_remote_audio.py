@@ -7,8 +7,10 @@ import json
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import click
 import fsspec
 import numpy as np
 import pytest
@@ -17,6 +19,10 @@ from small_model import SmallModel
 from strange_storage import Busy, Strange
 from test_folder import manifest, write
 
+from cli import studyfile
+from cli.owntask import wanted_tasks
+from cli.steps import Run
+from cli.studyplan import missing, plan
 from extract.datasets import open_dataset
 from extract.datasets.folder import Folder
 from extract.errors import AudioError, DataError, ExtractError, OptionUnsuitable, RemoteError
@@ -454,6 +460,44 @@ def test_a_full_disk_is_said_as_such_and_asked_once(music):
 )
 def test_urls_are_shown_without_secrets(text, shown):
     assert without_secrets(text) == shown == without_secrets(shown)
+
+
+def test_a_column_of_the_manifest_of_a_folder_elsewhere_makes_a_task(little, monkeypatch):
+    Strange.copy_of(little)
+    monkeypatch.chdir(little)
+    wanted = wanted_tasks("manifest.csv:mood,key", URL, None)
+    assert (wanted.names, wanted.data, wanted.manifest) == (("mood", "key"), URL, None)
+    own = manifest(little, "path,mood\na.wav,calm\n", "manifest.csv")
+    assert wanted_tasks("manifest.csv:mood", URL, None).manifest == Path(own.name)
+    with pytest.raises(click.UsageError, match="no file labels.csv"):
+        wanted_tasks("labels.csv:mood", URL, None)
+
+
+STUDY = """title = "t"
+[[probe]]
+name = "one"
+models = ["crepe-tiny"]
+data = "{url}"
+"""
+
+
+def test_a_study_looks_for_data_elsewhere_before_it_begins(little, tmp_path):
+    run = Run("cpu", 0, 1, "float32", 0.5, True, False, None, None, "float32", False)
+    secret = "strange://me:hidden@music"
+
+    def lacking(url: str, **changes):
+        (tmp_path / "s.toml").write_text(STUDY.format(url=url))
+        changed = replace(run, **changes)
+        planned = plan(studyfile.read(tmp_path / "s.toml"), tmp_path / "out", changed, trim=False)
+        settings = json.dumps(planned[0].step.asked.settings(replace(run, stores=url)))
+        assert "hidden" not in settings and settings.count(without_secrets(url)) == 2
+        return missing(planned, changed, fetch=False)
+
+    assert lacking(secret) == (["data strange://music: not there; check the URL"], 4)
+    Strange.copy_of(little)
+    assert lacking(secret)[0] == [] and Strange.fetched() == 0
+    (line,) = lacking(secret, offline=True)[0]
+    assert line.startswith("data strange://music: --offline asks no network")
 
 
 COMMAND = ("extract", "--model", "crepe-tiny", "--untrained", "--layers", "conv1")
