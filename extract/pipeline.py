@@ -30,11 +30,6 @@ AHEAD = 48  # clips decoded before they are needed
 AHEAD_SECONDS = 3600.0  # and how much audio at most
 IN_WORK = 2  # shards: while one is written the next is computed
 
-ALONE = (
-    "stores elsewhere have no locks: processes of several machines do the same work where torchrun "
-    "does not share it out; each looks for a shard before it makes it"
-)
-
 Progress = Callable[[int, int], None]
 
 
@@ -43,6 +38,9 @@ class Kept(Protocol):
 
     def of(self, plan: Plan, name: str) -> Elsewhere:
         """The store of a plan."""
+
+    def warn(self) -> None:
+        """Says what no lock prevents; called before anything is computed."""
 
 
 class Share(Protocol):
@@ -142,8 +140,8 @@ def extract(
     begin = share.mine if share is not None else None
     with Claims(stores, say or warnings.warn, begin) as claims:
         if claims.left:
-            if kept is not None and say:
-                say(ALONE)
+            if kept is not None:
+                kept.warn()
             _measure_precision(model, dataset, clips, list(stores.values()), options)
             forward = Forward(
                 model,
@@ -287,6 +285,7 @@ class _decoded:
         waiting: deque[Future[_Cut]] = deque()
         seconds: deque[float] = deque()
         for clip in self._clips:
+            self._dataset.expect(clip)
             waiting.append(self._pool.submit(self._cut, clip))
             seconds.append(clip.duration)
             while waiting and (len(waiting) >= AHEAD or sum(seconds) > AHEAD_SECONDS):

@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 
 import pytest
+from remote_folders import heard, make_music
 from test_folder import write
-from test_remote_audio import heard, music  # noqa: F401
 from test_remote_stores import Machine, same
 
 from extract.datasets import open_dataset
@@ -50,7 +50,8 @@ def put(client, folder: Path, to: str) -> None:
             client.put_object(Bucket="box", Key=key, Body=path.read_bytes())
 
 
-def test_a_folder_in_a_bucket_is_that_folder(bucket, music):  # noqa: F811
+def test_a_folder_in_a_bucket_is_that_folder(bucket, tmp_path):
+    music = make_music(tmp_path / "disk" / "music")
     write(music / "a" / "Dvořák – 100% #1?.wav", 1.0, 8)
     put(bucket, music, "music")
     disk, there = Folder(music), open_dataset("s3://box/music")

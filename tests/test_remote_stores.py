@@ -11,6 +11,7 @@ import fsspec
 import pytest
 import torch
 from command import ROOT, here
+from remote_folders import emptied
 from small_model import SmallData, SmallModel
 from strange_storage import Busy, Strange
 from test_folder import write
@@ -18,7 +19,6 @@ from test_folder import write
 from extract.claims import Claims
 from extract.errors import OptionUnsuitable, RemoteError, StoreError
 from extract.pipeline import Options, extract, open_store
-from extract.remote import retrying
 from extract.remote.copies import copies
 from extract.remote.shards import Stores
 
@@ -28,14 +28,7 @@ SECONDS = (1.0,) * 70  # three shards
 
 @pytest.fixture(autouse=True)
 def alone(tmp_path, monkeypatch):
-    """A cache of its own, an empty storage, and no waits."""
-    monkeypatch.setenv("RSA_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(retrying, "FIRST", 0.0)
-    Strange.anew()
-    memory = fsspec.filesystem("memory")
-    memory.store.clear()
-    yield
-    memory.store.clear()
+    emptied(tmp_path, monkeypatch)
 
 
 class Counting(SmallModel):
@@ -118,12 +111,14 @@ def test_the_manifest_goes_first_and_nothing_is_asked_twice(machine):
     assert Strange.calls["get_file"] == 3
 
 
-def test_that_there_are_no_locks_is_said_where_it_matters(machine):
+def test_that_there_are_no_locks_is_said_where_it_matters(machine, monkeypatch):
+    monkeypatch.setattr("extract.remote.shards._warned", set())
     machine.run("one")
     assert sum("have no locks" in line for line in machine.said) == 1
     machine.said.clear()
     machine.run("one")
     machine.run("two")
+    machine.run("three", SECONDS[:40])  # other stores of the same place
     assert not machine.said
 
 
@@ -270,6 +265,7 @@ KILLED = """
 import os, sys
 sys.path.insert(0, "tests")
 from fsspec.implementations.local import LocalFileSystem
+from remote_folders import emptied
 from small_model import SmallData, SmallModel
 from extract.pipeline import extract
 from extract.remote.shards import Stores

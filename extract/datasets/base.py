@@ -178,6 +178,9 @@ class Dataset(ABC):
         """Entered while as many threads call `audio`; for data sets that prepare for it."""
         return nullcontext()
 
+    def expect(self, clip: Clip) -> None:  # noqa: B027  most data sets have no use for it
+        """Told, while `reading`, of a clip some time before its `audio`; for those that fetch."""
+
     def file(self, clip: Clip) -> str:
         """What a message should call the clip's source: a file's path, or the clip's id."""
         return clip.id

@@ -10,6 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -119,6 +120,12 @@ class Disk:
     def look(self, places: Sequence[tuple[str, Path]]) -> list[File]:
         """Looks into files, see `look`."""
         return look(places)
+
+    def reading(self) -> AbstractContextManager:
+        return nullcontext()
+
+    def expect(self, file: File) -> None:
+        """Nothing is fetched ahead of its time."""
 
     def hear(self, file: File, sample_rate: int, start: float, duration: float) -> torch.Tensor:
         """A stretch of a listed file; see `hear`."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,6 +91,12 @@ class Folder(Dataset):
         AudioError : names the file, what is wrong and the cure.
         """
         return self.tree.hear(self._files[clip.id], sample_rate, clip.start, clip.duration)
+
+    def reading(self, workers: int) -> AbstractContextManager:
+        return self.tree.reading()
+
+    def expect(self, clip: Clip) -> None:
+        self.tree.expect(self._files[clip.id])
 
     def file(self, clip: Clip) -> str:
         """The path of the clip's file, or its address."""

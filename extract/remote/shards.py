@@ -34,6 +34,11 @@ HEAD = 64 * 1024  # bytes in which most headers end
 LONGEST = 100_000_000  # bytes of a header, the limit of the format
 # here a file can be given another name at no cost; object storage shows a file when it is whole
 RENAMING = ("file", "local", "memory", "sftp", "ssh", "smb", "hdfs", "webhdfs", "dbfs")
+ALONE = (
+    "stores elsewhere have no locks: processes of several machines do the same work where torchrun "
+    "does not share it out; each looks for a shard before it makes it"
+)
+_warned: set[str] = set()  # places of which this process has said so
 SHARD = re.compile(r"shard-(\d{5,})\.safetensors")
 
 
@@ -57,6 +62,12 @@ class Stores:
     def of(self, plan: Plan, name: str) -> Shards:
         """The store of a plan; nothing is written yet."""
         return Shards(self.root.below(name), plan, self.say)
+
+    def warn(self) -> None:
+        """Says, once for a process, that there are no locks."""
+        if self.say and self.root.url not in _warned:
+            _warned.add(self.root.url)
+            self.say(ALONE)
 
 
 class Shards:

@@ -12,15 +12,17 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from errno import EIO
 from pathlib import Path
+from threading import Lock
 
 import torch
 
 from extract import audio
 from extract.datasets.files import FOREIGN, SUFFIXES, UNREADABLE, File, edges, spelled
-from extract.errors import AudioError, DataError, printable
+from extract.errors import AudioError, DataError, RemoteError, printable
 from extract.remote.copies import copies, key_of
 from extract.remote.looks import Looks
 from extract.remote.ranges import CHANGED, Changed, Ranges
@@ -28,6 +30,7 @@ from extract.remote.retrying import Denied, Gone
 from extract.remote.root import Entry, Root
 
 READERS = 16  # threads that look into files while listing
+FETCHERS = 8  # threads that fetch files before they are heard
 KEPT_AFTER = 1000  # files: what was seen of so many is kept while the rest is looked into
 
 
@@ -73,6 +76,9 @@ class Tree:
 
     def __init__(self, root: Root):
         self.root, self.called = root, root.name
+        self._fetchers: ThreadPoolExecutor | None = None
+        self._expected: dict[str, int] = {}  # copies that are fetched ahead -> bytes
+        self._lock = Lock()
         self._entries = root.list()
         if not self._entries:
             raise DataError(f"{root.url}: no such folder, or nothing in it; check the URL")
@@ -118,9 +124,9 @@ class Tree:
         entry = place.entry
         if entry.size < 0:
             raise AudioError(f"{place}: its storage does not say how large it is; copy it here")
-        ending = place.suffix.lower()
-        name = key_of(self.root.url, entry.name, entry.size, entry.version, file.digest)
-        name += ending if ending in SUFFIXES else ""
+        name = self._copy(file)
+        with self._lock:
+            self._expected.pop(name, None)
 
         def read(path: Path) -> torch.Tensor:
             try:
@@ -138,6 +144,39 @@ class Tree:
             if file.digest == UNREADABLE:  # from the beginning: this file, not the credentials
                 raise AudioError(str(error)) from None
             raise
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Inside, files that are expected are fetched ahead."""
+        with ThreadPoolExecutor(FETCHERS) as self._fetchers:
+            try:
+                yield
+            finally:
+                self._fetchers.shutdown(wait=True, cancel_futures=True)
+                self._fetchers, self._expected = None, {}
+
+    def expect(self, file: File) -> None:
+        """Begins to fetch a file that will be heard; not more than half of what is kept at all."""
+        size, name, here = file.path.entry.size, self._copy(file), copies()
+        with self._lock:
+            ahead = sum(self._expected.values())
+            if not self._fetchers or size < 0 or name in self._expected or here.has(name, size):
+                return
+            if ahead + size > here.limit / 2:
+                return
+            self._expected[name] = size
+            self._fetchers.submit(self._fetch, file, name)
+
+    def _fetch(self, file: File, name: str) -> None:
+        with suppress(RemoteError, OSError):  # `hear` will meet with it, and say so
+            size = file.path.entry.size
+            copies().use(name, size, lambda path: _bring(file, path), lambda path: None)
+
+    def _copy(self, file: File) -> str:
+        """The name of the copy of a file."""
+        entry, ending = file.path.entry, file.path.suffix.lower()
+        name = key_of(self.root.url, entry.name, entry.size, entry.version, file.digest)
+        return name + (ending if ending in SUFFIXES else "")
 
     def find(self, name: str) -> Place | None:
         """A file that lies directly in the folder."""
