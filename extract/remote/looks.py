@@ -28,6 +28,7 @@ class Looks:
     def __init__(self, room: str, url: str):
         self._path = cache_dir("remote", room) / f"{key_of(url)}.json"
         self._known: dict[str, list] = {}
+        self._new = 0  # of these, those that are not in the file
         try:
             found = json.loads(self._path.read_text("utf-8"))
             if found["format"] == FORMAT and isinstance(found["files"], dict):
@@ -44,6 +45,16 @@ class Looks:
 
     def put(self, entry: Entry, seen: Any) -> None:
         self._known[entry.name] = [entry.size, entry.version, seen]
+        self._new += 1
 
-    def save(self) -> None:
+    def save(self, few: bool = True) -> None:
+        """Writes what is known, all of it.
+
+        Parameters
+        ----------
+        few : write for little that is new; else when it is a quarter of all.
+        """
+        if not self._new or not (few or 4 * self._new >= len(self._known)):
+            return
+        self._new = 0
         write_text(self._path, json.dumps({"format": FORMAT, "files": self._known}))

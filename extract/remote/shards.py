@@ -209,7 +209,7 @@ class Shards:
                 raise StoreError(f"{self.root.shown(name)}: did not arrive as it was sent; run the "
                                  "same command again, it is sent again")  # fmt: skip
             self._entries[shard], self._heads[shard] = entry, head
-            self._looks.save()
+            self._looks.save(few=False)
         copies().adopt(self._copy(self._entries[shard]), path)
 
     def keep_text(self, name: str, text: str) -> None:

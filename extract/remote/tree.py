@@ -31,7 +31,7 @@ from extract.remote.root import Entry, Root
 
 READERS = 16  # threads that look into files while listing
 FETCHERS = 8  # threads that fetch files before they are heard
-KEPT_AFTER = 1000  # files: what was seen of so many is kept while the rest is looked into
+AT_ONCE = 1000  # files that are looked into before what was seen is kept
 
 
 @dataclass(frozen=True)
@@ -99,16 +99,17 @@ class Tree:
         looks = Looks("looks", self.root.url)
         known = {name: looks.get(place.entry) for name, place in places}
         new = [place for name, place in places if known[name] is None]
-        with ThreadPoolExecutor(READERS) as pool:
-            for first in range(0, len(new), KEPT_AFTER):
-                some = new[first : first + KEPT_AFTER]
-                try:
+        try:
+            with ThreadPoolExecutor(READERS) as pool:
+                for first in range(0, len(new), AT_ONCE):
+                    some = new[first : first + AT_ONCE]
                     for place, seen in zip(some, pool.map(_look_into, some), strict=True):
                         if seen is not None:
                             looks.put(place.entry, seen)
                             known[spelled(place.entry.name)] = seen
-                finally:
-                    looks.save()
+                    looks.save(few=False)
+        finally:
+            looks.save()
         return [_file(name, place, known[name]) for name, place in places]
 
     def hear(self, file: File, sample_rate: int, start: float, duration: float) -> torch.Tensor:
