@@ -83,8 +83,9 @@ def prepare(asked: Comparison, run: Run, screen: Screen) -> Ingredients:
     """Loads both models and opens the data."""
     from cli.material import Ingredients
     from cli.probing import resolve_tasks, task_kinds
-    from cli.steps import load_model, load_twins, open_data
+    from cli.steps import kept_stores, load_model, load_twins, open_data
 
+    kept_stores(run)  # a place that cannot be is told before anything is loaded
     wanted = asked.wanted()
     layers = {"a": (asked.a, asked.layers_a), "b": (asked.b, asked.layers_b)}
     untrained = load_twins(layers, run) if asked.twins else {}

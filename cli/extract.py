@@ -33,6 +33,7 @@ def command(
         check_model,
         deviations,
         extract_rows,
+        kept_stores,
         load_model,
         open_data,
         resolve_device,
@@ -43,6 +44,7 @@ def command(
     check_model(model)
     running["device"] = resolve_device(running["device"])
     run = Run(**running)
+    kept_stores(run)  # a place that cannot be is told before anything is loaded
     dataset, clips = open_data(data, manifest, limit, screen.warn, run.offline)
     kind = "clips" if rows == "clips" else f"frames:{grid:g}"
     net = load_model(model, weights, run, layers)

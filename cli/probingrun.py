@@ -97,8 +97,9 @@ def prepare(asked: ProbingRun, run: Run, screen: Screen) -> Ingredients:
     """Loads the models and opens the data."""
     from cli.material import Ingredients
     from cli.probing import resolve_tasks, row_kinds
-    from cli.steps import load_model, load_twins, open_data
+    from cli.steps import kept_stores, load_model, load_twins, open_data
 
+    kept_stores(run)  # a place that cannot be is told before anything is loaded
     wanted = asked.wanted()
     roles = dict(zip(ROLES, asked.models, strict=False))
     layers = {role: (name, asked.layers) for role, name in roles.items()}

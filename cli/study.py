@@ -59,7 +59,7 @@ def command(
     same command goes on where it stopped. --untrained --data mini rehearses a study.
     """
     from cli import studyfile
-    from cli.steps import Run, resolve_device
+    from cli.steps import Run, kept_stores, resolve_device
     from cli.studyplan import LEFT_OUT, TO_DO, Incomplete, missing, plan, rehearsed
 
     team = current()
@@ -75,6 +75,7 @@ def command(
         untrained=untrained, offline=offline, compiled=False, stores=stores,
         **{**kept, **study.running},
     )  # fmt: skip
+    kept_stores(run)  # a place that cannot be is told before anything is looked for
     folder = _folder(out or Path(f"study-{path.stem}"))
     planned = plan(study, folder, run, trim=data is not None)
     if all(one.state == LEFT_OUT for one in planned):
@@ -222,7 +223,8 @@ def _show_plan(
                 "step": one.folder.name,
                 "what": what,
                 "models": ", ".join(one.step.models),
-                "data": asked.wanted().data + (f", {asked.limit} clips" if asked.limit else ""),
+                "data": without_secrets(asked.wanted().data)
+                + (f", {asked.limit} clips" if asked.limit else ""),
                 "tasks": asked.tasks.replace(",", ", "),
                 "state": one.state + (f" (no labels: {left})" if left else ""),
             }

@@ -151,6 +151,11 @@ def test_the_command_line_from_memory_and_without_secrets(little, tmp_path):
     assert json.loads(out)["folder"] == found["folder"]  # the same activations
     code, out, _ = here("datasets", copied(little, "memory"), "--json")
     assert code == 0 and json.loads(out)["clips"] == 3
+    Strange.put_in("/music/manifest.csv", b"path,mood\na.wav,calm\n")
+    for form in ((), ("--json",)):
+        code, out, error = here("tasks", "--data", secret, *form)
+        assert code == 0 and "strange://music" in out and "hidden" not in out + error
+    del Strange.store["/music/manifest.csv"]
     code, out, error = here("datasets", secret, "--json")
     assert code == 0 and json.loads(out)["name"] == "music" and "hidden" not in out
     code, _, error = here(*COMMAND, "--data", secret, "--offline")

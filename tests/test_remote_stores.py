@@ -349,5 +349,10 @@ def test_the_command_line_keeps_stores_elsewhere(tmp_path):
         assert code == 2 and "nothing is changed on a storage" in error and "hidden" not in error
     code, out, _ = here("store", "info")
     assert "kept at" in " ".join(out.split())
+    code, _, error = here(*command[:-1], "--stores", "nothing://me:hidden@box")
+    assert code == 4 and error == (
+        "rsa: nothing://box: no storage is called nothing; there are s3, gs, hf, file and what "
+        "else the installed fsspec knows\n"
+    )
     code, _, error = here("store", "info", "strange://box/none")
     assert code == 4 and "nothing there" in error
