@@ -6,7 +6,11 @@ import errno
 import socket
 from pathlib import Path
 
+import fsspec
+import numpy as np
 import pytest
+from fsspec import AbstractFileSystem
+from fsspec.spec import AbstractBufferedFile
 from remote_folders import RATE, URL, emptied, heard, make_music
 from small_model import SmallModel
 from strange_storage import Busy, Strange
@@ -16,7 +20,9 @@ from extract.datasets.folder import Folder
 from extract.errors import AudioError, RemoteError
 from extract.pipeline import extract
 from extract.remote import retrying
+from extract.remote.ranges import Ranges
 from extract.remote.retrying import DENIED, GONE, OTHER, OWN_DISK, PASSING, TRIES, Retry, judge
+from extract.remote.root import Entry, connect
 
 
 @pytest.fixture(autouse=True)
@@ -169,3 +175,42 @@ def test_a_full_disk_is_said_as_such_and_asked_once(music):
         data.audio(data.clips[0], RATE)
     assert error.value.errno == errno.ENOSPC and "remote" in error.value.filename
     assert Strange.calls["get_file"] == 1
+
+
+class Pieces(AbstractFileSystem):
+    """As hf:// is: a file has a cache of its own, and there is no other way to a piece of it."""
+
+    protocol = "pieces"
+    content = np.random.default_rng(0).bytes(3_000_000)
+    asked: list[tuple[int, int]] = []
+
+    def info(self, path, **options):
+        return {"name": path, "size": len(self.content), "type": "file"}
+
+    def _open(self, path, mode="rb", block_size=None, **options):
+        return Piece(self, path, mode=mode, block_size=block_size or "default", **options)
+
+
+class Piece(AbstractBufferedFile):
+    def _fetch_range(self, start, end):
+        self.fs.asked.append((start, end))
+        return self.fs.content[start:end]
+
+
+def test_no_more_is_asked_for_than_is_read():
+    fsspec.register_implementation("pieces", Pieces, clobber=True)
+    Pieces.asked.clear()
+    root, whole = connect("pieces://box"), Pieces.content
+    stream = Ranges(root, Entry("a.mp3", "box/a.mp3", len(whole), ""))
+    assert stream.read(8192) == whole[:8192] and Pieces.asked == [(0, 65536)]
+    stream.seek(-8192, 2)
+    assert stream.read(8192) == whole[-8192:] and len(Pieces.asked) == 2
+    assert sum(end - start for start, end in Pieces.asked) <= 2 * 65536
+    stream.seek(0)
+    assert b"".join(iter(lambda: stream.read(4096), b"")) == whole  # in order: larger pieces
+    assert len(Pieces.asked) <= 10 and stream.read(1) == b""
+    for at in np.random.default_rng(1).integers(0, len(whole), 50):
+        stream.seek(at)
+        assert stream.read(100) == whole[at : at + 100]
+    with pytest.raises(ValueError, match="before the start"):
+        stream.seek(-1)

@@ -126,11 +126,18 @@ class Root:
         return entry
 
     def read(self, name: str, start: int | None = None, end: int | None = None) -> bytes:
-        """Bytes [start, end) of a file, fewer where it is shorter; all of them without either."""
+        """Bytes [start, end) of a file, fewer where it is shorter; all of them without both."""
         path = f"{self.path}/{name}"
-        return self.retry(
-            self.shown(name), lambda: self.fs.cat_file(path, start=start, end=end)
-        )
+
+        def ask() -> bytes:
+            if start is None or _has_ranges(self.fs):
+                return self.fs.cat_file(path, start=start, end=end)
+            # without its cache, which reads megabytes ahead
+            with self.fs.open(path, "rb", cache_type="none") as file:
+                file.seek(start)
+                return file.read(end - start)
+
+        return self.retry(self.shown(name), ask)
 
     def _entry(self, path: str, info: Mapping[str, Any]) -> Entry | None:
         if info.get("type") == "directory" or not path.startswith(f"{self.path}/"):
@@ -144,6 +151,13 @@ class Root:
         version = next((f"{key} {_plain(info[key])}" for key in _VERSIONS if info.get(key)), "")
         name = path[len(self.path) + 1 :]
         return Entry(name, path, size if isinstance(size, int) else -1, version)
+
+
+def _has_ranges(fs: AbstractFileSystem) -> bool:
+    """Whether a back end has a way of its own to ask for a piece of a file."""
+    from fsspec import AbstractFileSystem
+
+    return fs.async_impl or type(fs).cat_file is not AbstractFileSystem.cat_file
 
 
 def _plain(value: object) -> str:
