@@ -65,11 +65,6 @@ class Root:
         """Of the folder, or of the bucket; as a folder on a disk would be called."""
         return unicodedata.normalize("NFC", self.path.rpartition("/")[2]) or protocol(self.url)
 
-    @property
-    def here(self) -> bool:
-        """Whether it is this machine's."""
-        return protocol(self.url) in HERE
-
     def shown(self, name: str) -> str:
         """The address of a file."""
         return f"{self.url}/{name}"
