@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.owntask import Wanted, wanted_tasks
+from extract.urls import without_secrets
 
 if TYPE_CHECKING:
     from cli.material import Ingredients
@@ -62,12 +63,13 @@ class Comparison:
 
         wanted = self.wanted()
         return {
-            "a": self.a, "b": self.b, "data": wanted.data, "limit": self.limit, "rows": self.kind,
-            "tasks": self.tasks, "measures": list(resolve_measures(self.measures)),
+            "a": self.a, "b": self.b, "data": without_secrets(wanted.data), "limit": self.limit,
+            "rows": self.kind, "tasks": self.tasks,
+            "measures": list(resolve_measures(self.measures)),
             "twins": self.twins, "why": self.why,
             "manifest": wanted.manifest and str(wanted.manifest),
             "weights": [path and str(path) for path in (self.weights_a, self.weights_b)],
-            "layers": [self.layers_a, self.layers_b], **asdict(run),
+            "layers": [self.layers_a, self.layers_b], **run.told(),
         }  # fmt: skip
 
 
@@ -84,8 +86,9 @@ def prepare(asked: Comparison, run: Run, screen: Screen) -> Ingredients:
     """Loads both models and opens the data."""
     from cli.material import Ingredients
     from cli.probing import resolve_tasks, task_kinds
-    from cli.steps import load_model, load_twins, open_data
+    from cli.steps import kept_stores, load_model, load_twins, open_data
 
+    kept_stores(run)  # a place that cannot be is told before anything is loaded
     wanted = asked.wanted()
     layers = {"a": (asked.a, asked.layers_a), "b": (asked.b, asked.layers_b)}
     untrained = load_twins(layers, run) if asked.twins else {}
@@ -93,8 +96,10 @@ def prepare(asked: Comparison, run: Run, screen: Screen) -> Ingredients:
         "a": load_model(asked.a, asked.weights_a, run, asked.layers_a),
         "b": load_model(asked.b, asked.weights_b, run, asked.layers_b),
     }
-    with screen.stage(f"data set {wanted.data}"):
-        dataset, clips = open_data(wanted.data, wanted.manifest, asked.limit, screen.warn)
+    with screen.stage(f"data set {without_secrets(wanted.data)}"):
+        dataset, clips = open_data(
+            wanted.data, wanted.manifest, asked.limit, screen.warn, run.offline
+        )
         tasks = resolve_tasks(
             wanted, dataset.card.labels, {clip.subset for clip in clips}
         )

@@ -10,7 +10,7 @@ from cli import options
 
 
 @click.command("datasets")
-@click.argument("name", required=False, metavar="[NAME|FOLDER]")
+@click.argument("name", required=False, metavar="[NAME|FOLDER|URL]")
 @click.option("--manifest", type=options.PATH, help="CSV or JSONL of a folder.")
 @options.as_json
 def command(name: str | None, manifest, as_json: bool) -> None:
@@ -24,7 +24,8 @@ def command(name: str | None, manifest, as_json: bool) -> None:
             [known.form(name), ", ".join(known.subsets), known.summary]
             for name, known in datasets.REGISTRY.items()
         ]
-        rows.append(["FOLDER", "", "any folder of wav, flac, mp3 or ogg files; labels from a CSV"])
+        what = "any folder of wav, flac, mp3 or ogg files, on a storage too; labels from a CSV"
+        rows.append(["FOLDER or URL", "", what])
         if as_json:
             keys = ("name", "subsets", "summary")
             click.echo(json.dumps([dict(zip(keys, row, strict=True)) for row in rows]))

@@ -21,10 +21,16 @@ if TYPE_CHECKING:
     from cli.probing import Probing
     from cli.steps import Run
     from extract.models.base import Model
+    from extract.plan import Plan
+    from extract.remote.shards import Stores
 
 # rows of the small runs on random layers from which similarity and probing are drawn out
 SMALL = (100, 200)
 MEASURED = "decoding and the network run on {clips} clips, {seconds:.0f} s of audio"
+UNHEARD = (
+    "the network runs on noise in place of {clips} clips, {seconds:.0f} s; fetching and decoding "
+    "are not in it"
+)
 DRAWN_OUT = (
     "small runs on random layers of the same widths, drawn out by the rows: the order of magnitude"
 )
@@ -99,16 +105,17 @@ def of_comparison(ready: Ingredients, asked: Comparison, run: Run) -> list[Stage
 
 def _extraction(role: str, model: Model, ready: Ingredients, run: Run) -> list[Stage]:
     """One stage for each kind of rows; the network runs once for all, with the first."""
-    from cli.steps import extraction_options
-    from extract.pipeline import make_plan, store_folder
+    from cli.steps import extraction_options, kept_stores
+    from extract.pipeline import make_plan
     from extract.rehearsal import extraction_memory, rehearse
-    from extract.sizes import present, shard_bytes, store_bytes
+    from extract.sizes import shard_bytes, store_bytes
     from extract.weights import cache_path
 
     options, clips = extraction_options(run), ready.clips
     folder = cache_path("activations")
     plans = [make_plan(model, ready.dataset, clips, kind, options) for kind in ready.kinds]
-    there = [present(store_folder(folder, plan), plan) for plan in plans]
+    kept = kept_stores(run)
+    there = [_present(folder, plan, kept) for plan in plans]
     open_ = [sorted(set(range(p.shards)) - set(t)) for p, t in zip(plans, there, strict=True)]
     missing = sorted(set().union(*open_))
     todo = [clips[i] for shard in missing for i in plans[0].shard(shard)]
@@ -118,7 +125,9 @@ def _extraction(role: str, model: Model, ready: Ingredients, run: Run) -> list[S
         found = rehearse(model, ready.dataset, todo, ready.kinds, options)
         seconds = found.seconds / max(found.audio, 1e-9) * audio
         memory = extraction_memory(found, model, ready.dataset, todo, ready.kinds, options)
-        how = MEASURED.format(clips=found.clips, seconds=found.audio)
+        how = (MEASURED if found.heard else UNHEARD).format(
+            clips=found.clips, seconds=found.audio
+        )
     stages = []
     for place, (plan, have, left) in enumerate(zip(plans, there, open_, strict=True)):
         write = store_bytes(plan) if not have else sum(shard_bytes(plan, i) for i in left)
@@ -139,12 +148,24 @@ def _extraction(role: str, model: Model, ready: Ingredients, run: Run) -> list[S
     return stages
 
 
+def _present(folder: Path, plan: Plan, kept: Stores | None) -> list[int]:
+    """Shards of a plan that are there already, here or elsewhere."""
+    from extract.pipeline import store_folder, store_name
+    from extract.sizes import present
+
+    found = set(present(store_folder(folder, plan), plan))
+    if kept is not None:
+        there = kept.of(plan, store_name(plan))
+        found |= set(there.planned(there.list()))
+    return sorted(found)
+
+
 def _similarity(
     models: Mapping[str, Model], ready: Ingredients, kind: str, measures: Sequence[str], run: Run
 ) -> Stage:
     import rsa
     from cli.similarity import PAIRS
-    from extract.store import plan_rows
+    from extract.plan import plan_rows
     from rsa.rows.joint import MEMORY
 
     rows = sum(count for _, count in plan_rows(ready.clips, kind))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 
 import click
 
 from cli import options
 from cli.processes import current, shared
+from extract.urls import without_secrets
 
 
 @click.command("extract")
@@ -33,6 +33,7 @@ def command(
         check_model,
         deviations,
         extract_rows,
+        kept_stores,
         load_model,
         open_data,
         resolve_device,
@@ -44,7 +45,8 @@ def command(
     check_model(model)
     running["device"] = resolve_device(running["device"])
     run = Run(**running)
-    dataset, clips = open_data(data, manifest, limit, screen.warn)
+    kept_stores(run)  # a place that cannot be is told before anything is loaded
+    dataset, clips = open_data(data, manifest, limit, screen.warn, run.offline)
     kind = kind_of(rows, grid, sketch)
     net = load_model(model, weights, run, layers)
     if dry_run:
@@ -57,7 +59,8 @@ def command(
         return
     if team.first:
         screen.log.in_cache(f"extract-{file_name(net.name)}")
-        screen.settings({"model": net.name, "data": data, "rows": kind, **asdict(run)})
+        about = {"model": net.name, "data": without_secrets(data), "rows": kind}
+        screen.settings({**about, **run.told()})
     activations = extract_rows(net, dataset, clips, [kind], run, screen)[kind]
     if not team.first:
         return
@@ -71,7 +74,7 @@ def command(
         "failed": len(activations.failures),
         "layers": {layer.name: layer.width for layer in net.layers},
         "deviations": deviations({kind: activations}),
-        "folder": str(activations.store.folder),
+        "folder": activations.store.place,
         "log": str(screen.log.path),
     }
     if as_json:

@@ -135,8 +135,9 @@ def _say(message: str) -> None:
 def _printable(message: str) -> str:
     """On lines as they are, without what a terminal would obey: names of files may hold that."""
     from extract.errors import printable
+    from extract.urls import without_secrets
 
-    return "\n".join(map(printable, message.split("\n")))
+    return "\n".join(map(printable, without_secrets(message).split("\n")))
 
 
 if __name__ == "__main__":

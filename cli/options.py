@@ -29,8 +29,9 @@ def given(option: str) -> bool:
 
 data = several(
     click.option(
-        "--data", default="mini", show_default=True, metavar="NAME|FOLDER",
-        help="A data set (`mini`, `mini:chorale,note`) or a folder of audio.",
+        "--data", default="mini", show_default=True, metavar="NAME|FOLDER|URL",
+        help="A data set (`mini`, `mini:chorale,note`) or a folder of audio, also on a storage "
+        "(s3://bucket/music).",
     ),
     click.option(
         "--manifest", type=PATH, metavar="FILE",
@@ -61,7 +62,16 @@ untrained = click.option(
     help="Random weights instead of trained ones; stamps every page and result.",
 )  # fmt: skip
 
-offline = click.option("--offline", is_flag=True, help="Never ask the network for weights.")
+offline = click.option(
+    "--offline", is_flag=True,
+    help="Never ask the network for weights; refuse data and stores on it.",
+)
+
+# RSA_STORES, not a default: of processes on several machines each has its own environment
+stores = click.option(
+    "--stores", metavar="URL|FOLDER", envvar="RSA_STORES", show_envvar=True,
+    help="Where activations are kept, as s3://bucket/rsa [default: in the cache].",
+)
 
 running = several(
     device,
@@ -73,6 +83,7 @@ running = several(
                  help="Share of clips that may fail before the run is called off."),
     untrained,
     offline,
+    stores,
     click.option("--window", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
                  help="How much audio a network sees at once [default: the model's own]."),
     click.option("--hop", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",

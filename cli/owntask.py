@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.nearest import suggestion
+from extract.urls import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +58,10 @@ def wanted_tasks(text: str, data: str | None, manifest: Path | None) -> Wanted:
         if kind is not None and kind not in KINDS:
             hint = suggestion(kind, KINDS)
             raise click.UsageError(f"--task {piece}: no kind {kind!r}{hint}")
+        if _found_by_itself(path, data, manifest):
+            names.append(column)
+            kinds[column] = kind or ""
+            continue
         place = _place(piece, path, data or beside)
         if manifest is not None and not _same(manifest, place):
             raise click.UsageError(
@@ -100,6 +105,15 @@ def of_column(column: str, kind: str, labels: Sequence[LabelCard]) -> Task | Non
 def _named(value: float | str) -> str:
     """A number as the name of a class: 3 for 3.0."""
     return f"{value:g}" if isinstance(value, float) else value
+
+
+def _found_by_itself(path: str, data: str | None, manifest: Path | None) -> bool:
+    """Whether it is the manifest of a folder elsewhere, which is read with the folder."""
+    if data is None or manifest is not None or not is_url(data) or Path(path).is_file():
+        return False
+    from extract.datasets.manifest import MANIFESTS
+
+    return path in MANIFESTS
 
 
 def _place(piece: str, path: str, data: str | None) -> Path:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from cli.owntask import Wanted, wanted_tasks
+from extract.urls import without_secrets
 
 if TYPE_CHECKING:
     from cli.material import Ingredients
@@ -74,13 +75,13 @@ class ProbingRun:
         """All that was asked for, as `study.json` keeps it."""
         wanted = self.wanted()
         return {
-            "models": list(self.models), "data": wanted.data, "limit": self.limit,
+            "models": list(self.models), "data": without_secrets(wanted.data), "limit": self.limit,
             "tasks": self.tasks, "protocol": self.protocol, "heads": self.heads,
             "checks": self.checks, "max_frames": self.probing(run).max_frames,
             "twins": self.twins, "why": self.why,
             "manifest": wanted.manifest and str(wanted.manifest),
             "weights": {name: str(path) for name, path in self.weights.items()},
-            "layers": self.layers, **asdict(run),
+            "layers": self.layers, **run.told(),
         }  # fmt: skip
 
 
@@ -96,8 +97,9 @@ def prepare(asked: ProbingRun, run: Run, screen: Screen) -> Ingredients:
     """Loads the models and opens the data."""
     from cli.material import Ingredients
     from cli.probing import resolve_tasks, row_kinds
-    from cli.steps import load_model, load_twins, open_data
+    from cli.steps import kept_stores, load_model, load_twins, open_data
 
+    kept_stores(run)  # a place that cannot be is told before anything is loaded
     wanted = asked.wanted()
     roles = dict(zip(ROLES, asked.models, strict=False))
     layers = {role: (name, asked.layers) for role, name in roles.items()}
@@ -106,8 +108,10 @@ def prepare(asked: ProbingRun, run: Run, screen: Screen) -> Ingredients:
         role: load_model(name, asked.weights.get(name), run, asked.layers)
         for role, name in roles.items()
     }
-    with screen.stage(f"data set {wanted.data}"):
-        dataset, clips = open_data(wanted.data, wanted.manifest, asked.limit, screen.warn)
+    with screen.stage(f"data set {without_secrets(wanted.data)}"):
+        dataset, clips = open_data(
+            wanted.data, wanted.manifest, asked.limit, screen.warn, run.offline
+        )
         chosen = resolve_tasks(
             wanted, dataset.card.labels, {clip.subset for clip in clips}
         )

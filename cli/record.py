@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.roles import REFERENCES
+from extract.urls import without_secrets
 from extract.writing import named, sweep, write_text
 
 if TYPE_CHECKING:
@@ -166,7 +167,8 @@ def write_study(
         "provenance": provenance(run.device, run.seed),
         "timings": [{"stage": stage, "seconds": round(s, 2)} for stage, s in timings],
     }
-    write_text(folder / "study.json", json.dumps(content, indent=1, ensure_ascii=False))
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    write_text(folder / "study.json", without_secrets(text))
     (folder / UNFINISHED).unlink(missing_ok=True)
     if lock := _LOCKS.pop(folder.resolve(), None):
         lock.release()

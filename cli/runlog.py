@@ -24,6 +24,7 @@ import click
 
 from cli.noise import Noise
 from cli.pace import clock_time
+from extract.urls import without_secrets
 
 FILE = "run.log.jsonl"
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -213,7 +214,7 @@ class RunLog:
     def _append(self, entry: dict) -> None:
         if self._file < 0:
             return
-        line = json.dumps(entry, ensure_ascii=False, default=str) + "\n"
+        line = without_secrets(json.dumps(entry, ensure_ascii=False, default=str)) + "\n"
         try:
             os.write(self._file, line.encode("utf-8", "backslashreplace"))  # one write, one line
         except OSError:  # a full disk: what matters says so by itself

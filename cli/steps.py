@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from cli.nearest import suggestion
+from extract.urls import without_secrets
 
 if TYPE_CHECKING:
     from cli.screen import Screen
     from extract.datasets.base import Clip, Dataset
     from extract.models.base import Model, ModelSpec
     from extract.pipeline import Options
+    from extract.remote.shards import Stores
     from extract.store import Activations
 
 
@@ -34,11 +36,16 @@ class Run:
     hop: float | None
     precision: str
     compiled: bool
+    stores: str | None = None
 
     @property
     def solver_device(self) -> str:
         """Where float64 solvers run: Apple's GPUs have no float64."""
         return "cpu" if self.device == "mps" else self.device
+
+    def told(self) -> dict:
+        """All of them, as results and logs keep them."""
+        return {**asdict(self), "stores": self.stores and without_secrets(self.stores)}
 
 
 def resolve_device(name: str) -> str:
@@ -62,12 +69,14 @@ def open_data(
     manifest: Path | None,
     limit: int | None,
     say: Callable[[str], object] | None = None,
+    offline: bool = False,
 ) -> tuple[Dataset, list[Clip]]:
     """The data set and the clips to use, spread evenly over it when limited.
 
     Parameters
     ----------
     say : is told what a user should know of the data.
+    offline : data on the network is refused.
     """
     from extract import datasets
 
@@ -81,7 +90,7 @@ def open_data(
                 hint = suggestion(subset, known.subsets)
                 raise click.UsageError(f"--data {text}: no subset {subset!r} in {name}{hint}")
     try:
-        dataset = datasets.open_dataset(text, manifest)
+        dataset = datasets.open_dataset(text, manifest, offline=offline, say=say)
     except KeyError:
         hint = suggestion(text.partition(":")[0], datasets.names())
         raise click.UsageError(f"--data {text}: neither a data set nor a folder{hint}") from None
@@ -159,12 +168,21 @@ def extract_rows(
     with screen.stage(name, unit="clip", cure=cure) as progress:
         found = extract(
             model, dataset, clips, kinds, cache_dir("activations"), options, progress, screen.warn,
-            current(),
+            current(), kept_stores(run, screen.warn),
         )  # fmt: skip
     if off := deviations(found):
         each = ", ".join(f"{layer} {value:.1e}" for layer, value in off.items())
         screen.say(f"{model.name} in {run.precision}, relative deviation from float32: {each}")
     return found
+
+
+def kept_stores(run: Run, say: Callable[[str], object] | None = None) -> Stores | None:
+    """Where activations are kept but in the cache; None where that is nowhere else."""
+    if not run.stores:
+        return None
+    from extract.remote.shards import Stores
+
+    return Stores.at(run.stores, offline=run.offline, say=say)
 
 
 def extraction_options(run: Run) -> Options:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import options
+from extract.urls import is_url
 
 if TYPE_CHECKING:
     from extract.stores import StoreFolder
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 DAMAGED = 4  # exit code, as of other files that cannot be used
 HOUR, DAY = 3600.0, 86400.0
 
-folder_argument = click.argument("folder", required=False, type=options.PATH)
+# a text: a path would lose one of the slashes of a URL
+folder_argument = click.argument("folder", required=False)
 dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 
 
@@ -28,18 +30,23 @@ dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, 
 def command() -> None:
     """Look after the activations that extraction keeps.
 
-    FOLDER is a store or a folder of stores; without it, those in the cache.
+    FOLDER is a store or a folder of stores; without it, those in the cache. `info` and `verify`
+    also take a URL, as s3://bucket/rsa.
     """
 
 
 @command.command("info")
 @folder_argument
 @options.as_json
-def info(folder: Path | None, as_json: bool) -> None:
+def info(folder: str | None, as_json: bool) -> None:
     """List stores: model, rows, what is there and what is missing, size, age."""
-    from extract.store import FORMAT
+    from extract.plan import FORMAT
     from extract.stores import failures
 
+    if is_url(folder or ""):
+        from cli.remotestores import info
+
+        return info(folder, as_json)
     stores = _found(folder)
     if as_json:
         click.echo(json.dumps([_facts(store, failures(store)) for store in stores], indent=1))
@@ -56,7 +63,7 @@ def info(folder: Path | None, as_json: bool) -> None:
                 "?" if facts["clips"] is None else facts["clips"],
                 f"{facts['present']} of {facts['shards'] if store.plan else '?'}",
                 "?" if facts["failures"] is None else facts["failures"],
-                _size(store.bytes),
+                amount(store.bytes),
                 _ago(store.written),
                 _ago(store.used),
                 _state(store),
@@ -66,7 +73,7 @@ def info(folder: Path | None, as_json: bool) -> None:
     head = ["model", "rows", "clips", "shards", "failed", "size", "written", "used", "state",
             "folder"]  # fmt: skip
     places = sorted({str(store.folder.parent.parent) for store in stores})
-    caption = f"{_size(sum(s.bytes for s in stores))} in {', '.join(places)}; format {FORMAT}"
+    caption = f"{amount(sum(s.bytes for s in stores))} in {', '.join(places)}; format {FORMAT}"
     if stores:
         show_table("Stores of activations", head, lines, caption)
     else:
@@ -76,10 +83,16 @@ def info(folder: Path | None, as_json: bool) -> None:
 @command.command("verify")
 @folder_argument
 @options.as_json
-def verify(folder: Path | None, as_json: bool) -> None:
+def verify(folder: str | None, as_json: bool) -> None:
     """Read everything and check every hash; exit code 4 when something is wrong."""
     from extract.stores import verify
 
+    if is_url(folder or ""):
+        from cli.remotestores import verify
+
+        if verify(folder, as_json):
+            sys.exit(DAMAGED)
+        return
     stores = _found(folder)
     faults = [fault for store in stores for fault in verify(store)]
     if as_json:
@@ -89,7 +102,7 @@ def verify(folder: Path | None, as_json: bool) -> None:
         for fault in faults:
             click.echo(f"{fault.path}: {fault.what}; {_cure(fault)}")
         what = f"{len(faults)} faults" if faults else "all whole"
-        click.echo(f"{len(stores)} stores, {_size(sum(s.bytes for s in stores))}: {what}")
+        click.echo(f"{len(stores)} stores, {amount(sum(s.bytes for s in stores))}: {what}")
     if faults:
         sys.exit(DAMAGED)
 
@@ -97,7 +110,7 @@ def verify(folder: Path | None, as_json: bool) -> None:
 @command.command("repair")
 @folder_argument
 @dry_run
-def repair(folder: Path | None, dry_run: bool) -> None:
+def repair(folder: str | None, dry_run: bool) -> None:
     """Remove damaged shards and leftovers: the next run extracts just those again.
 
     Exit code 4 when something is left that only you can mend.
@@ -147,6 +160,7 @@ def gc(folder, older_than, name, unfinished, everything, yes, dry_run) -> None:
     from extract.stores import protected, remove
     from extract.weights import cache_dir
 
+    _root(folder)
     wanted = []
     if everything or name or unfinished or older_than is not None:
         wanted = [
@@ -163,18 +177,18 @@ def gc(folder, older_than, name, unfinished, everything, yes, dry_run) -> None:
         else:
             going.append(store)
             about = f"({_state(store)}, used {_ago(store.used)})"
-            click.echo(f"{_size(store.bytes):>9}  {store.folder}  {about}")
+            click.echo(f"{amount(store.bytes):>9}  {store.folder}  {about}")
     old = stale(cache_dir()) if folder is None else []
     parts = leftovers(cache_dir()) if folder is None else []
     size = sum(path.stat().st_size for path in old)
     if old:
-        click.echo(f"{_size(size):>9}  {len(old)} files of results by other code in {cache_dir()}")
+        click.echo(f"{amount(size):>9}  {len(old)} files of results by other code in {cache_dir()}")
     if parts:
         click.echo(f"{'':>9}  {len(parts)} leftovers of killed processes in {cache_dir()}")
     if not (going or old or parts):
         click.echo("nothing to remove")
         return
-    total = _size(size + sum(store.bytes for store in going))
+    total = amount(size + sum(store.bytes for store in going))
     if dry_run:
         click.echo(f"{total} would be freed")
         return
@@ -191,16 +205,22 @@ def gc(folder, older_than, name, unfinished, everything, yes, dry_run) -> None:
     click.echo(f"{total} freed")
 
 
-def _root(folder: Path | None) -> Path:
+def _root(folder: str | None) -> Path:
     from extract.weights import cache_dir
 
     if folder is None:
         return cache_dir("activations")
+    if is_url(folder):
+        raise click.UsageError(
+            f"{folder}: nothing is changed on a storage; `rsa store verify` names what to delete "
+            "there with its own tools"
+        )
+    folder = Path(folder)
     below = folder / "activations"  # the cache itself
     return below if below.is_dir() else folder
 
 
-def _found(folder: Path | None) -> list[StoreFolder]:
+def _found(folder: str | None) -> list[StoreFolder]:
     from extract.stores import find
 
     return find(_root(folder))
@@ -224,6 +244,7 @@ def _facts(store: StoreFolder, failed: int | None) -> dict:
         "written": store.written,
         "used": store.used,
         "claimed": store.claimed,
+        "elsewhere": store.elsewhere,
         "strange": list(store.strange),
         "problem": store.problem,
     }
@@ -234,6 +255,8 @@ def _state(store: StoreFolder) -> str:
         return "manifest unreadable"
     if store.claimed:
         return "being written"
+    if store.elsewhere and not store.finished:
+        return f"kept at {store.elsewhere}"
     return "finished" if store.finished else "unfinished"
 
 
@@ -253,7 +276,7 @@ def _ago(moment: float) -> str:
     return f"{seconds / DAY:.0f} d ago" if seconds >= 2 * DAY else f"{seconds / HOUR:.1f} h ago"
 
 
-def _size(count: int) -> str:
+def amount(count: int) -> str:
     for unit, step in (("GiB", 2**30), ("MiB", 2**20)):
         if count >= step:
             return f"{count / step:.1f} {unit}"

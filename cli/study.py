@@ -11,6 +11,7 @@ import click
 
 from cli import options
 from cli.processes import current, shared
+from extract.urls import without_secrets
 from extract.writing import write_text
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ COPY = "study.toml"  # of the study file, in the folder of its results
 @click.argument("file", required=False, metavar="[FILE|NAME]")
 @click.option(
     "--data",
-    metavar="NAME|FOLDER",
+    metavar="NAME|FOLDER|URL",
     help="This data in place of what the file names, for the tasks that it has labels for.",
 )
 @click.option(
@@ -44,11 +45,13 @@ COPY = "study.toml"  # of the study file, in the folder of its results
 @options.device
 @options.workers
 @options.offline
+@options.stores
 @options.as_json
 @shared
 @options.logged
 def command(
-    file, data, limit, untrained, dry_run, out, device, workers, offline, as_json, screen
+    file, data, limit, untrained, dry_run, out, device, workers, offline, stores, as_json,
+    screen,
 ) -> None:  # fmt: skip
     """Run a whole investigation from one FILE, or a shipped one by NAME; without either, list them.
 
@@ -56,7 +59,7 @@ def command(
     same command goes on where it stopped. --untrained --data mini rehearses a study.
     """
     from cli import studyfile
-    from cli.steps import Run, resolve_device
+    from cli.steps import Run, kept_stores, resolve_device
     from cli.studyplan import LEFT_OUT, TO_DO, Incomplete, missing, plan, rehearsed
 
     team = current()
@@ -69,8 +72,10 @@ def command(
     kept = {"window": None, "hop": None, "precision": "float32", "store_dtype": "float32"}
     run = Run(
         device=resolve_device(device), seed=study.seed, workers=workers, max_bad=0.5,
-        untrained=untrained, offline=offline, compiled=False, **{**kept, **study.running},
+        untrained=untrained, offline=offline, compiled=False, stores=stores,
+        **{**kept, **study.running},
     )  # fmt: skip
+    kept_stores(run)  # a place that cannot be is told before anything is looked for
     folder = _folder(out or Path(f"study-{path.stem}"))
     planned = plan(study, folder, run, trim=data is not None)
     if all(one.state == LEFT_OUT for one in planned):
@@ -92,7 +97,7 @@ def command(
         return
     team.wait()  # until each has looked at the folder
     if team.first:
-        write_text(folder / COPY, path.read_text(encoding="utf-8"))
+        write_text(folder / COPY, without_secrets(path.read_text(encoding="utf-8")))
         screen.log.open(folder)
     team.wait()
     _run(planned, run, screen)
@@ -218,7 +223,8 @@ def _show_plan(
                 "step": one.folder.name,
                 "what": what,
                 "models": ", ".join(one.step.models),
-                "data": asked.wanted().data + (f", {asked.limit} clips" if asked.limit else ""),
+                "data": without_secrets(asked.wanted().data)
+                + (f", {asked.limit} clips" if asked.limit else ""),
                 "tasks": asked.tasks.replace(",", ", "),
                 "state": one.state + (f" (no labels: {left})" if left else ""),
             }

@@ -12,6 +12,7 @@ import click
 
 from cli.comparison import Comparison
 from cli.studyfile import Step, StudyFile
+from extract.urls import is_url
 
 if TYPE_CHECKING:
     from cli.steps import Run
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 TO_DO, FINISHED, LEFT_OUT = "to do", "finished", "left out"
 # options that say where and how fast, not what
-HOW = ("device", "workers", "offline", "compiled", "max_bad")
+HOW = ("device", "workers", "offline", "compiled", "max_bad", "stores")
 # families whose members are folders or files of the user's
 PATHS = ("hf:", "music2vec:", "musichubert:", "mule:")
 WEIGHTS, DATA = 3, 4  # exit codes
@@ -114,7 +115,7 @@ def missing(planned: Sequence[Planned], run: Run, *, fetch: bool) -> tuple[list[
     """
     todo = [one.step for one in planned if one.state == TO_DO]
     weights = list(dict.fromkeys(_weights_missing(todo, run, fetch)))
-    data = list(dict.fromkeys(line for step in todo for line in _data_missing(step)))
+    data = list(dict.fromkeys(line for step in todo for line in _data_missing(step, run)))
     return [*weights, *data], WEIGHTS if weights else DATA
 
 
@@ -224,15 +225,23 @@ def _weights_missing(steps: Sequence[Step], run: Run, fetch: bool) -> Iterator[s
             yield f"{name}: {error}"
 
 
-def _data_missing(step: Step) -> Iterator[str]:
+def _data_missing(step: Step, run: Run) -> Iterator[str]:
     from extract import datasets
-    from extract.errors import DataError
+    from extract.errors import DataError, ExtractError
 
     wanted = step.asked.wanted()
     name = wanted.data.partition(":")[0]
     known = datasets.REGISTRY.get(name)
     if wanted.manifest and not wanted.manifest.is_file():
         yield f"manifest {wanted.manifest}: there is no such file"
+    if is_url(wanted.data):
+        from extract.remote.root import connect
+
+        try:
+            connect(wanted.data, offline=run.offline).reach()
+        except ExtractError as error:
+            yield f"data {error}"
+        return
     if known is None:
         if not Path(wanted.data).is_dir():
             yield f"data {wanted.data}: neither a data set nor a folder"

@@ -10,6 +10,7 @@ import click
 
 from cli import options
 from cli.nearest import SLIP, suggestion
+from extract.urls import without_secrets
 
 if TYPE_CHECKING:
     from cli.tasktable import Entry
@@ -42,6 +43,7 @@ def command(name: str | None, data: str | None, manifest, as_json: bool, markdow
     if manifest and not data:
         raise click.UsageError("--manifest goes with --data FOLDER")
     found = _of_data(data, manifest) if data else tasktable.entries()
+    data = data and without_secrets(data)
     if name:
         found = [_named(name, found, data)]
     if as_json:
@@ -70,6 +72,7 @@ def _of_data(data: str, manifest) -> list[Entry]:
         card = open_data(data, manifest, None)[0].card
         labels, licence, here = card.labels, card.licence, True
     tasks = {task.name: task for task in (*answerable(labels), *resolve("all", labels))}
+    data = without_secrets(data)
     return [Entry(task, {data: Carrier(task.tier, licence, here)}) for task in tasks.values()]
 
 

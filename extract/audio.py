@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
 import soxr
 import torch
 
-from extract.containers import promised
+from extract.containers import promised, promised_by
 from extract.errors import AudioError
 
 SHORTEST = 0.01  # seconds
@@ -66,7 +67,24 @@ def probe(path: str | os.PathLike) -> AudioInfo:
         audio that libsndfile reads.
     """
     with _open(Path(path)) as (file, frames):
-        return AudioInfo(file.samplerate, file.channels, frames / file.samplerate, file.format)
+        return _info(file, frames)
+
+
+def probe_stream(stream: BinaryIO, size: int, name: str) -> AudioInfo:
+    """As `probe`, of a stream of so many bytes that can be read and sought in.
+
+    Parameters
+    ----------
+    name : for messages.
+    """
+    share = promised_by(stream, size)
+    stream.seek(0)
+    with _decoder(stream, share, name) as (file, frames):
+        return _info(file, frames)
+
+
+def _info(file: soundfile.SoundFile, frames: int) -> AudioInfo:
+    return AudioInfo(file.samplerate, file.channels, frames / file.samplerate, file.format)
 
 
 def read(
@@ -140,23 +158,31 @@ def _open(path: Path) -> Iterator[tuple[soundfile.SoundFile, int]]:
             raise AudioError(f"{path}: a pipe or a device, not a file; copy the audio into a file")
         if found.st_size == 0:
             raise AudioError(f"{path}: empty (0 bytes); copy or encode the file again")
-        share = promised(handle)
-        try:
-            file = soundfile.SoundFile(handle, closefd=False)
-        except (soundfile.SoundFileError, TypeError, OSError):
-            # libsndfile's own words for this are misleading ("not a regular file")
-            raise AudioError(
-                f"{path}: not audio that libsndfile reads ({_READABLE}), or damaged; "
-                "convert it, for instance with ffmpeg, to flac"
-            ) from None
-        with file:
-            if not RATES[0] <= file.samplerate <= RATES[1]:
-                raise AudioError(
-                    f"{path}: a sample rate of {file.samplerate} Hz; encode the file again"
-                )
-            yield file, _frames(file, share, path)
+        with _decoder(handle, promised(handle), path) as opened:
+            yield opened
     finally:
         os.close(handle)
+
+
+@contextmanager
+def _decoder(
+    source: int | BinaryIO, share: float, path: Path | str
+) -> Iterator[tuple[soundfile.SoundFile, int]]:
+    """What stands at the start of a file's handle, or of a stream, and is not closed."""
+    try:
+        file = soundfile.SoundFile(source, closefd=False)
+    except (soundfile.SoundFileError, TypeError, OSError):
+        # libsndfile's own words for this are misleading ("not a regular file")
+        raise AudioError(
+            f"{path}: not audio that libsndfile reads ({_READABLE}), or damaged; "
+            "convert it, for instance with ffmpeg, to flac"
+        ) from None
+    with file:
+        if not RATES[0] <= file.samplerate <= RATES[1]:
+            raise AudioError(
+                f"{path}: a sample rate of {file.samplerate} Hz; encode the file again"
+            )
+        yield file, _frames(file, share, path)
 
 
 def _refusal(error: Exception) -> str:
@@ -168,7 +194,7 @@ def _refusal(error: Exception) -> str:
     return f"{getattr(error, 'strerror', None) or 'a name that no file can have'}; check the path"
 
 
-def _frames(file: soundfile.SoundFile, share: float, path: Path) -> int:
+def _frames(file: soundfile.SoundFile, share: float, path: Path | str) -> int:
     """Length of an open file in samples; what is promised where that is more than there is."""
     if file.frames >= UNKNOWN:  # libsndfile cannot reach the end of such a flac
         raise AudioError(f"{path}: a stream that does not state its length; encode the file again")

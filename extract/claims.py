@@ -111,11 +111,12 @@ class Claims:
     def _taken(self, kind: str, shard: int) -> bool:
         store = self._stores[kind]
         lock = None
-        if not store.path(shard).exists():
+        if not store.there(shard):
             lock = self._lock(store.folder, shard)
             if lock is None and self._locking:
                 return False
-        if store.path(shard).exists():  # perhaps finished between the look and the lock
+        # perhaps finished between the look and the lock, or on another machine
+        if store.there(shard, look=True):
             _let_go(lock)
             self._there(kind, shard)
             return False

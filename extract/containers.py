@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
+from typing import BinaryIO
 
 # what programs write that do not know the length yet: 2**31 and 2**32, or a little less
 UNSTATED = 0x7FFF0000
@@ -31,11 +32,17 @@ def promised(handle: int) -> float:
     """
     with open(handle, "rb", closefd=False) as file:
         try:
-            return _promised(file, os.fstat(handle).st_size)
-        except (OSError, struct.error):
-            return 1.0  # another container, or the decoder will say what is wrong
+            return promised_by(file, os.fstat(handle).st_size)
         finally:
             os.lseek(handle, 0, os.SEEK_SET)
+
+
+def promised_by(file: BinaryIO, size: int) -> float:
+    """As `promised`, of a stream of so many bytes, which is read from its start."""
+    try:
+        return _promised(file, size)
+    except (OSError, struct.error):
+        return 1.0  # another container, or the decoder will say what is wrong
 
 
 def _promised(file, size: int) -> float:

@@ -5,6 +5,8 @@ Every message is one line: what is wrong, with which file, layer or option, and 
 
 import unicodedata
 
+from extract.urls import without_secrets
+
 _JOINERS = "\u200c\u200d"  # within words of some scripts, and within emoji
 
 
@@ -30,7 +32,7 @@ class ExtractError(Exception):
     exit_code = 4
 
     def __init__(self, message: object = "") -> None:
-        super().__init__(printable(str(message)))
+        super().__init__(printable(without_secrets(str(message))))
 
 
 class AudioError(ExtractError):
@@ -57,6 +59,10 @@ class OptionUnsuitable(ExtractError):
     """An option that the model at hand cannot follow."""
 
     exit_code = 2
+
+
+class RemoteError(ExtractError):
+    """A place elsewhere that cannot be reached, read or written; see `extract.remote`."""
 
 
 class StoreError(ExtractError):

@@ -18,9 +18,10 @@ from extract.datasets.base import Clip, Dataset
 from extract.errors import AudioError, DataError
 from extract.forward import Forward, Say
 from extract.models.base import Model, file_name
+from extract.plan import Plan, plan_rows, plan_spans
 from extract.pooling import ClipRows, Part, pool
 from extract.precision import WINDOWS, deviations
-from extract.store import Activations, Failure, Plan, Store, plan_rows, plan_spans
+from extract.store import Activations, Elsewhere, Failure, Store
 from extract.windows import Window
 
 VERSION = "2"  # of what extraction computes; a change makes new stores
@@ -30,6 +31,16 @@ AHEAD_SECONDS = 3600.0  # and how much audio at most
 IN_WORK = 2  # shards: while one is written the next is computed
 
 Progress = Callable[[int, int], None]
+
+
+class Kept(Protocol):
+    """Where stores are kept but on this disk; see `extract.remote.shards.Stores`."""
+
+    def of(self, plan: Plan, name: str) -> Elsewhere:
+        """The store of a plan."""
+
+    def warn(self) -> None:
+        """Says what no lock prevents; called before anything is computed."""
 
 
 class Share(Protocol):
@@ -101,6 +112,7 @@ def extract(
     progress: Progress | None = None,
     say: Say | None = None,
     share: Share | None = None,
+    kept: Kept | None = None,
 ) -> dict[str, Activations]:
     """Runs a model over clips once and keeps the rows of each kind.
 
@@ -113,6 +125,7 @@ def extract(
     progress : called with (clips done, clips to do).
     say : called with what a user should know, a line each.
     share : of this process where several run over the same clips; all of it when None.
+    kept : where finished shards go; they stay in `folder` when None.
 
     Returns
     -------
@@ -124,10 +137,14 @@ def extract(
     DataError : more than `options.max_bad` of the clips failed.
     OptionUnsuitable : a precision that the device has not, or a model that cannot be compiled.
     """
-    stores = {kind: open_store(model, dataset, clips, kind, folder, options) for kind in kinds}
+    stores = {
+        kind: open_store(model, dataset, clips, kind, folder, options, kept) for kind in kinds
+    }
     begin = share.mine if share is not None else None
     with Claims(stores, say or warnings.warn, begin) as claims:
         if claims.left:
+            if kept is not None:
+                kept.warn()
             _measure_precision(model, dataset, clips, list(stores.values()), options)
             forward = Forward(
                 model,
@@ -206,16 +223,22 @@ def open_store(
     kind: str,
     folder: Path,
     options: Options,
+    kept: Kept | None = None,
 ) -> Store:
     """The store that holds, or will hold, these rows."""
     plan = make_plan(model, dataset, clips, kind, options)
-    return Store(store_folder(folder, plan), plan)
+    elsewhere = kept.of(plan, store_name(plan)) if kept is not None else None
+    return Store(store_folder(folder, plan), plan, elsewhere)
 
 
 def store_folder(folder: Path, plan: Plan) -> Path:
     """Where the store of a plan is, or would be."""
-    name = f"{plan.rows.replace(':', '-')}-{plan.digest[:12]}"
-    return Path(folder) / file_name(plan.model) / name
+    return Path(folder) / store_name(plan)
+
+
+def store_name(plan: Plan) -> str:
+    """The path of a store below the folder of all."""
+    return f"{file_name(plan.model)}/{plan.rows.replace(':', '-')}-{plan.digest[:12]}"
 
 
 def make_plan(
@@ -268,6 +291,7 @@ class _decoded:
         waiting: deque[Future[_Cut]] = deque()
         seconds: deque[float] = deque()
         for clip in self._clips:
+            self._dataset.expect(clip)
             waiting.append(self._pool.submit(self._cut, clip))
             seconds.append(clip.duration)
             while waiting and (len(waiting) >= AHEAD or sum(seconds) > AHEAD_SECONDS):

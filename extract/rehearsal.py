@@ -8,7 +8,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+
+from extract.audio import SHORTEST
 from extract.datasets.base import Clip, Dataset
+from extract.errors import AudioError
 from extract.forward import Forward
 from extract.models.base import Model
 from extract.pipeline import AHEAD, AHEAD_SECONDS, IN_WORK, Options, _begin, _decoded, make_plan
@@ -26,12 +30,14 @@ class Rehearsal:
     clips, audio : how many, and their seconds.
     seconds : that decoding and the network took, side by side as in the run itself.
     memory : bytes of the process at its peak so far, the loaded network included.
+    heard : whether it was their audio; noise, where it would have to be fetched.
     """
 
     clips: int
     audio: float
     seconds: float
     memory: int
+    heard: bool = True
 
 
 def rehearse(
@@ -39,8 +45,11 @@ def rehearse(
 ) -> Rehearsal:
     """Runs a few clips, spread over all, through all but the writing.
 
-    They are run twice, the first time to warm up; what the second takes counts.
+    They are run twice, the first time to warm up; what the second takes counts. Of data elsewhere
+    nothing is fetched.
     """
+    heard = not dataset.elsewhere
+    dataset = dataset if heard else _Noise(dataset)
     some, audio = [], 0.0
     count = min(CLIPS, len(clips))
     for i in range(count):
@@ -61,7 +70,20 @@ def rehearse(
                     for one in part.result():
                         one.add()
             took = time.perf_counter() - start
-    return Rehearsal(len(some), audio, took, peak())
+    return Rehearsal(len(some), audio, took, peak(), heard)
+
+
+class _Noise(Dataset):
+    """Clips as long as those of a data set, of noise."""
+
+    def __init__(self, like: Dataset):
+        self.card, self.clips = like.card, like.clips
+
+    def audio(self, clip: Clip, sample_rate: int) -> torch.Tensor:
+        if clip.duration < SHORTEST:
+            raise AudioError(f"{clip.id}: too short, or not to be opened")
+        generator = torch.Generator().manual_seed(0)
+        return 0.1 * torch.randn(round(clip.duration * sample_rate), generator=generator)
 
 
 def peak() -> int:

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from extract.store import FORMAT, Plan
+from extract.plan import FORMAT, Plan
 
 BYTES = {"float32": ("F32", 4), "float16": ("F16", 2)}
 HASH = 64  # characters of a SHA-256 in hexadecimal

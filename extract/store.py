@@ -15,10 +15,11 @@ import json
 import os
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -27,57 +28,17 @@ from safetensors.torch import save_file
 
 from extract.datasets.base import Clip
 from extract.errors import StoreError
-from extract.rows import Rows, stretches
+from extract.plan import MANIFEST, Plan, manifest_text, read_plan
+from extract.rows import Rows
 from extract.writing import cure, write_text, write_whole
 
-FORMAT = 1
 PRECISION = "precision.json"
+ELSEWHERE = "elsewhere.json"  # of a store whose shards go elsewhere: where
 FLOAT16_MAX = 65504.0
+# what reading a damaged shard raises
+_DAMAGE = (OSError, SafetensorError, KeyError, ValueError, TypeError)
 
-
-@dataclass(frozen=True)
-class Plan:
-    """What a store will hold; two runs with equal plans share a store.
-
-    Attributes
-    ----------
-    audio : see `DataCard`. Labels count by the rows that they make alone, so that a further label
-        extracts nothing again.
-    spans : hash of where in its clip each row begins and ends.
-    layers : (name, width) in order of depth.
-    clips : (clip id, number of rows) in order.
-    shard_clips : clips a shard.
-    dtype : `float32` or `float16` (a layer outside float16's range stays float32).
-    precision : of the network's arithmetic.
-    """
-
-    model: str
-    weights: str
-    data: str
-    audio: str
-    rows: str
-    spans: str
-    window: float
-    hop: float
-    layers: tuple[tuple[str, int], ...]
-    clips: tuple[tuple[str, int], ...]
-    shard_clips: int
-    dtype: str
-    precision: str
-    version: str
-
-    @property
-    def digest(self) -> str:
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
-
-    @property
-    def shards(self) -> int:
-        return -(-len(self.clips) // self.shard_clips)
-
-    def shard(self, index: int) -> range:
-        """Positions of the clips of one shard."""
-        first = index * self.shard_clips
-        return range(first, min(first + self.shard_clips, len(self.clips)))
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -89,22 +50,67 @@ class Failure:
     reason: str
 
 
+@dataclass(frozen=True)
+class Head:
+    """What the header of a shard says: `about` in JSON, and the shape of each layer."""
+
+    about: str
+    shapes: Mapping[str, tuple[int, ...]]
+
+
+class Elsewhere(Protocol):
+    """Where the shards of a store are kept but on this disk; see `extract.remote.shards`."""
+
+    url: str
+
+    def begin(self, manifest: str) -> None: ...
+    def there(self, shard: int, look: bool = False) -> bool: ...
+    def head(self, shard: int) -> Head: ...
+    def use(self, shard: int, read: Callable[[Path], Value]) -> Value: ...
+    def keep(self, shard: int, path: Path) -> None: ...
+    def text(self, name: str) -> str | None: ...
+    def keep_text(self, name: str, text: str) -> None: ...
+
+
 class Store:
     """A folder of shards that follow one plan.
 
     Parameters
     ----------
     folder : made if it does not exist; one that holds another plan raises `StoreError`.
+    elsewhere : where shards are kept once they are written; in the folder if None.
     """
 
-    def __init__(self, folder: Path, plan: Plan):
-        self.folder, self.plan = Path(folder), plan
+    def __init__(self, folder: Path, plan: Plan, elsewhere: Elsewhere | None = None):
+        self.folder, self.plan, self.elsewhere = Path(folder), plan, elsewhere
         self._checked: set[tuple[int, str]] = set()
-        manifest = self.folder / "manifest.json"
+        manifest = self.folder / MANIFEST
         if manifest.exists():
             self._check(manifest)
-            return
-        self._write(manifest, json.dumps({"format": FORMAT, "digest": plan.digest, **asdict(plan)}))
+        else:
+            self._write(manifest, manifest_text(plan))
+        if elsewhere is not None:
+            elsewhere.begin(manifest_text(plan))
+            self._write(self.folder / ELSEWHERE, json.dumps({"url": elsewhere.url}))
+            self._send()
+
+    @property
+    def place(self) -> str:
+        """Where its shards are: a path or a URL."""
+        return self.elsewhere.url if self.elsewhere else str(self.folder)
+
+    def _send(self) -> None:
+        """What was finished here before goes elsewhere, if it is whole."""
+        for shard in range(self.plan.shards):
+            path = self.path(shard)
+            try:
+                if path.exists():
+                    self.contents(shard)
+                    for layer, _ in self.plan.layers:
+                        self._layer(path, shard, layer)
+                    self.elsewhere.keep(shard, path)
+            except (StoreError, *_DAMAGE):
+                continue  # whoever reads it is told
 
     def _check(self, manifest: Path) -> None:
         found = read_plan(manifest)
@@ -115,11 +121,17 @@ class Store:
 
     def keep_deviations(self, found: Mapping[str, float]) -> None:
         """Notes how far each layer is from float32 in the precision of the plan."""
-        self._write(self.folder / PRECISION, json.dumps(dict(found), indent=1))
+        text = json.dumps(dict(found), indent=1)
+        self._write(self.folder / PRECISION, text)
+        if self.elsewhere is not None:
+            self.elsewhere.keep_text(PRECISION, text)
 
     def deviations(self) -> dict[str, float] | None:
         """Relative deviation of each layer from float32; None in float32."""
         path = self.folder / PRECISION
+        if self.elsewhere is not None and self.plan.precision != "float32" and not path.exists():
+            if text := self.elsewhere.text(PRECISION):
+                self._write(path, text)
         try:
             return json.loads(path.read_text()) if path.exists() else None
         except (OSError, ValueError):
@@ -132,11 +144,23 @@ class Store:
             raise _unwritten(path, error.strerror, error.errno) from None
 
     def path(self, shard: int) -> Path:
-        return self.folder / f"shard-{shard:05d}.safetensors"
+        """Where a shard is written, and is unless it is kept elsewhere."""
+        return self.folder / shard_name(shard)
+
+    def there(self, shard: int, look: bool = False) -> bool:
+        """Whether a shard is there, in the folder or elsewhere.
+
+        Parameters
+        ----------
+        look : ask elsewhere again for what was not there.
+        """
+        if self.path(shard).exists():
+            return True
+        return self.elsewhere is not None and self.elsewhere.there(shard, look)
 
     def missing(self) -> list[int]:
         """Shards that are not there yet."""
-        return [i for i in range(self.plan.shards) if not self.path(i).exists()]
+        return [i for i in range(self.plan.shards) if not self.there(i)]
 
     def write(
         self,
@@ -151,7 +175,7 @@ class Store:
             values = values.to("cpu", torch.float32).contiguous()
             if self.plan.dtype == "float16" and _fits_float16(values):
                 values = values.half()
-            tensors[name], hashes[name] = values, _digest(values)
+            tensors[name], hashes[name] = values, hash_of(values)
         about = {
             "clips": list(clips),
             "failures": [asdict(failure) for failure in failures],
@@ -167,35 +191,60 @@ class Store:
         except SafetensorError as error:
             code = re.search(r"os error (\d+)", str(error))
             raise _unwritten(path, str(error), code and int(code[1])) from None
+        if self.elsewhere is not None:
+            self.elsewhere.keep(shard, path)
 
     def read_shard(self, shard: int, layer: str) -> torch.Tensor:
         """[rows, width] float32 of one layer of one shard; its hash is checked the first time."""
         try:
-            with safe_open(self.path(shard), "pt") as file:
-                wanted = json.loads(file.metadata()["rsa"])["sha256"][layer]
-                values = file.get_tensor(layer)
-        except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+            return self._using(shard, lambda path: self._layer(path, shard, layer)).float()
+        except _DAMAGE as error:
             raise StoreError(self._damaged(shard, str(error))) from None
+
+    def _layer(self, path: Path, shard: int, layer: str) -> torch.Tensor:
+        with safe_open(path, "pt") as file:
+            wanted = json.loads(file.metadata()["rsa"])["sha256"][layer]
+            values = file.get_tensor(layer)
         if (shard, layer) not in self._checked:
-            if _digest(values) != wanted:
-                raise StoreError(self._damaged(shard, f"layer {layer} does not match its hash"))
+            if hash_of(values) != wanted:
+                raise ValueError(f"layer {layer} does not match its hash")
             self._checked.add((shard, layer))
-        return values.float()
+        return values
+
+    def _using(self, shard: int, read: Callable[[Path], Value]) -> Value:
+        """What `read` makes of a shard's file."""
+        path = self.path(shard)
+        if self.elsewhere is None:
+            return read(path)
+        if path.exists():
+            try:
+                return read(path)
+            except _DAMAGE:
+                if path.exists():
+                    raise
+                # it went elsewhere between the look and the reading
+        return self.elsewhere.use(shard, read)
 
     def contents(self, shard: int) -> tuple[list[str], list[Failure]]:
         """Clips that have rows in a shard, and those that failed; checked against the plan."""
         try:
-            with safe_open(self.path(shard), "pt") as file:
-                about = json.loads(file.metadata()["rsa"])
-                shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
+            head = self._head(shard)
+            about = json.loads(head.about)
             # a shard of an older release has no hash of what is said of it
             if about.pop("about", None) not in (None, _digest_of(about)):
                 raise ValueError("its header does not match its hash")
             clips, failures = about["clips"], [Failure(**failure) for failure in about["failures"]]
-            self._check_shard(shard, clips, failures, shapes)
-        except (OSError, SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
+            self._check_shard(shard, clips, failures, head.shapes)
+        except (*_DAMAGE, AttributeError) as error:
             raise StoreError(self._damaged(shard, str(error))) from None
         return clips, failures
+
+    def _head(self, shard: int) -> Head:
+        if self.elsewhere is not None and not self.path(shard).exists():
+            return self.elsewhere.head(shard)  # no copy is made for it
+        with safe_open(self.path(shard), "pt") as file:
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
+            return Head(file.metadata()["rsa"], shapes)
 
     def _check_shard(
         self,
@@ -220,6 +269,11 @@ class Store:
                 raise ValueError(f"layer {name} is {shapes[name]}, by the manifest {shape}")
 
     def _damaged(self, shard: int, reason: str) -> str:
+        if self.elsewhere is not None and not self.path(shard).exists():
+            return (
+                f"{self.elsewhere.url}/{shard_name(shard)}: damaged shard ({reason}); delete it "
+                "there, and give the command again; the rest is kept"
+            )
         return (
             f"{self.path(shard)}: damaged shard ({reason}); delete it, or run "
             "`rsa store repair`, and give the command again; the rest is kept"
@@ -293,24 +347,12 @@ def align(*representations: Activations) -> None:
         representation._select([c for c in representation.rows.clips if c.id in shared])
 
 
-def plan_rows(clips: Sequence[Clip], kind: str) -> tuple[tuple[str, int], ...]:
-    """(clip id, number of rows) of each clip."""
-    return tuple((clip.id, len(stretches(clip, kind))) for clip in clips)
-
-
-def plan_spans(clips: Sequence[Clip], kind: str) -> str:
-    """Hash of the stretches of all rows."""
-    digest = hashlib.sha256()
-    for clip in clips:
-        digest.update(stretches(clip, kind).tobytes())
-    return digest.hexdigest()
-
-
 def _fits_float16(values: torch.Tensor) -> bool:
     return values.numel() == 0 or values.abs().max().item() < FLOAT16_MAX
 
 
-def _digest(values: torch.Tensor) -> str:
+def hash_of(values: torch.Tensor) -> str:
+    """SHA-256 of the bytes of a layer."""
     return hashlib.sha256(memoryview(values.reshape(-1).view(torch.uint8).numpy())).hexdigest()
 
 
@@ -322,33 +364,5 @@ def _unwritten(path: Path, reason: str | None, code: int | None) -> StoreError:
     return StoreError(f"{path}: cannot write: {reason}; {cure(code)}")
 
 
-def read_plan(manifest: Path) -> Plan:
-    """The plan that a manifest holds.
-
-    Raises
-    ------
-    StoreError : it cannot be read, is of another format, or is not what its hash promises.
-    """
-    again = "delete it, or run `rsa store repair`, and give the command again"
-    try:
-        found = json.loads(Path(manifest).read_text("utf-8"))
-        form, digest = found.pop("format"), found.pop("digest")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise StoreError(f"{manifest}: unreadable manifest; {again}") from None
-    if form != FORMAT:
-        newer = isinstance(form, int) and form > FORMAT
-        fresh = "delete the folder to extract again"
-        hint = f"a newer release wrote it: update rsa, or {fresh}" if newer else fresh
-        raise StoreError(f"{manifest}: format {form}, this program writes {FORMAT}; {hint}")
-    if set(found) != {field.name for field in fields(Plan)}:
-        raise StoreError(f"{manifest}: its entries are those of another release; {again}")
-    try:
-        pairs = {name: tuple((key, count) for key, count in found[name])
-                 for name in ("layers", "clips")}  # fmt: skip
-        plan = Plan(**{**found, **pairs})
-        whole = plan.digest == digest
-    except (KeyError, TypeError, ValueError):
-        whole = False
-    if not whole:
-        raise StoreError(f"{manifest}: damaged: it is not what its own hash promises; {again}")
-    return plan
+def shard_name(shard: int) -> str:
+    return f"shard-{shard:05d}.safetensors"

@@ -6,6 +6,7 @@ symbolic links are neither followed nor removed, and so is a store that a proces
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -17,10 +18,10 @@ from pathlib import Path
 
 from extract import claims
 from extract.errors import StoreError
-from extract.store import PRECISION, Plan, Store, read_plan
+from extract.plan import MANIFEST, Plan, read_plan
+from extract.store import ELSEWHERE, PRECISION, Store
 from extract.writing import abandoned, temporaries
 
-MANIFEST = "manifest.json"
 DAY = 86400.0
 _NAME = re.compile(r".+-[0-9a-f]{12}")  # kind of rows, beginning of the plan's digest
 _SHARD = re.compile(r"shard-(\d{5,})\.safetensors")
@@ -39,6 +40,7 @@ class StoreFolder:
         seconds since 1970; 0 where that is not known.
     strange : names of what extraction has not put there.
     claimed : whether a process is writing it.
+    elsewhere : URL to which its finished shards go; "" where they stay.
     """
 
     folder: Path
@@ -50,6 +52,7 @@ class StoreFolder:
     used: float
     strange: tuple[str, ...]
     claimed: bool
+    elsewhere: str = ""
 
     @property
     def model(self) -> str:
@@ -64,7 +67,7 @@ class StoreFolder:
 class Fault:
     """Something wrong in a store, and what `repair` does about it ("" for nothing)."""
 
-    path: Path
+    path: Path | str
     what: str
     cure: str
     mended: bool = True
@@ -101,7 +104,7 @@ def look(folder: Path) -> StoreFolder:
         times[entry.name] = about.st_mtime
         if shard:
             present.append(int(shard[1]))
-        elif entry.name not in (MANIFEST, PRECISION):
+        elif entry.name not in (MANIFEST, PRECISION, ELSEWHERE):
             strange.append(entry.name)
     try:
         plan = read_plan(folder / MANIFEST)
@@ -110,8 +113,15 @@ def look(folder: Path) -> StoreFolder:
     used = times.pop(MANIFEST, 0.0)
     return StoreFolder(
         folder, plan, problem, tuple(sorted(present)), size, max(times.values(), default=used),
-        used, tuple(sorted(strange)), claims.held(folder),
+        used, tuple(sorted(strange)), claims.held(folder), _elsewhere(folder),
     )  # fmt: skip
+
+
+def _elsewhere(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / ELSEWHERE).read_text("utf-8"))["url"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def failures(store: StoreFolder) -> int | None:
@@ -218,7 +228,7 @@ def remove(store: StoreFolder) -> int:
     claims.tidy(store.folder)
     # the manifest last: what an interruption leaves is still known for a store
     names = [Path(f"shard-{shard:05d}.safetensors") for shard in store.present]
-    for name in (*names, PRECISION, MANIFEST):
+    for name in (*names, PRECISION, ELSEWHERE, MANIFEST):
         (store.folder / name).unlink(missing_ok=True)
     store.folder.rmdir()
     with suppress(OSError):  # stores of other clips are in it

@@ -119,9 +119,9 @@ def test_pieces_in_order_read_each_shard_once_and_check_it_once(tmp_path, monkey
     whole = found.read("mean")
     again = extract(SmallModel(), data, data.clips, ["frames:5"], tmp_path)["frames:5"]
     reads, checks = [], []
-    read, digest = again.store.read_shard, store._digest
+    read, digest = again.store.read_shard, store.hash_of
     monkeypatch.setattr(again.store, "read_shard", lambda *a: reads.append(a) or read(*a))
-    monkeypatch.setattr(store, "_digest", lambda values: checks.append(1) or digest(values))
+    monkeypatch.setattr(store, "hash_of", lambda values: checks.append(1) or digest(values))
     for _ in range(2):
         pieces = [again.read("mean", at, at + 35) for at in range(0, 350, 35)]
         assert torch.equal(torch.cat(pieces), whole)

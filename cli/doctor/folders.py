@@ -93,7 +93,7 @@ def stores(asked: Asked) -> Iterator[Check]:
 def _state(manifest: Path) -> str:
     from safetensors import SafetensorError, safe_open
 
-    from extract.store import FORMAT
+    from extract.plan import FORMAT
 
     try:
         if json.loads(manifest.read_text("utf-8"))["format"] != FORMAT:

@@ -24,6 +24,9 @@ PYTHON_RSA = (
 EXTRAS = {
     "demo": "without it there is no data set mini: give --data FOLDER",
     "mirdata": "without it there are no loaders mirdata:NAME",
+    "s3": "without it there is no s3://",
+    "gs": "without it there is no gs://",
+    "storage": "only the tests of s3:// want it",
     "browser": "only the tests of the HTML report want it",
 }
 # in a process of its own: a pair that does not fit can end Python without an exception

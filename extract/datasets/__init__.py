@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from extract.errors import DataError
+from extract.urls import is_url
 
 if TYPE_CHECKING:
     from extract.datasets.base import Dataset
@@ -128,9 +130,14 @@ def place_of(text: str) -> Path:
     if known and known.family:
         own, _, detail = detail.partition(":")
         name = f"{name}:{own or 'LOADER'}"
+    root = os.environ.get(ROOT)
+    if is_url(where := detail or root or ""):
+        raise DataError(
+            f"{name}: published data sets are read from a disk; copy {where} to this machine, and "
+            f"give {name}:FOLDER"
+        )
     if detail:
         return Path(detail)
-    root = os.environ.get(ROOT)
     if not root or not own:
         raise DataError(f"{name}: say where it is, as in {name}:/data/{own}, or set {ROOT}")
     return Path(root) / own
@@ -162,13 +169,26 @@ def on_disk(text: str) -> type[OnDisk] | None:
     return known.load() if known and known.on_disk else None
 
 
-def open_dataset(text: str, manifest: Path | None = None) -> Dataset:
+def open_dataset(
+    text: str,
+    manifest: Path | None = None,
+    *,
+    offline: bool = False,
+    say: Callable[[str], object] | None = None,
+) -> Dataset:
     """`NAME`, `NAME:SUBSET,SUBSET`, `NAME:FOLDER`, `mirdata:LOADER:FOLDER` or a folder of audio.
+
+    Parameters
+    ----------
+    text : the folder may be a URL (`s3://bucket/music`), see `extract.remote`.
+    offline : a URL that needs the network is refused.
+    say : told when a storage has to be asked again.
 
     Raises
     ------
     KeyError : neither a known name nor a folder.
     DataError : an unknown subset, or a data set that cannot be read.
+    RemoteError, OptionUnsuitable : a URL that cannot be read.
     """
     name, _, detail = text.partition(":")
     known = REGISTRY.get(name)
@@ -184,6 +204,12 @@ def open_dataset(text: str, manifest: Path | None = None) -> Dataset:
                 there = ", ".join(known.subsets)
                 raise DataError(f"{text}: no subset {subset!r} in {name}; there are {there}")
         return known.load()(subsets) if subsets else known.load()()
+    if is_url(text):
+        from extract.datasets.folder import Folder
+        from extract.remote.root import connect
+        from extract.remote.tree import Tree
+
+        return Folder(Tree(connect(text, offline=offline, say=say)), manifest=manifest)
     if Path(text).is_dir():
         from extract.datasets.folder import Folder
 

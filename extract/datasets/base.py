@@ -157,6 +157,7 @@ class Dataset(ABC):
     rate : the sample rate the audio is native to, or None when files differ.
     absent : recordings of its published list that are not there.
     notes : what a user should be told when the data is opened, a sentence each.
+    elsewhere : whether hearing a clip fetches it from a storage.
     """
 
     card: DataCard
@@ -164,6 +165,7 @@ class Dataset(ABC):
     rate: int | None = None
     absent: int = 0
     notes: tuple[str, ...] = ()
+    elsewhere: bool = False
 
     @abstractmethod
     def audio(self, clip: Clip, sample_rate: int) -> torch.Tensor:
@@ -175,6 +177,9 @@ class Dataset(ABC):
     def reading(self, workers: int) -> AbstractContextManager:
         """Entered while as many threads call `audio`; for data sets that prepare for it."""
         return nullcontext()
+
+    def expect(self, clip: Clip) -> None:  # noqa: B027  most data sets have no use for it
+        """Told, while `reading`, of a clip some time before its `audio`; for those that fetch."""
 
     def file(self, clip: Clip) -> str:
         """What a message should call the clip's source: a file's path, or the clip's id."""

@@ -7,10 +7,13 @@ import json
 import os
 import stat
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 import torch
 
@@ -18,7 +21,12 @@ from extract import audio
 from extract.datasets.base import Clip
 from extract.errors import AudioError, DataError, printable
 
+if TYPE_CHECKING:
+    from extract.remote.tree import Place
+
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff")
+FOREIGN = (".m4a", ".aac", ".mp4", ".wma", ".ape", ".wv")  # audio that libsndfile does not read
+UNREADABLE = "unreadable"  # in place of a digest
 EDGE = 8 * 1024  # bytes hashed at both ends of a file: some sets have 300,000 of them
 READERS = 8  # threads that look into files while listing
 
@@ -30,7 +38,7 @@ class File:
     `size` is in bytes, -1 where it is no regular file that can be read.
     """
 
-    path: Path
+    path: Path | Place
     name: str
     digest: str
     info: audio.AudioInfo | None
@@ -76,9 +84,77 @@ def search(folder: Path) -> Iterator[Path]:
 
 def name_of(path: Path, folder: Path) -> str:
     """A path as it stands in ids: relative, with slashes, accents composed, fit to be printed."""
-    text = path.relative_to(folder).as_posix()
-    text = os.fsencode(text).decode("utf-8", "backslashreplace")
-    return printable(unicodedata.normalize("NFC", text))
+    return spelled(path.relative_to(folder).as_posix())
+
+
+def spelled(name: str) -> str:
+    """A relative path as `name_of` gives it."""
+    try:
+        name = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        pass  # half a pair that stands for no byte: `printable` writes it out
+    return printable(unicodedata.normalize("NFC", name))
+
+
+class Disk:
+    """A folder of this machine, as `Folder` sees it; elsewhere is `extract.remote.tree.Tree`.
+
+    Attributes
+    ----------
+    called : the folder's own name.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        if not path.is_dir():
+            raise DataError(f"{path}: no such folder; give a folder of audio files")
+        self.called = path.resolve().name
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def audio(self) -> Iterator[tuple[str, Path]]:
+        """(name in ids, place) of each audio file below it."""
+        return ((name_of(path, self.path), path) for path in search(self.path))
+
+    def look(self, places: Sequence[tuple[str, Path]]) -> list[File]:
+        """Looks into files, see `look`."""
+        return look(places)
+
+    def reading(self) -> AbstractContextManager:
+        return nullcontext()
+
+    def expect(self, file: File) -> None:
+        """Nothing is fetched ahead of its time."""
+
+    def hear(self, file: File, sample_rate: int, start: float, duration: float) -> torch.Tensor:
+        """A stretch of a listed file; see `hear`."""
+        return hear(file, sample_rate, start, duration)
+
+    def find(self, name: str) -> Path | None:
+        """A file that lies directly in the folder."""
+        return self.path / name if (self.path / name).is_file() else None
+
+    def locate(self, text: str) -> tuple[str, Path] | None:
+        """(name in ids, place) of the file that a manifest calls so; None where there is none.
+
+        Raises
+        ------
+        ValueError : it lies outside.
+        """
+        for written in (text, text.replace("\\", "/")):
+            place = Path(os.path.normpath(self.path / written))
+            name = name_of(place, Path(os.path.normpath(self.path)))
+            composed = unicodedata.normalize("NFC", str(place))
+            for candidate in (place, Path(composed)):  # as written, and with composed accents
+                if candidate.is_file():
+                    return name, candidate
+        return None
+
+    def foreign(self) -> Counter[str]:
+        """Endings of audio files that cannot be read -> how many there are."""
+        suffixes = (path.suffix.lower() for path in self.path.rglob("*"))
+        return Counter(suffix for suffix in suffixes if suffix in FOREIGN)
 
 
 def look(places: Sequence[tuple[str, Path]]) -> list[File]:
@@ -117,8 +193,7 @@ def hear(file: File, sample_rate: int, start: float, duration: float) -> torch.T
 
 
 def _digest(path: Path) -> tuple[str, int]:
-    """Hash of the size and of the first and last 8 kB, which tells files apart; and the size."""
-    digest = hashlib.sha256()
+    """See `edges`; and the size."""
     try:
         # a pipe that nobody writes to would be waited for
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
@@ -126,15 +201,19 @@ def _digest(path: Path) -> tuple[str, int]:
             found = os.fstat(handle)
             if not stat.S_ISREG(found.st_mode):
                 return "no file", -1
-            size = found.st_size
-            digest.update(f"{size}|".encode())
-            digest.update(file.read(EDGE))
-            if size > EDGE:
-                file.seek(max(EDGE, size - EDGE))
-                digest.update(file.read(EDGE))
+            return edges(file, found.st_size), found.st_size
     except (OSError, ValueError):
-        return "unreadable", -1
-    return digest.hexdigest(), size
+        return UNREADABLE, -1
+
+
+def edges(file: BinaryIO, size: int) -> str:
+    """Hash of the size and of the first and last 8 kB, which tells files apart."""
+    digest = hashlib.sha256(f"{size}|".encode())
+    digest.update(file.read(EDGE))
+    if size > EDGE:
+        file.seek(max(EDGE, size - EDGE))
+        digest.update(file.read(EDGE))
+    return digest.hexdigest()
 
 
 def identity(clips: Sequence[Clip], files: Sequence[File], labels: bool = True) -> str:

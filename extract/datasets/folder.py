@@ -8,20 +8,22 @@ middle. With a manifest, its rows are the clips; see `extract.datasets.manifest`
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from extract import audio
 from extract.datasets.base import Clip, DataCard, Dataset
-from extract.datasets.files import SUFFIXES, File, hear, identity, look, name_of, search
+from extract.datasets.files import SUFFIXES, Disk, File, identity
 from extract.datasets.manifest import MANIFESTS, Entry, Manifest
 from extract.errors import DataError, printable
 
-FOREIGN = (".m4a", ".aac", ".mp4", ".wma", ".ape", ".wv")  # audio that libsndfile does not read
+if TYPE_CHECKING:
+    from extract.remote.tree import Tree
 
 
 class Folder(Dataset):
@@ -33,7 +35,7 @@ class Folder(Dataset):
 
     Parameters
     ----------
-    path : the folder.
+    path : the folder; one elsewhere as a `Tree`.
     manifest : a CSV, TSV or JSON-lines file; None looks for `manifest.csv`, `manifest.tsv` and
         `manifest.jsonl` in the folder.
     clip_seconds : the longest clip, where the manifest gives no duration.
@@ -47,29 +49,28 @@ class Folder(Dataset):
 
     def __init__(
         self,
-        path: str | os.PathLike,
+        path: str | os.PathLike | Tree,
         manifest: str | os.PathLike | None = None,
         *,
         clip_seconds: float = 30.0,
         clips_per_track: int | None = 1,
     ):
-        self.path = Path(path)
-        if not self.path.is_dir():
-            raise DataError(f"{self.path}: no such folder; give a folder of audio files")
+        self.tree = Disk(Path(path)) if isinstance(path, (str, os.PathLike)) else path
         if not clip_seconds >= audio.SHORTEST or (clips_per_track or 1) < 1:
             raise DataError(
                 f"{clips_per_track} clips of {clip_seconds} s a track are impossible; "
                 f"give 1 or more, of {audio.SHORTEST} s or more"
             )
+        self.elsewhere = not isinstance(self.tree, Disk)
         self._clip_seconds, self._clips_per_track = clip_seconds, clips_per_track
-        place = Path(manifest) if manifest is not None else _find_manifest(self.path)
+        place = Path(manifest) if manifest is not None else _find_manifest(self.tree)
         table = Manifest.read(place) if place else None
         self._files: dict[str, File] = {}
         self.clips, files = self._from_manifest(table) if table else self._from_files()
         rates = {file.info.sample_rate for file in files if file.info}
         self.rate = rates.pop() if len(rates) == 1 else None
         self.notes = table.notes if table else ()
-        called = printable(self.path.resolve().name)
+        called = printable(self.tree.called)
         listed = printable(place.name) if place else ""
         self.card = DataCard(
             name=called or "folder",
@@ -89,22 +90,27 @@ class Folder(Dataset):
         ------
         AudioError : names the file, what is wrong and the cure.
         """
-        return hear(self._files[clip.id], sample_rate, clip.start, clip.duration)
+        return self.tree.hear(self._files[clip.id], sample_rate, clip.start, clip.duration)
+
+    def reading(self, workers: int) -> AbstractContextManager:
+        return self.tree.reading()
+
+    def expect(self, clip: Clip) -> None:
+        self.tree.expect(self._files[clip.id])
 
     def file(self, clip: Clip) -> str:
-        """The path of the clip's file."""
+        """The path of the clip's file, or its address."""
         return str(self._files[clip.id].path)
 
     def _from_files(self) -> tuple[tuple[Clip, ...], list[File]]:
-        names: dict[str, Path] = {}
-        for path in search(self.path):
-            name = name_of(path, self.path)
+        names: dict[str, object] = {}
+        for name, path in self.tree.audio():
             if name in names:  # accents composed and not, or a byte and its number
                 raise DataError(f"{path} and {names[name]} have one name when spelled; rename one")
             names[name] = path
         if not names:
-            raise DataError(f"{self.path}: no audio files below it{_what_else(self.path)}")
-        files = look(sorted(names.items()))
+            raise DataError(f"{self.tree}: no audio files below it{_what_else(self.tree)}")
+        files = self.tree.look(sorted(names.items()))
         clips = [clip for file in files for clip in self._cut(file, Entry(line=0, path=file.name))]
         return tuple(clips), files
 
@@ -113,7 +119,7 @@ class Folder(Dataset):
         for entry in table.entries:
             name = self._locate(table, entry, found)
             names.append(name)
-        looked = {file.name: file for file in look(sorted(found.items()))}
+        looked = {file.name: file for file in self.tree.look(sorted(found.items()))}
         several = Counter(names)
         clips: list[Clip] = []
         lines: dict[str, int] = {}
@@ -128,26 +134,22 @@ class Folder(Dataset):
                 clips.append(clip)
         return tuple(clips), list(looked.values())
 
-    def _locate(self, table: Manifest, entry: Entry, found: dict[str, Path]) -> str:
+    def _locate(self, table: Manifest, entry: Entry, found: dict[str, object]) -> str:
         """The name of an entry's file; adds the file to those that were found."""
-        for text in (entry.path, entry.path.replace("\\", "/")):
-            place = Path(os.path.normpath(self.path / text))
-            try:
-                name = name_of(place, Path(os.path.normpath(self.path)))
-            except ValueError:
-                raise DataError(
-                    f"{table.path}, line {entry.line}: {entry.path} lies outside {self.path}; "
-                    "give paths below the folder"
-                ) from None
-            composed = unicodedata.normalize("NFC", str(place))
-            for candidate in (place, Path(composed)):  # as written, and with composed accents
-                if candidate.is_file():
-                    found[name] = candidate
-                    return name
-        raise DataError(
-            f"{table.path}, line {entry.line}: no file {entry.path} in {self.path}; "
-            "correct the path (relative to the folder) or leave the line out"
-        )
+        try:
+            place = self.tree.locate(entry.path)
+        except ValueError:
+            raise DataError(
+                f"{table.path}, line {entry.line}: {entry.path} lies outside {self.tree}; "
+                "give paths below the folder"
+            ) from None
+        if place is None:
+            raise DataError(
+                f"{table.path}, line {entry.line}: no file {entry.path} in {self.tree}; "
+                "correct the path (relative to the folder) or leave the line out"
+            )
+        found[place[0]] = place[1]
+        return place[0]
 
     def _cut(self, file: File, entry: Entry, several: bool = False) -> list[Clip]:
         """The clips of one file, or of one row of the manifest."""
@@ -189,11 +191,11 @@ class Folder(Dataset):
         return [(round(first + i * length, 6), length) for i in range(count)]
 
 
-def _find_manifest(folder: Path) -> Path | None:
-    found = [folder / name for name in MANIFESTS if (folder / name).is_file()]
+def _find_manifest(tree: Disk | Tree):
+    found = [place for name in MANIFESTS if (place := tree.find(name)) is not None]
     if len(found) > 1:
-        names = " and ".join(path.name for path in found)
-        raise DataError(f"{folder}: {names} are both there; say which with --manifest")
+        names = " and ".join(place.name for place in found)
+        raise DataError(f"{tree}: {names} are both there; say which with --manifest")
     return found[0] if found else None
 
 
@@ -210,10 +212,8 @@ def _caveats(clips: Sequence[Clip]) -> tuple[str, ...]:
     )
 
 
-def _what_else(folder: Path) -> str:
-    suffixes = (path.suffix.lower() for path in folder.rglob("*"))
-    others = Counter(suffix for suffix in suffixes if suffix in FOREIGN)
-    if others:
+def _what_else(tree: Disk | Tree) -> str:
+    if others := tree.foreign():
         what = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))
         return f" that can be read, but {what}; convert them, for instance with ffmpeg, to flac"
     return f" ({', '.join(SUFFIXES)}); give the folder that holds them"
