@@ -17,12 +17,14 @@ from strange_storage import Strange
 from test_folder import manifest
 
 from cli import studyfile
+from cli.doctor.check import Asked
+from cli.doctor.sources import storage
 from cli.owntask import wanted_tasks
 from cli.steps import Run
 from cli.studyplan import missing, plan
-from extract.datasets import open_dataset
+from extract.datasets import is_here, open_dataset
 from extract.datasets.folder import Folder
-from extract.errors import ExtractError, OptionUnsuitable, RemoteError
+from extract.errors import DataError, ExtractError, OptionUnsuitable, RemoteError
 from extract.urls import without_secrets
 
 
@@ -129,6 +131,32 @@ def test_a_study_looks_for_data_elsewhere_before_it_begins(little, tmp_path):
     assert lacking(secret)[0] == [] and Strange.fetched() == 0
     (line,) = lacking(secret, offline=True)[0]
     assert line.startswith("data strange://music: --offline asks no network")
+
+
+def test_the_doctor_looks_at_the_place_of_stores(monkeypatch):
+    def found(place: str, online: bool = False) -> list[tuple[str, str]]:
+        monkeypatch.setenv("RSA_STORES", place)
+        return [(check.state, check.found) for check in storage(Asked(online=online))]
+
+    assert found("") == []
+    secret = "strange://me:hidden@box/rsa"
+    assert found(secret) == [("ok", "strange://box/rsa not asked (--online asks it)")]
+    assert not Strange.calls
+    assert found(secret, True) == [("warn", "strange://box/rsa: nothing there yet")]
+    Strange.put_in("/box/rsa/manifest.json", b"{}")
+    assert found(secret, True) == [("ok", "strange://box/rsa is there")]
+    Strange.faults["info"] = [PermissionError("AccessDenied")]
+    ((state, words),) = found(secret, True)
+    assert state == "problem" and "access is refused" in words
+    ((state, words),) = found("nothing://me:hidden@box", True)
+    assert state == "problem" and words == "nothing://box: no storage is called nothing"
+
+
+def test_data_sets_are_not_looked_for_on_a_storage(monkeypatch):
+    monkeypatch.setenv("RSA_DATA", "memory://data")
+    with pytest.raises(DataError, match="copy memory://data to this machine, and give gtzan:"):
+        open_dataset("gtzan")
+    assert not is_here("gtzan")
 
 
 COMMAND = ("extract", "--model", "crepe-tiny", "--untrained", "--layers", "conv1")

@@ -17,6 +17,7 @@ from extract.datasets import open_dataset
 from extract.datasets.folder import Folder
 from extract.errors import AudioError, DataError, RemoteError
 from extract.remote import retrying
+from extract.remote.root import connect
 
 pytest.importorskip("s3fs")
 moto = pytest.importorskip("moto.server")
@@ -68,8 +69,11 @@ def test_a_folder_in_a_bucket_is_that_folder(bucket, tmp_path):
         there.audio(clip, 8000)
     with pytest.raises(DataError, match="s3://box/nothing: no such folder"):
         open_dataset("s3://box/nothing")
-    with pytest.raises(RemoteError, match="s3://other/music: not there"):
-        open_dataset("s3://other/music")
+    connect("s3://box").reach()
+    connect("s3://box/music/a").reach()
+    for look in (open_dataset, lambda url: connect(url).reach()):
+        with pytest.raises(RemoteError, match="s3://other/music: not there"):
+            look("s3://other/music")
 
 
 def test_stores_in_a_bucket_are_computed_once(bucket, tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ CHECKS = {
     "machine": ("device", "memory", "processors", "shared_memory", "text"),
     "folders": ("disk", "locks", "stores"),
     "formats": ("audio", "pages"),
-    "sources": ("weights", "hub"),
+    "sources": ("weights", "hub", "storage"),
 }
 
 
@@ -29,7 +29,9 @@ CHECKS = {
     default=Path(),
     help="Where studies are to be written [default: the current folder].",
 )
-@click.option("--online", is_flag=True, help="Ask the hub whether it answers.")
+@click.option(
+    "--online", is_flag=True, help="Ask the hub, and the storage of RSA_STORES, for an answer."
+)
 @options.as_json
 def command(out: Path, online: bool, as_json: bool) -> None:
     """Check versions, device, memory, audio formats, folders; exit code 1 on a problem.

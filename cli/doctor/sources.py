@@ -1,10 +1,11 @@
-"""Where weights come from: what is here, and whether the hub can be asked."""
+"""Where weights come from and activations go: what is here, and whether it can be asked."""
 
 from __future__ import annotations
 
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 
 from cli.doctor.check import Asked, Check
 
@@ -53,3 +54,29 @@ def hub(asked: Asked) -> Check:
         return Check("hub", "warn", f"{place} does not answer: {getattr(error, 'reason', error)}",
                      "look at the network and HTTPS_PROXY; or use --weights")  # fmt: skip
     return Check("hub", "ok", f"{place} answers ({status})")
+
+
+def storage(asked: Asked) -> Iterator[Check]:
+    """The place of RSA_STORES, where it is set; the network is asked with --online alone."""
+    from extract.errors import ExtractError
+    from extract.remote.retrying import Gone
+    from extract.remote.root import connect
+
+    place = os.environ.get("RSA_STORES")
+    if not place:
+        return
+    url = ""
+    try:
+        root = connect(place)
+        url = root.url
+        if asked.online:
+            root.reach()
+    except Gone:
+        yield Check("stores", "warn", f"{url}: nothing there yet",
+                    "the first run makes it, if its bucket or disk is there")  # fmt: skip
+    except ExtractError as error:
+        found, _, cure = str(error).rpartition("; ")
+        yield Check("stores", "problem", found or str(error), cure)
+    else:
+        found = "is there" if asked.online else "not asked (--online asks it)"
+        yield Check("stores", "ok", f"{url} {found}")

@@ -80,8 +80,8 @@ class Root:
         Gone, RemoteError : as `Retry`.
         """
         self.fs.invalidate_cache()
-        if not self.retry(self.url, lambda: self.fs.isdir(self.path) or self.fs.exists(self.path)):
-            raise Gone(f"{self.url}: not there; check the URL")
+        # `exists` takes a refusal for an absence
+        self.retry(self.url, lambda: self.fs.info(self.path))
 
     def list(self) -> dict[str, Entry]:
         """All files below it, name -> entry.
