@@ -267,7 +267,7 @@ def too_large(layers: Activations, probing: Probing) -> bool:
 
 def large(layers: Activations) -> bool:
     """Whether a layer has more bytes than a process should hold several times over."""
-    return 4.0 * len(layers) * max(width for _, width in layers.store.plan.layers) > LARGEST
+    return 4.0 * len(layers) * layers.widest > LARGEST
 
 
 def _by_types(ref: dict[str, Activations] | None, kind: str, probing: Probing) -> bool:

@@ -321,6 +321,11 @@ class Activations:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def widest(self) -> int:
+        """Width of the widest layer."""
+        return max(width for _, width in self.store.plan.layers)
+
     def read(self, layer: str, start: int = 0, stop: int | None = None) -> torch.Tensor:
         """[stop - start, width] float32 of one layer, in order of `rows`."""
         shard, offset = self._shard[start:stop], self._offset[start:stop]

@@ -65,6 +65,7 @@ class Layers(rsa.Matrices):
     def __init__(self, name: str, layers: Mapping[str, np.ndarray], rows: probes.Table):
         super().__init__(name, layers, rows.groups)
         self.rows = rows
+        self.widest = max(values.shape[1] for values in layers.values())
 
 
 class _Silent:

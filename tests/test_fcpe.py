@@ -75,7 +75,7 @@ def test_every_layer_is_the_original_s(model):
     for case, rule in info["cases"].items():
         sound = rule["gain"] * wave(rule["samples"], rule["rate"], rule["seed"])
         mel = model.network.mel(sound[None])[0]
-        assert (mel[::8] - golden[f"{case}.mel"]).abs().max() < 1e-5
+        assert (mel[::8] - golden[f"{case}.mel"]).abs().max() < 5e-5
         assert torch.equal(mel[-1], mel[-2])
         for name, frames in run(model, sound).items():
             for key, ours in (
