@@ -14,7 +14,7 @@ from reports.errors import ReportError
 from reports.figures.drawing import Plate
 from reports.figures.side_by_side import side_by_side
 from reports.grades import GRADES, UNSUPPORTED, Finding
-from reports.plates import draw, plates
+from reports.plates import planned, plates
 from reports.study import Study
 from reports.words import listed
 from reports.writing import FORMATS, write
@@ -62,14 +62,14 @@ def write_joined(
     with tempfile.TemporaryDirectory(prefix="rsa-report-") as room:
         work = Path(room)
         kinds = {FORMATS[name] for name in formats}
-        parts = [
-            document(study, draw(study, drawers(study), work, kinds, prefix=f"s{n}-"))
-            for n, study in enumerate(studies, 1)
-        ]
-        shown = plates(lambda: side_by_side(comparison), work, kinds)
+        plans = [{"": side_by_side(comparison)}]
+        plans += [planned(study, drawers(study)) for study in studies]
+        prefixes = ["", *(f"s{n}-" for n, _ in enumerate(studies, 1))]
+        (first, *drawn) = plates(plans, work, kinds, prefixes)
+        parts = [document(study, some) for study, some in zip(studies, drawn, strict=True)]
         names = [card.name for study in studies for card in study.models.values()]
         title = title or f"{len(studies)} studies of {listed(list(dict.fromkeys(names)))}"
-        write(join(parts, comparison, shown, title), work, targets, None)
+        write(join(parts, comparison, first[""], title), work, targets, None)
     return tuple(targets.values())
 
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from reports import style
 from reports.figures import hover
 from reports.figures.cells import bare, fitted, hatch, ruled, small_ticks
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.numbers import Estimate, with_interval
 from reports.probing import Task
 from reports.study import Study
@@ -110,9 +110,12 @@ def evidence(study: Study) -> list[Drawing]:
             pages.append([])
         pages[-1].append(role)
     return [
-        _page(study, {role: tables[role] for role in page}, maps, n)
+        Drawing(
+            f"evidence-{n}", "Matrices of tasks and layers.",
+            partial(_page, study, {r: tables[r] for r in page}, [m.title for m in maps], n),
+        )
         for n, page in enumerate(pages, 1)
-    ]
+    ]  # fmt: skip
 
 
 def _shared(study: Study, role: str) -> list[Task]:
@@ -135,7 +138,8 @@ def _height(tasks: int) -> float:
     return _HEAD + _FEET + tasks * _row(tasks)
 
 
-def _page(study: Study, tables: dict[str, list[Task]], maps: list[_Map], page: int) -> Drawing:
+def _page(study: Study, tables: dict[str, list[Task]], titles: list[str], page: int) -> Drawn:
+    maps = [one for one in _MAPS if one.title in titles]
     height = sum(_height(len(tasks)) for tasks in tables.values())
     figure = Figure(figsize=(style.WIDTH, height))
     wide = (style.WIDTH - _LEFT - _RIGHT - _GAP * (len(maps) - 1)) / len(maps)
@@ -168,7 +172,7 @@ def _page(study: Study, tables: dict[str, list[Task]], maps: list[_Map], page: i
         )  # fmt: skip
         top += _HEAD + tall + _FEET
     caption = _caption(maps) if page == 1 else "What bears out the scores of further models."
-    return Drawing(f"evidence-{page}", figure, caption, "Matrices of tasks and layers.")
+    return figure, caption
 
 
 def _scale(one: _Map, tasks: list[Task]) -> Normalize:

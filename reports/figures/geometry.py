@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +12,7 @@ from matplotlib.ticker import FuncFormatter
 from reports import style
 from reports.figures import keys
 from reports.figures.cells import fitted
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.numbers import MINUS
 from reports.study import Study
 
@@ -31,10 +32,17 @@ def geometry(study: Study) -> list[Drawing]:
                 found[key] = None
     names = list(found)
     pages = [names[i : i + PER_PAGE] for i in range(0, len(names), PER_PAGE)]
-    return [_page(study, [*twins, *roles], page, n, len(pages)) for n, page in enumerate(pages, 1)]
+    roles = [*twins, *roles]
+    return [
+        Drawing(
+            f"geometry-{n}", "Geometry of layers over depth.",
+            partial(_page, study, roles, page, n, len(pages)),
+        )
+        for n, page in enumerate(pages, 1)
+    ]  # fmt: skip
 
 
-def _page(study: Study, roles: list[str], names: list[str], number: int, pages: int) -> Drawing:
+def _page(study: Study, roles: list[str], names: list[str], number: int, pages: int) -> Drawn:
     across = min(3, len(names))
     figure = style.canvas(1.46 * math.ceil(len(names) / across) + 0.45)
     panels = keys.grid(figure, len(names), across)
@@ -57,7 +65,7 @@ def _page(study: Study, roles: list[str], names: list[str], number: int, pages: 
         " Each panel has its own scale and unit. These numbers describe a layer's cloud of rows; "
         "they say nothing about what it knows."
     )
-    return Drawing(f"geometry-{number}", figure, caption, "Geometry of layers over depth.")
+    return figure, caption
 
 
 def _panel(axes: Axes, study: Study, roles: list[str], key: str, across: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +13,7 @@ from reports import style
 from reports.figures import hover
 from reports.figures.cells import bare, fitted, hatch_measure, small_ticks
 from reports.figures.cross import main_and_others
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.results import Measure, Similarity
 from reports.study import Study
 from reports.words import abridged
@@ -68,9 +69,12 @@ def multiples(study: Study, x: str, y: str) -> list[Drawing]:
     side = float(np.clip(_SIDE * len(similarity.layers_x) / len(similarity.layers_y), 0.95, 1.25))
     pages = _pages(_rows(others), side)
     return [
-        _page(study, similarity, rows, side, number, len(pages))
+        Drawing(
+            f"measures-{number}", "Small heat maps of the other measures.",
+            partial(_page, study, similarity, rows, side, number, len(pages)),
+        )
         for number, rows in enumerate(pages, 1)
-    ]
+    ]  # fmt: skip
 
 
 def _rows(measures: list[Measure]) -> list[_Row]:
@@ -115,7 +119,7 @@ def _height(rows: list[_Row], side: float) -> float:
 
 def _page(
     study: Study, similarity: Similarity, rows: list[_Row], side: float, number: int, pages: int
-) -> Drawing:
+) -> Drawn:
     height = _height(rows, side)
     figure = Figure(figsize=(style.WIDTH, height))
     image = None
@@ -144,8 +148,7 @@ def _page(
     rows_name, columns_name = study.name_of(similarity.x), study.name_of(similarity.y)
     _who(figure, similarity, (rows_name, columns_name), height)
     caption = _caption(similarity, [m for r in rows for m in r.measures], number, pages)
-    name = f"measures-{number}"
-    return Drawing(name, figure, caption, "Small heat maps of the other measures.")
+    return figure, caption
 
 
 def _axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +12,7 @@ from matplotlib.lines import Line2D
 from reports import style
 from reports.figures import keys
 from reports.figures.cells import hatched
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.numbers import number, percent
 from reports.results import Measure, Similarity
 from reports.study import Study
@@ -28,6 +29,13 @@ def resemblance(study: Study) -> Drawing | None:
     trained = [role for role in tables if not style.is_twin(role)]
     if not trained:
         return None
+    draw = partial(_figure, study, tables, trained)
+    return Drawing("resemblance", "Similarity to references over depth.", draw)
+
+
+def _figure(
+    study: Study, tables: dict[str, tuple[Similarity, Measure]], trained: list[str]
+) -> Drawn:
     references = tables[trained[0]][0].layers_y
     ceilings = {role: _ceiling(study, role) for role in trained}
     across = min(3, len(references))
@@ -87,7 +95,7 @@ def resemblance(study: Study) -> Drawing | None:
         f"may still know what it does not resemble. Of all cells, {_share(tables, trained)} are "
         f"above chance. {hatched(measure).replace('Hatched', 'Not above it')}"
     )
-    return Drawing("resemblance", figure, caption, "Similarity to references over depth.")
+    return figure, caption
 
 
 def _turn(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from reports import style
 from reports.figures import hover
 from reports.figures.cells import bare, fitted, hatch, ruled, width_of
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.figures.why import cost_told, explained
 from reports.rules_why import above_chance
 from reports.study import Study
@@ -43,7 +44,11 @@ def riding(study: Study) -> list[Drawing]:
     if not names or unridden(study):
         return []
     pages = [roles[i : i + _ACROSS] for i in range(0, len(roles), _ACROSS)]
-    return [_page(study, part, keys, names, n) for n, part in enumerate(pages, 1)]
+    alt = "Matrix of tasks and what was erased."
+    return [
+        Drawing(f"riding-{n}", alt, partial(_page, study, part, keys, names))
+        for n, part in enumerate(pages, 1)
+    ]
 
 
 def unridden(study: Study) -> list[str]:
@@ -77,7 +82,7 @@ def lead_lost(riding: Riding, name: str) -> float:
     return riding.drop(one).value / lead
 
 
-def _page(study: Study, roles: list[str], keys: list[str], names: list[str], page: int) -> Drawing:
+def _page(study: Study, roles: list[str], keys: list[str], names: list[str]) -> Drawn:
     feet = min(max(width_of(name, 7.2) for name in names), 0.9) + 0.1
     tall = _ROW * len(keys)
     height = _HEAD + tall + feet
@@ -121,7 +126,7 @@ def _page(study: Study, roles: list[str], keys: list[str], names: list[str], pag
         "dot: it costs more than random directions with as much variance, too. Grey: the selected "
         "layer is not above chance, or it was not asked. Tasks by the size of the effect."
     )
-    return Drawing(f"riding-{page}", figure, caption, "Matrix of tasks and what was erased.")
+    return figure, caption
 
 
 def _matrix(axes: Axes, study: Study, role: str, keys: list[str], names: list[str]):

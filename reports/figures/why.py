@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +13,7 @@ from matplotlib.lines import Line2D
 from reports import style
 from reports.figures import curves, hover
 from reports.figures.cells import fitted, width_of
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.numbers import number
 from reports.rules_why import above_chance, counterpart, reach
 from reports.study import Study
@@ -66,10 +67,11 @@ def _effect(riding: Riding) -> tuple[int, float]:
 
 def why(study: Study) -> list[Drawing]:
     """One drawing a task, about three to a page."""
-    return [_panel(study, key) for key in explained(study)]
+    alt = "Score over depth, what erasing references costs, and what the other model keeps."
+    return [Drawing(f"why-{key}", alt, partial(_panel, study, key)) for key in explained(study)]
 
 
-def _panel(study: Study, key: str) -> Drawing:
+def _panel(study: Study, key: str) -> Drawn:
     ridings = {
         role: study.why[role].riding[key]
         for role in list(study.models)[:_MOST_MODELS]
@@ -94,11 +96,7 @@ def _panel(study: Study, key: str) -> Drawing:
     if kept:
         _shares(axes_at(style.WIDTH - _KEPT - 0.06, _KEPT), kept, study)
     _legend(figure, left, wide, height)
-    return Drawing(
-        f"why-{key}", figure,
-        f"{verdict(study, key)} {_parts(study, key, ridings, kept=bool(kept))}",
-        "Score over depth, what erasing references costs, and what the other model keeps.",
-    )  # fmt: skip
+    return figure, f"{verdict(study, key)} {_parts(study, key, ridings, kept=bool(kept))}"
 
 
 def reading(study: Study) -> list[str]:
