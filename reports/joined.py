@@ -26,8 +26,9 @@ _FEW = 8  # tasks that leave room for a figure below
 _INTRO = (
     "The best layer of every model on every task: its score on the quoted split with its 95 % "
     "interval, and below it the layer, chosen on validation. Scores stand in one row only where "
-    "data, rows, split, score, protocol and head are the same. Bold: the best validation score of "
-    "the row."
+    "data, rows, split, score, protocol and head are the same. Chance: what the score is without "
+    "any knowledge of the clip. Bold: the model with the best validation score of the row, which "
+    "was chosen without the scores shown and need not have the highest of them."
 )
 
 

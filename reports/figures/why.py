@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -15,7 +16,7 @@ from reports.figures import curves, hover
 from reports.figures.cells import fitted, width_of
 from reports.figures.drawing import Drawing, Drawn
 from reports.numbers import number
-from reports.rules_why import above_chance, counterpart, reach
+from reports.rules_why import above_chance, counterpart, kept_share, reach
 from reports.study import Study
 from reports.verdicts import verdict
 from reports.why import CONTROLS, EQUAL, MADE, RANDOM, Pair, Reference, Riding
@@ -59,10 +60,11 @@ def unexplained(study: Study) -> list[str]:
 
 
 def _effect(riding: Riding) -> tuple[int, float]:
-    """Whether the task rides on anything, and how far from the controls in half widths."""
+    """2 where the task rides, 1 where it needs, and how far from the controls in half widths."""
     found = [one.weakest for one in riding.on or riding.references]
     sizes = [c.value / (c.value - c.low) for c in found if c.bounded and c.value > c.low]
-    return int(bool(riding.on)), max(sizes, default=0.0)
+    rank = 2 if any(one.rides for one in riding.on) else int(bool(riding.on))
+    return rank, max(sizes, default=0.0)
 
 
 def why(study: Study) -> list[Drawing]:
@@ -118,7 +120,8 @@ def reading(study: Study) -> list[str]:
     if study.transfer:
         text += (
             " Kept on the other model: share of the lead over chance that a probe has left on the "
-            "other model's most similar layer; filled: above chance there."
+            "other model's most similar layer; filled: above chance there; none is drawn where the "
+            "probe's own lead is too small to take a share of."
         )
     return [text]
 
@@ -226,8 +229,8 @@ def _model(
     if math.isfinite(most):
         low, high = np.clip(low, -most, most), np.clip(high, -most, most)
     axes.hlines(rows, low, high, color=colour, lw=1.0, zorder=2)
-    rides = np.array([r.rides for r in riding.references], dtype=bool)
-    for some, face in ((rides, colour), (~rides, "white")):
+    needed = np.array([r.needed for r in riding.references], dtype=bool)
+    for some, face in ((needed, colour), (~needed, "white")):
         axes.plot(
             drops[some], np.array(rows)[some], style.MARKERS.get(role, "o"), ms=4.4, ls="",
             mfc=face, mec=colour, mew=0.9, zorder=4,
@@ -261,7 +264,10 @@ def _legend(figure: Figure, left: float, wide: float, height: float) -> None:
 
 
 def _kept(study: Study, key: str, roles: list[str]) -> list[tuple[str, str, str, Pair]]:
-    """(role of the probe, its layer, the other model's layer, how it does there)."""
+    """(role of the probe, its layer, the other model's layer, how it does there).
+
+    Where the probe's own lead is too small to take a share of, none is kept.
+    """
     out = []
     for (x, y), tasks in study.transfer.items():
         task = study.probed(key).get(x)
@@ -269,7 +275,8 @@ def _kept(study: Study, key: str, roles: list[str]) -> list[tuple[str, str, str,
             layer, _ = counterpart(study, x, y, task.selected, key)
             pair = tasks[key].pair(task.selected, layer)
             if pair is not None and pair.kept.exists:
-                out.append((x, task.selected, layer, pair))
+                share = kept_share(study, x, tasks[key], task.selected, layer)
+                out.append((x, task.selected, layer, replace(pair, kept=share)))
     return out
 
 
@@ -282,6 +289,12 @@ def _shares(axes: Axes, kept: list[tuple[str, str, str, Pair]], study: Study) ->
         if pair.kept.bounded:
             ends = np.clip([pair.kept.low, pair.kept.high], low, high)
             axes.plot(ends, [at, at], color=colour, lw=1.0)
+        if not pair.kept.exists:
+            axes.annotate(
+                "own lead too small", (0.5, at), xycoords=("axes fraction", "data"), ha="center",
+                va="center", fontsize=6.6, color=style.GREY,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+            )  # fmt: skip
         axes.plot(
             np.clip(pair.kept.value, low, high), at, style.MARKERS.get(role, "o"), ms=4.6,
             color=colour, mfc=colour if pair.above.above else "white", mew=0.9,
