@@ -22,7 +22,6 @@ from reports.writing import FORMATS, write
 NAME = "report-joined"
 _ENDING = ("methods", "papers")  # once for all studies
 _MOST = 8  # findings on the first page
-_FEW = 8  # tasks that leave room for a figure below
 _INTRO = (
     "The best layer of every model on every task: its score on the quoted split with its 95 % "
     "interval, and below it the layer, chosen on validation. Scores stand in one row only where "
@@ -82,8 +81,8 @@ def join(
     for number, part in enumerate(parts, 1):
         sections += _study(part, number)
     papers = {paper: None for part in parts for s in part.sections for paper in s.papers}
-    sections.append(Section("methods", "How were the numbers made?", "methods"))
-    sections.append(Section("papers", "References", "papers", papers=list(papers), fresh=False))
+    sections.append(Section("methods", "How were the numbers made?", "methods", fresh=True))
+    sections.append(Section("papers", "References", "papers", papers=list(papers)))
     caveats: dict[str, list[int]] = {}
     for number, part in enumerate(parts, 1):
         for caveat in part.caveats:
@@ -110,11 +109,11 @@ def _top(comparison: across.Comparison, shown: Sequence[Plate]) -> list[Section]
     notes = [*([_INTRO] if found else []), *(f"{note}." for note in comparison.notes)]
     if not found:
         notes = ["No study has probes: there are no scores to compare."]
-    top = [Section("models", "Which model knows what?", "tables", paragraphs=notes, tables=found)]
+    question = "Which model knows what?"
+    top = [Section("models", question, "tables", paragraphs=notes, tables=found, fresh=True)]
     if shown:
         question = "Who specialises in what, side by side?"
-        few = sum(len(table.groups) for table in found) <= _FEW
-        top.append(Section("side-by-side", question, plates=list(shown), fresh=not few))
+        top.append(Section("side-by-side", question, plates=list(shown)))
     return top
 
 
@@ -125,6 +124,7 @@ def _study(part: Document, number: int) -> list[Section]:
         "What did this study find?",
         findings=part.findings,
         plates=[part.shown] if part.shown else [],
+        fresh=True,
         part=f"Study {number}: {part.title}",
     )
     return [

@@ -13,9 +13,11 @@ from probes.why.conditional import Added
 from probes.why.riding import Riding
 from probes.why.training import Training
 from reports import ReportError, Study, style
+from reports.document import drawers
 from reports.figures import depth, overview, resemblance, riding, why
 from reports.findings import find, first_page
 from reports.grades import KINDS, STRONG, SUGGESTIVE, UNSUPPORTED, grade_corrected
+from reports.plates import planned
 from reports.tables import reservations, small_samples
 from reports.tables_choice import advice
 from reports.verdicts import verdict
@@ -426,12 +428,18 @@ def test_a_return_is_ringed(tmp_path, study):
         assert "Ring" not in resemblance.resemblance(other).caption, "the curve is of another"
 
 
-def test_costs_name_their_own_probe_and_no_figure_is_called_the_middle_of_two(study):
-    text = why._parts(study, "chord", {"b": study.why["b"].riding["chord"]}, kept=False)
+def test_captions_have_at_most_six_lines(study):
+    """Of about 130 characters; formulas stand under the methods."""
+    plans = planned(study, {k: v for k, v in drawers(study).items() if k != "landscape"})
+    long = {one.name: one.caption for some in plans.values() for one in some}
+    assert len(long) > 15 and {name: t for name, t in long.items() if len(t) > 780} == {}
+
+
+def test_costs_name_their_own_probe(study):
     one = study.why["b"].riding["chord"]
-    assert "Middle" not in text and f"at {one.selected} {one.before[one.index].value:.2f}" in text
+    text = why._parts(study, {"b": one})
+    assert f"at {one.selected} {one.before[one.index].value:.2f}" in text
     assert f"{one.head} probe" in text
-    assert "Middle" in why._parts(study, "chord", {"b": one}, kept=True)
 
 
 def test_panels_are_explained_once_and_only_where_there_are_any(study, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from functools import partial
 
@@ -52,16 +53,26 @@ def _page(study: Study, roles: list[str]) -> Drawn:
             *_key(grid[3], order), loc="center left", frameon=False, fontsize=6.5,
             handletextpad=0.2, borderaxespad=0, labelspacing=0.35,
         )  # fmt: skip
-    methods = dict.fromkeys(one.method for role in roles for one in study.maps[role].layers)
+    methods = [one.method for role in roles for one in study.maps[role].layers]
     caption = (
         "Clips at the first layer, at the one that validation selects for this label, and at the "
-        f"last ({'; '.join(methods)}). The label is the one with at most twelve classes that this "
+        f"last ({_method(methods)}). The label is the one with at most twelve classes that this "
         "model's layers tell best. Trustworthiness: 1 where all neighbours on the map are "
         "neighbours in the layer, about 0.5 where they are anyone; maps below "
         f"{TRUSTED:g} are drawn grey and say nothing. A map is a picture, no evidence: distances "
         "between groups mean little, and what can be read out stands in the probe curves."
     )
     return figure, caption
+
+
+def _method(methods: list[str]) -> str:
+    """`UMAP, 15 neighbours, 16 to 50 PCs, seed 0`: several that differ in one number as one."""
+    parts = [re.split(r"(\d+)", one) for one in dict.fromkeys(methods)]
+    if len({tuple(part[::2]) for part in parts}) > 1:
+        return "; ".join(dict.fromkeys(methods))
+    columns = [list(dict.fromkeys(column)) for column in zip(*parts, strict=True)]
+    numbers = [sorted(column, key=int) if at % 2 else column for at, column in enumerate(columns)]
+    return "".join(n[0] if not n[1:] else f"{n[0]} to {n[-1]}" for n in numbers)
 
 
 def _map(axes: Axes, one: LayerMap, found: ClipMaps, order: list[str]) -> None:

@@ -75,7 +75,7 @@ def _told(structure: Across, measure: Measure, *, numbers: bool) -> str:
     text = ""
     if best:
         text += (
-            " Right-pointing triangles: best match of each row; upward: of each column; filled "
+            " Triangles to the right: best match of each row; upward: of each column; filled "
             f"where at least {percent(STABLE)} of {structure.resamples} resamples agree within one "
             "layer, else hollow."
         )

@@ -258,21 +258,18 @@ def _bar(figure: Figure, image, left: float, top: float, wide: float, height: fl
 
 def _caption(maps: list[_Map]) -> str:
     parts = {
-        "above": "Above the control task: score less that of the same probe on labels dealt by lot "
-        "to kinds of clips (selectivity); hatched where the interval reaches 0 or lies below.",
-        "bits": "Bits of code saved: what the layer saves of the online code of the training "
-        "labels, against a code that knows frequencies alone, as a share of the best layer; "
-        "hatched as before.",
-        "rows": "Rows decodable: share of test rows whose truth the probe makes more probable than "
-        "its frequency in training; diamond: mean layer at which information is found.",
-        "components": "Components enough: fewest principal components of the layer by which a "
-        "probe is within one standard error of one that sees all; few mean a large direction.",
-        "not": "Not worse than chosen: coloured layers cannot be told from the one chosen on "
-        "validation (dot) by paired tests over groups, all layers at once (95 %); ring: the first "
-        "layer within one standard error of the highest score.",
+        "above": "Above the control task: selectivity; hatched where the interval reaches 0.",
+        "bits": "Bits of code saved: share of the best layer's saving; hatched as before.",
+        "rows": "Rows decodable: share of test rows; diamond: mean layer at which information is "
+        "found.",
+        "components": "Components enough: fewest principal components by which a probe is within "
+        "one standard error of one that sees all; few mean a large direction.",
+        "not": "Not worse than chosen: coloured layers cannot be told from the one that validation "
+        "picked (dot); ring: the first layer within one standard error of the highest score.",
     }
     told = [text for key, text in parts.items() if any(m.title.startswith(key) for m in maps)]
     return (
         "What bears out the scores, layer by layer from the first to the last, on the quoted "
-        f"split. {' '.join(told)} Grey: not asked, or without meaning for the task."
+        f"split; “How were the numbers made?” defines it. {' '.join(told)} Grey: not asked, or "
+        "without meaning for the task."
     )

@@ -44,6 +44,8 @@ def geometry(study: Study) -> list[Drawing]:
 
 def _page(study: Study, roles: list[str], names: list[str], number: int, pages: int) -> Drawn:
     across = min(3, len(names))
+    if len(names) > 3 and len(names) % 3 == 1:
+        across = 4  # no row with a single panel
     figure = style.canvas(1.46 * math.ceil(len(names) / across) + 0.45)
     panels = keys.grid(figure, len(names), across)
     for place, (axes, key) in enumerate(zip(panels, names, strict=True)):
@@ -81,9 +83,10 @@ def _panel(axes: Axes, study: Study, roles: list[str], key: str, across: int) ->
         part = one.curve[:, :1] if style.is_twin(role) else one.curve
         lows.append(float(np.nanmin(part)))
         highs.append(float(np.nanmax(part)))
-    text = f"{title} ({unit})" if unit else title
-    text, size = fitted(text, style.WIDTH / across - 0.45, 8.5)
+    text, size = fitted(title, style.WIDTH / across - 0.3, 8.5)
     axes.set_title(text, loc="left", fontsize=size)
+    if unit:
+        axes.set_ylabel(unit, fontsize=7, labelpad=2)
     if lows and min(lows) >= 0.0:
         # a scale from 0 where that does not hide the curve's shape
         low = 0.0 if min(lows) < 0.5 * max(highs) else min(lows)

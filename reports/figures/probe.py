@@ -203,8 +203,8 @@ def _caption(page: int, pages: int) -> str:
         "curve that still rises asks for more data, not for another layer. Middle: score with only "
         "the first principal components of the layer; the tick on the axis is where one standard "
         "error of the full score is reached. Dashes: chance. Right: share that is right against "
-        "the probability that the probe gives its answer (dotted: share of numbers inside the "
-        "intervals that the probe gives); on the diagonal it is as often right as it says. Numbers "
-        "there: expected calibration error and, in brackets, that of a calibrated probe on as few "
-        "rows; bold where larger than chance (p at most 0.05, not corrected for the tasks)."
+        "the probability stated (dotted: of numbers inside the intervals stated); on the diagonal "
+        "the probe is as often right as it says. Numbers there: expected calibration error and, in "
+        "brackets, that of a calibrated probe on as few rows; bold where larger than chance "
+        "(p at most 0.05, not corrected for the tasks)."
     )

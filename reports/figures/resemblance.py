@@ -81,19 +81,18 @@ def _figure(
     )
     if len(tables) > len(trained):
         caption += (
-            " Dashed: the same network without training; what it resembles as well is owed to its "
-            "input and form, not to learning."
+            " Dashed: the same network without training; what it resembles as well was not learned."
         )
     if turned:
         caption += (
-            " Ring: the layer farthest from the input of those that the last layer is shown to be "
-            "more like it than (p at most 0.05, all earlier layers together): a return."
+            " Ring: the layer farthest from the input of those that the last is shown to be nearer "
+            "to it than: a return."
         )
     caption += _told(study, ceilings, drawn=drawn)
     caption += (
-        " A layer that rides high on chroma carries its large directions the way chroma does; it "
-        f"may still know what it does not resemble. Of all cells, {_share(tables, trained)} are "
-        f"above chance. {hatched(measure).replace('Hatched', 'Not above it')}"
+        " A layer may know what it does not resemble. Of all cells, "
+        f"{_share(tables, trained)} are above chance. "
+        f"{hatched(measure).replace('Hatched', 'Not above it')}"
     )
     return figure, caption
 

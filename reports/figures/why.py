@@ -24,8 +24,8 @@ from reports.words import abridged, listed
 
 _ROW = 0.145  # inches of a reference in the dot plot
 _TOP, _FEET = 0.34, 0.47  # inches above and below the axes
-_LEFT, _CURVE, _NAMES, _KEPT = 0.4, 1.95, 1.25, 1.15
-_P = 0.34  # inches right of the dots
+_LEFT, _CURVE, _NAMES, _KEPT = 0.4, 1.85, 1.15, 1.15
+_P = 0.31  # inches of a column of p, right of the dots, one a model
 _MARKS = {
     RANDOM: ("|", "random subspace"),
     EQUAL: ("d", "as much variance"),
@@ -93,12 +93,12 @@ def _panel(study: Study, key: str) -> Drawn:
     curve = axes_at(_LEFT, _CURVE)
     curves.panel(curve, study, key, _CURVE)
     left = _LEFT + _CURVE + _NAMES
-    wide = style.WIDTH - left - 0.06 - _P - ((_KEPT + 0.22) if kept else 0.0)
+    wide = style.WIDTH - left - 0.06 - _P * len(ridings) - ((_KEPT + 0.22) if kept else 0.0)
     _dots(axes_at(left, wide), study, ridings, names, wide)
     if kept:
         _shares(axes_at(style.WIDTH - _KEPT - 0.06, _KEPT), kept, study)
     _legend(figure, left, wide, height)
-    return figure, f"{verdict(study, key)} {_parts(study, key, ridings, kept=bool(kept))}"
+    return figure, f"{verdict(study, key)} {_parts(study, ridings)}"
 
 
 def reading(study: Study) -> list[str]:
@@ -126,15 +126,9 @@ def reading(study: Study) -> list[str]:
     return [text]
 
 
-def _parts(study: Study, key: str, ridings: dict[str, Riding], *, kept: bool) -> str:
-    """What stands where in the panel of a task."""
-    some = next(iter(study.probed(key).values()))
-    where = "Middle" if kept else "Right"
-    text = (
-        f"Left: {some.metric} by layer ({some.headline}). {where}: what erasing each reference "
-        f"costs {_before(study, ridings)}."
-    )
-    return f"{text} Right: kept on the other model." if kept else text
+def _parts(study: Study, ridings: dict[str, Riding]) -> str:
+    """Whose probe the costs are of; what stands where is told once, in `reading`."""
+    return f"Costs are of {_before(study, ridings)}."
 
 
 def _before(study: Study, ridings: dict[str, Riding]) -> str:
@@ -174,8 +168,12 @@ def _dots(
         lift = (at - (len(ridings) - 1) / 2) * step
         rows = [names.index(r.name) + lift for r in riding.references]
         ends += _model(axes, role, riding, rows, reach(study, role, riding.task))
-        for one, row in zip(riding.references, rows, strict=True):
-            _told_p(axes, role, one.p, row)
+        for one in riding.references:
+            _told_p(axes, role, one.p, names.index(one.name), at)
+        axes.annotate(
+            "p", (1.0, 1.0), xycoords="axes fraction", xytext=(5 + 72 * _P * at, 2.5),
+            textcoords="offset points", fontsize=6.6, color=style.role_colour(role, text=True),
+        )  # fmt: skip
         told = [cost_told(study, role, riding, one) for one in riding.references]
         hover.points(axes, [riding.drop(r).value for r in riding.references], rows, told)
     style.span(axes, min(ends), max(ends), "x", 0.05)
@@ -186,10 +184,6 @@ def _dots(
     axes.spines["left"].set_visible(False)
     axes.locator_params(axis="x", nbins=5)
     metric = next(iter(ridings.values())).metric
-    axes.annotate(
-        "p", (1.0, 1.0), xycoords="axes fraction", xytext=(5, 2.5), textcoords="offset points",
-        fontsize=6.2, color=style.GREY,
-    )  # fmt: skip
     title, size = fitted(f"cost in {metric}", wide, 7.6)
     axes.set_title(title, loc="left", fontsize=size, pad=11)
     heads = {one.head for one in ridings.values()} - {""}
@@ -198,13 +192,14 @@ def _dots(
     _placed(axes, study, {role: riding.selected for role, riding in ridings.items()}, wide)
 
 
-def _told_p(axes: Axes, role: str, p: float, row: float) -> None:
-    """The corrected p, small, right of its row."""
+def _told_p(axes: Axes, role: str, p: float, row: float, column: int) -> None:
+    """The corrected p, right of its row, in the column of its model."""
     if math.isfinite(p):
         text = "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
         axes.annotate(
-            text, (1.0, row), xycoords=("axes fraction", "data"), xytext=(5, 0),
-            textcoords="offset points", fontsize=5.6, va="center", clip_on=False,
+            text, (1.0, row), xycoords=("axes fraction", "data"),
+            xytext=(5 + 72 * _P * column, 0), textcoords="offset points", fontsize=6.6,
+            va="center", clip_on=False,
             color=style.role_colour(role, text=True),
         )  # fmt: skip
 

@@ -90,8 +90,7 @@ def _pair(study: Study, parts: list[tuple[str, Similarity, Measure]]) -> Drawn:
         )
     if any(trees):
         caption += (
-            " Trees: average linkage, merges kept in as many resamples drawn in black, others "
-            "grey and dashed."
+            " Trees: average linkage; merges kept as often are black, others grey and dashed."
         )
     caption += (
         f" Bars: novelty, 1 - similarity to the layer before, with {percent(measure.interval)} "
@@ -103,7 +102,7 @@ def _pair(study: Study, parts: list[tuple[str, Similarity, Measure]]) -> Drawn:
             "directions make the picture."
         )
     if strips > 1:
-        caption += " Lowest strip: share of the layer's variance on its first component."
+        caption += " Lowest strip: share of variance on the first component."
     return figure, caption
 
 
