@@ -35,7 +35,7 @@ def cross(study: Study, x: str, y: str) -> Drawing | None:
 
 def _figure(study: Study, x: str, y: str, similarity: Similarity, measure: Measure) -> Drawn:
     rows, columns = measure.value.shape
-    height = min(max(style.WIDTH * 0.8 * rows / columns + 0.9, 4.4), 5.9)
+    height = min(max(style.WIDTH * 0.8 * rows / columns + 0.9, 3.7), 4.4)
     figure = style.canvas(height)
     axes = figure.add_subplot()
     image = axes.imshow(

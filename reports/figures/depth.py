@@ -169,12 +169,12 @@ def new(study: Study) -> list[Drawing]:
     pages = [roles[i : i + 2] for i in range(0, len(roles), 2)]
     alt = "Bits that each layer adds, task by task."
     return [
-        Drawing(f"new-{n}", alt, partial(_new, study, {role: tables[role] for role in part}))
+        Drawing(f"new-{n}", alt, partial(_new, study, {role: tables[role] for role in part}, n))
         for n, part in enumerate(pages, 1)
     ]
 
 
-def _new(study: Study, tables: dict[str, dict[str, Added]]) -> Drawn:
+def _new(study: Study, tables: dict[str, dict[str, Added]], page: int) -> Drawn:
     keys = [key for key in study.task_keys() if any(key in table for table in tables.values())]
     first = {
         key: min((_depth(t[key]) for t in tables.values() if key in t), default=2.0) for key in keys
@@ -224,7 +224,7 @@ def _new(study: Study, tables: dict[str, dict[str, Added]]) -> Drawn:
         "layers). Circle: the first layer that is not shown to hold less than the best one; cross: "
         "from here on less is left than the best layer has. Tasks by where that is all there."
     )
-    return figure, caption
+    return figure, caption if page == 1 else "As the figure before, for further models."
 
 
 def _depth(one: Added) -> float:

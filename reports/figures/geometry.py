@@ -46,7 +46,7 @@ def _page(study: Study, roles: list[str], names: list[str], number: int, pages: 
     across = min(3, len(names))
     if len(names) > 3 and len(names) % 3 == 1:
         across = 4  # no row with a single panel
-    figure = style.canvas(1.46 * math.ceil(len(names) / across) + 0.45)
+    figure = style.canvas(1.3 * math.ceil(len(names) / across) + 0.45)
     panels = keys.grid(figure, len(names), across)
     for place, (axes, key) in enumerate(zip(panels, names, strict=True)):
         _panel(axes, study, roles, key, across)

@@ -20,7 +20,7 @@ from reports.probing import Task
 from reports.study import Study
 from reports.words import abridged
 
-PER_FIGURE = 9
+PER_FIGURE = 8
 
 
 def labels(study: Study) -> list[Drawing]:
@@ -29,7 +29,8 @@ def labels(study: Study) -> list[Drawing]:
     pages = [roles[i : i + 2] for i in range(0, len(roles), 2)]
     alt = "Matrix of labels and layers, shares of entropy."
     drawings = [
-        Drawing(f"labels-{n}", alt, partial(_maps, study, part)) for n, part in enumerate(pages, 1)
+        Drawing(f"labels-{n}", alt, partial(_maps, study, part, n))
+        for n, part in enumerate(pages, 1)
     ]
     shown = _most_told(study)
     if shown:
@@ -42,10 +43,10 @@ def _usable(table: Information) -> list[LabelInformation]:
     return [one for one in table.labels.values() if np.isfinite(one.curve[:, 0]).any()]
 
 
-def _maps(study: Study, roles: list[str]) -> Drawn:
+def _maps(study: Study, roles: list[str], page: int) -> Drawn:
     tables = {role: _ordered(study.information[role]) for role in roles}
     rows = [len(t) for t in tables.values()]
-    figure = style.canvas(min(0.17 * sum(rows) + 1.15 * len(roles), 7.4))
+    figure = style.canvas(min(0.14 * sum(rows) + 0.95 * len(roles), 7.4))
     grid = figure.subplots(len(roles), 1, squeeze=False, height_ratios=[r + 1.5 for r in rows])
     top = max(_share(one) for t in tables.values() for one in t)
     top = min(1.0, max(math.ceil(10 * top) / 10, 0.1))
@@ -88,7 +89,7 @@ def _maps(study: Study, roles: list[str]) -> Drawn:
         "there are. Hatched: p > 0.05 against shuffled labels, corrected for the layers. Rows "
         "run from the label told best to the label told least; a blank row has no entropy."
     )
-    return figure, caption
+    return figure, caption if page == 1 else "As the figure before, for further models."
 
 
 def _told(layers: Sequence[str], table: Sequence[LabelInformation], row: int, column: int) -> str:
@@ -134,15 +135,15 @@ def _most_told(study: Study) -> list[str]:
 
 
 def _curves(study: Study, shown: list[str]) -> Drawn:
-    across = min(3, len(shown))
+    across = min(4, len(shown))
     down = math.ceil(len(shown) / across)
-    figure = style.canvas(1.5 * down + 0.55)
+    figure = style.canvas(1.38 * down + 0.5)
     panels = keys.grid(figure, len(shown), across)
     probed = False
     for place, (axes, label) in enumerate(zip(panels, shown, strict=True)):
         probed |= _panel(axes, study, label)
         keys.depth_axis(axes, named=place + across >= len(shown))
-        axes.set_title(abridged(label, 28), loc="left", fontsize=8.5)
+        axes.set_title(abridged(label, 24), loc="left", fontsize=8.5)
         if place % across == 0:
             axes.set_ylabel("bits")
     told = any(r in study.information for r in study.models)

@@ -159,7 +159,7 @@ def _strip(study: Study, similarity: Similarity, rows: list[_Row]) -> Drawn:
     between = 2 * _GAP
     room = style.WIDTH - _LEFT - (count - len(rows)) * _GAP - (len(rows) - 1) * between
     wide = min(_SIDE, room / count)
-    side = float(np.clip(wide * len(similarity.layers_x) / len(similarity.layers_y), 0.95, 1.4))
+    side = float(np.clip(wide * len(similarity.layers_x) / len(similarity.layers_y), 0.95, 1.2))
     widths = [len(row.measures) * (wide + _GAP) - _GAP for row in rows]
     aids = [
         textwrap.wrap(FAMILIES.get(row.family, ("", ""))[1], int(inches * 26))

@@ -38,7 +38,7 @@ def _figure(
 ) -> Drawn:
     references = tables[trained[0]][0].layers_y
     ceilings = {role: _ceiling(study, role) for role in trained}
-    across = min(3, len(references))
+    across = min(4 if len(references) > 6 else 3, len(references))
     figure = style.canvas(1.46 * math.ceil(len(references) / across) + 0.45)
     panels = keys.grid(figure, len(references), across, sharex=True, sharey=True)
     top, turned = 0.05, False

@@ -46,7 +46,7 @@ def riding(study: Study) -> list[Drawing]:
     pages = [roles[i : i + _ACROSS] for i in range(0, len(roles), _ACROSS)]
     alt = "Matrix of tasks and what was erased."
     return [
-        Drawing(f"riding-{n}", alt, partial(_page, study, part, keys, names))
+        Drawing(f"riding-{n}", alt, partial(_page, study, part, keys, names, n))
         for n, part in enumerate(pages, 1)
     ]
 
@@ -82,7 +82,7 @@ def lead_lost(riding: Riding, name: str) -> float:
     return riding.drop(one).value / lead
 
 
-def _page(study: Study, roles: list[str], keys: list[str], names: list[str]) -> Drawn:
+def _page(study: Study, roles: list[str], keys: list[str], names: list[str], page: int) -> Drawn:
     feet = min(max(width_of(name, 7.2) for name in names), 0.9) + 0.1
     tall = _ROW * len(keys)
     height = _HEAD + tall + feet
@@ -127,7 +127,7 @@ def _page(study: Study, roles: list[str], keys: list[str], names: list[str]) -> 
         "dot: only the latter. Grey: not above chance, or not asked. Tasks by the size of the "
         "effect."
     )
-    return figure, caption
+    return figure, caption if page == 1 else "As the figure before, for further models."
 
 
 def _matrix(axes: Axes, study: Study, role: str, keys: list[str], names: list[str]):

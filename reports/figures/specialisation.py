@@ -57,12 +57,12 @@ def specialisation(study: Study) -> list[Drawing]:
     pages = [roles[i : i + 2] for i in range(0, len(roles), 2)]
     alt = "Matrix of tasks and layers."
     return [
-        Drawing(f"specialisation-{n}", alt, partial(_page, study, part))
+        Drawing(f"specialisation-{n}", alt, partial(_page, study, part, n))
         for n, part in enumerate(pages, 1)
     ]
 
 
-def _page(study: Study, roles: list[str]) -> Drawn:
+def _page(study: Study, roles: list[str], page: int) -> Drawn:
     heights = [len(profile(study.probes[r])[0]) + 2.5 for r in roles]
     figure = style.canvas(min(0.185 * sum(heights) + 0.75 * len(roles), 7.9))
     grid = figure.subplots(len(roles), 1, squeeze=False, height_ratios=heights)
@@ -100,9 +100,9 @@ def _page(study: Study, roles: list[str]) -> Drawn:
         "area: share of resamples of groups in which the layer scores best; a row with one large "
         "dot "
         "has one clear winner, a row of small dots has none. Standardising hides how large the "
-        "differences are: the curves of the page before show it."
+        "differences are: the curves under “What can be read out, and where?” show it."
     )
-    return figure, caption
+    return figure, caption if page == 1 else "As the figure before, for further models."
 
 
 def told(tasks: Sequence[Task | None], row: int, column: int) -> str:

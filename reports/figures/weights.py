@@ -83,13 +83,13 @@ def weights(study: Study) -> list[Drawing]:
     return [
         Drawing(
             f"weights-{n}", "Learned weights of layers, a strip a task.",
-            partial(_page, study, {role: tables[role] for role in part}),
+            partial(_page, study, {role: tables[role] for role in part}, n),
         )
         for n, part in enumerate(pages, 1)
     ]  # fmt: skip
 
 
-def _page(study: Study, tables: dict[str, list[Weights]]) -> Drawn:
+def _page(study: Study, tables: dict[str, list[Weights]], page: int) -> Drawn:
     rows = [len(table) for table in tables.values()]
     figure = style.canvas(min(0.165 * sum(rows) + 1.0 * len(rows), 7.6))
     grid = figure.subplots(len(rows), 1, squeeze=False, height_ratios=[r + 1.5 for r in rows])
@@ -132,4 +132,4 @@ def _page(study: Study, tables: dict[str, list[Weights]]) -> Drawn:
         "little weight may know the task well, and one with much may only help others. Read them "
         "beside the scores of single layers."
     )
-    return figure, caption
+    return figure, caption if page == 1 else "As the figure before, for further models."
