@@ -167,13 +167,13 @@ def probe_models(
 
 
 def check_probed(results: Mapping[str, ProbeResults]) -> None:
-    """Raises `ProbeError` with the reasons where no task at all could be probed."""
-    from probes import ProbeError
+    """Raises `NothingProbed` with the reasons where no task at all could be probed."""
+    from probes.errors import NothingProbed
 
     first = next(iter(results.values()))
     if not first.tasks:
         reasons = "; ".join(first.skipped.values())
-        raise ProbeError(f"nothing could be probed: {reasons}; give more clips or other tasks")
+        raise NothingProbed(f"nothing could be probed: {reasons}; give more clips or other tasks")
 
 
 def _probed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,7 +101,9 @@ def command(
         write_text(folder / COPY, without_secrets(path.read_text(encoding="utf-8")))
         screen.log.open(folder)
     team.wait()
-    _run(planned, run, screen)
+    planned = _run(planned, run, screen, rehearsal=untrained or limit is not None)
+    if all(one.state == LEFT_OUT for one in planned):
+        raise click.UsageError(f"no step of {path.name} had clips enough: give a larger --limit")
     if not team.first:
         return
     before = _told(folder)
@@ -147,13 +150,20 @@ def _folder(folder: Path) -> Path:
     return folder
 
 
-def _run(planned: Sequence[Planned], run: Run, screen: Screen) -> None:
-    """Runs what is to do; each step has its own timings."""
+def _run(
+    planned: Sequence[Planned], run: Run, screen: Screen, *, rehearsal: bool
+) -> list[Planned]:
+    """Runs what is to do, each step with its own timings; returns the steps as they came out.
+
+    A step whose tasks have too few clips is left out of a rehearsal, and ends a study.
+    """
     from cli.comparison import Comparison, compare
     from cli.probingrun import probe
     from cli.studyplan import FINISHED, LEFT_OUT
+    from probes.errors import NothingProbed
 
-    for one in planned:
+    found = list(planned)
+    for place, one in enumerate(planned):
         if one.state == FINISHED:
             screen.say(f"{one.folder.name}: finished before, kept")
             continue
@@ -164,7 +174,14 @@ def _run(planned: Sequence[Planned], run: Run, screen: Screen) -> None:
             screen.warn(f"{one.folder.name}: no labels for {', '.join(one.dropped)}: left out")
         screen.say(one.folder.name)
         work = compare if isinstance(one.step.asked, Comparison) else probe
-        work(one.step.asked, run, one.folder, screen.anew())
+        try:
+            work(one.step.asked, run, one.folder, screen.anew())
+        except NothingProbed as error:
+            if not rehearsal:
+                raise
+            found[place] = replace(one, state=LEFT_OUT, why=str(error))
+            screen.warn(f"{one.folder.name}: left out: {error}")
+    return found
 
 
 def _hold(study: StudyFile, planned: Sequence[Planned], folder: Path) -> list[Judged]:

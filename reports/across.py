@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from reports.numbers import count, with_interval
+from reports.numbers import count, number, with_interval
 from reports.probing import Task
 from reports.results import ModelCard
 from reports.study import Study
@@ -138,16 +138,25 @@ def _table(setting: Setting, every: list[Column], shown: list[Column], start: in
             if first is None:
                 continue
             best = _best(every, key, kind)
-            scores: list[str | Cell] = [abridged(first.title, 40)]
-            layers: list[str | Cell] = [Cell(_said(first, several=len(kinds) > 1), quiet=True)]
+            said = Cell(_said(first, several=len(kinds) > 1), quiet=True)
+            scores: list[str | Cell] = [abridged(first.title, 40), _chance(filter(None, tasks))]
+            layers: list[str | Cell] = [said, ""]
             for column, task in zip(shown, tasks, strict=True):
                 told = with_interval(task.best()) if task and task.best().exists else DASH
                 scores.append(Cell(told, bold=column is best))
                 layers.append(Cell(abridged(task.selected, 20) if task else "", mono=True))
             groups.append([scores, layers])
     part = " (further models)" if start else ""
-    widths = [1.5, *[1.0] * len(shown)]
-    return Table(setting.title + part, "", ["Task", *(c.name for c in shown)], groups, widths)
+    widths = [1.5, 0.5, *[1.0] * len(shown)]
+    head = ["Task", "Chance", *(column.name for column in shown)]
+    return Table(setting.title + part, "", head, groups, widths)
+
+
+def _chance(tasks: Iterable[Task]) -> Cell:
+    """The level of chance; its range where models that are compared had it from other draws."""
+    levels = sorted({number(task.chance) for task in tasks if math.isfinite(task.chance)})
+    ends = [levels[0], levels[-1]] if levels[1:] else levels
+    return Cell(" to ".join(ends) or DASH, quiet=True)
 
 
 def titles(columns: Iterable[Column]) -> dict[str, str]:

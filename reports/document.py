@@ -97,7 +97,7 @@ class Section:
     papers: list[Paper] = field(default_factory=list)
     plates: list[Plate] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    fresh: bool = True
+    fresh: bool = False
     part: str = ""
 
     @property
@@ -183,26 +183,22 @@ def sections(study: Study) -> list[Section]:
             f"What was {'compared' if study.models.keys() - {'a'} else 'studied'}, on what?",
             "cards",
             cards=_cards(study),
-            fresh=False,
         ),
         Section("within", "How is each model organised inside?", drawers={"within": within.within}),
         Section(
             "geometry",
             "What is each layer like?",
             drawers={"geometry": geometry.geometry},
-            fresh=False,
         ),
-        Section("cross", "Where do the models agree?", drawers=crossed, fresh=False),
+        Section("cross", "Where do the models agree?", drawers=crossed),
         Section(
             "information",
             "How much information is shared?",
             drawers={**bits, "labels": labels.labels},
-            fresh=False,
         ),
         Section(
             "resemblance",
             "What does each layer resemble?",
-            fresh=False,
             drawers={"resemblance": resemblance.resemblance},
         ),
         Section(
@@ -215,7 +211,6 @@ def sections(study: Study) -> list[Section]:
             "specialisation",
             "Who specialises in what?",
             drawers={"specialisation": specialisation.specialisation},
-            fresh=False,
         ),
         Section(
             "why",
@@ -229,13 +224,11 @@ def sections(study: Study) -> list[Section]:
             "depth",
             "What is each layer made of, and what is new in it?",
             drawers={"partition": depth.partition, "new": depth.new},
-            fresh=False,
         ),
         Section(
             "trust",
             "Can the probes be trusted?",
             drawers={"evidence": evidence.evidence, "probe": probe.probe},
-            fresh=False,
             tables=_there([tables_probes.trust(study)]),
             warnings=[*tables_probes.warnings(study), *task_notes(study)],
         ),
@@ -261,7 +254,6 @@ def sections(study: Study) -> list[Section]:
             "landscape",
             "What does it look like?",
             drawers={"landscape": landscape.landscape, "clips": clipmaps.clip_maps},
-            fresh=False,
         ),
     ]
 
@@ -283,7 +275,6 @@ def document(study: Study, plates: Mapping[str, Sequence[Plate]]) -> Document:
         if section.there:
             kept.append(section)
     anchors = {s.anchor for s in kept}
-    _share_pages(kept)
     found = [f for f in find(study) if f.anchor in anchors]
     kept += [*_unsupported(found), *_ending(study)]
     for section in kept:
@@ -312,16 +303,6 @@ def document(study: Study, plates: Mapping[str, Sequence[Plate]]) -> Document:
     )
 
 
-def _share_pages(kept: list[Section]) -> None:
-    """Warnings, and few tasks, leave room for the next question on the same page."""
-    found = {section.anchor: section for section in kept}
-    if {"trust", "heads"} <= set(found):
-        found["heads"].fresh = False
-    advice = found.get("recommendation")
-    if advice and len(advice.tables[0].groups) <= 3:
-        advice.fresh = False
-
-
 def _unsupported(found: Sequence[Finding]) -> list[Section]:
     """What was tested and is not supported, in the sentences of the findings."""
     told = not_supported(found)
@@ -346,9 +327,9 @@ def _ending(study: Study) -> list[Section]:
     ]
     record = [Card(title, rows) for title, rows in parts if rows]
     return [
-        Section("methods", "How were the numbers made?", "methods"),
+        Section("methods", "How were the numbers made?", "methods", fresh=True),
         Section("record", "Can I trust and repeat it?", "record", cards=record),
-        Section("papers", "References", "papers", papers=_papers(study), fresh=False),
+        Section("papers", "References", "papers", papers=_papers(study)),
     ]
 
 

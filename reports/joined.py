@@ -14,7 +14,7 @@ from reports.errors import ReportError
 from reports.figures.drawing import Plate
 from reports.figures.side_by_side import side_by_side
 from reports.grades import GRADES, UNSUPPORTED, Finding
-from reports.plates import draw, plates
+from reports.plates import planned, plates
 from reports.study import Study
 from reports.words import listed
 from reports.writing import FORMATS, write
@@ -22,12 +22,12 @@ from reports.writing import FORMATS, write
 NAME = "report-joined"
 _ENDING = ("methods", "papers")  # once for all studies
 _MOST = 8  # findings on the first page
-_FEW = 8  # tasks that leave room for a figure below
 _INTRO = (
     "The best layer of every model on every task: its score on the quoted split with its 95 % "
     "interval, and below it the layer, chosen on validation. Scores stand in one row only where "
-    "data, rows, split, score, protocol and head are the same. Bold: the best validation score of "
-    "the row."
+    "data, rows, split, score, protocol and head are the same. Chance: what the score is without "
+    "any knowledge of the clip. Bold: the model with the best validation score of the row, which "
+    "was chosen without the scores shown and need not have the highest of them."
 )
 
 
@@ -62,14 +62,14 @@ def write_joined(
     with tempfile.TemporaryDirectory(prefix="rsa-report-") as room:
         work = Path(room)
         kinds = {FORMATS[name] for name in formats}
-        parts = [
-            document(study, draw(study, drawers(study), work, kinds, prefix=f"s{n}-"))
-            for n, study in enumerate(studies, 1)
-        ]
-        shown = plates(lambda: side_by_side(comparison), work, kinds)
+        plans = [{"": side_by_side(comparison)}]
+        plans += [planned(study, drawers(study)) for study in studies]
+        prefixes = ["", *(f"s{n}-" for n, _ in enumerate(studies, 1))]
+        (first, *drawn) = plates(plans, work, kinds, prefixes)
+        parts = [document(study, some) for study, some in zip(studies, drawn, strict=True)]
         names = [card.name for study in studies for card in study.models.values()]
         title = title or f"{len(studies)} studies of {listed(list(dict.fromkeys(names)))}"
-        write(join(parts, comparison, shown, title), work, targets, None)
+        write(join(parts, comparison, first[""], title), work, targets, None)
     return tuple(targets.values())
 
 
@@ -81,8 +81,8 @@ def join(
     for number, part in enumerate(parts, 1):
         sections += _study(part, number)
     papers = {paper: None for part in parts for s in part.sections for paper in s.papers}
-    sections.append(Section("methods", "How were the numbers made?", "methods"))
-    sections.append(Section("papers", "References", "papers", papers=list(papers), fresh=False))
+    sections.append(Section("methods", "How were the numbers made?", "methods", fresh=True))
+    sections.append(Section("papers", "References", "papers", papers=list(papers)))
     caveats: dict[str, list[int]] = {}
     for number, part in enumerate(parts, 1):
         for caveat in part.caveats:
@@ -109,11 +109,11 @@ def _top(comparison: across.Comparison, shown: Sequence[Plate]) -> list[Section]
     notes = [*([_INTRO] if found else []), *(f"{note}." for note in comparison.notes)]
     if not found:
         notes = ["No study has probes: there are no scores to compare."]
-    top = [Section("models", "Which model knows what?", "tables", paragraphs=notes, tables=found)]
+    question = "Which model knows what?"
+    top = [Section("models", question, "tables", paragraphs=notes, tables=found, fresh=True)]
     if shown:
         question = "Who specialises in what, side by side?"
-        few = sum(len(table.groups) for table in found) <= _FEW
-        top.append(Section("side-by-side", question, plates=list(shown), fresh=not few))
+        top.append(Section("side-by-side", question, plates=list(shown)))
     return top
 
 
@@ -124,6 +124,7 @@ def _study(part: Document, number: int) -> list[Section]:
         "What did this study find?",
         findings=part.findings,
         plates=[part.shown] if part.shown else [],
+        fresh=True,
         part=f"Study {number}: {part.title}",
     )
     return [

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
-from scipy.stats import rankdata
 
 from reports.expectations import (
     AGREES,
@@ -186,6 +185,8 @@ def correlation(points: Sequence[Estimate], target: np.ndarray) -> Estimate:
 
 def _spearman(curves: np.ndarray, target: np.ndarray) -> np.ndarray:
     """[curves]; NaN where one does not vary."""
+    from scipy.stats import rankdata  # slow to import
+
     ranks = rankdata(curves, axis=1) - (curves.shape[1] + 1) / 2
     aim = rankdata(target) - (len(target) + 1) / 2
     size = np.sqrt((ranks**2).sum(1) * (aim**2).sum())

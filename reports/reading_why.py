@@ -316,4 +316,5 @@ def _transfer(place: Place) -> Transfer:
         layers_x,
         layers_y,
         tuple(pairs),
+        _estimates(place, "scores_a", len(layers_x)) if "scores_a" in place.values else (),
     )

@@ -108,20 +108,16 @@ def peaks(study: Study) -> list[Finding]:
             title = study.name_of(role)
             if verdict == UNSUPPORTED:
                 claim = (
-                    f"{named(task.title)}: no layer of {title} is shown to peak; the one chosen on "
-                    "validation, "
-                    f"{named(task.selected)}, has {with_interval(best)} {task.metric} and its "
-                    "typical layer "
-                    f"{number(typical, places)}."
+                    f"{named(task.title)}: no layer of {title} is shown to stand out; validation "
+                    f"picks {named(task.selected)}, which has {with_interval(best)} "
+                    f"{task.metric}; the typical layer has {number(typical, places)}."
                 )
             else:
                 claim = (
-                    f"{named(task.title)} peaks {where} in {title}, at {named(task.selected)} "
-                    "(layer "
-                    f"{task.index + 1} of {len(task.layers)}): {with_interval(best)} "
-                    f"{task.metric}, "
-                    f"typical layer {number(typical, places)}; this layer or a neighbour is best "
-                    "in "
+                    f"{named(task.title)} is read best {where} in {title}: validation picks "
+                    f"{named(task.selected)} (layer {task.index + 1} of {len(task.layers)}), which "
+                    f"has {with_interval(best)} {task.metric}, the typical layer "
+                    f"{number(typical, places)}; this layer or a neighbour is best in "
                     f"{100 * near:.0f}\N{NO-BREAK SPACE}% of resamples."
                 )
             out.append(

@@ -12,13 +12,14 @@ from dataclasses import replace
 from typing import TypeVar
 
 from reports.grades import ENOUGH, UNSUPPORTED, Finding, grade_corrected, named
-from reports.numbers import number, p_value, percent, with_interval
+from reports.numbers import Estimate, number, p_value, percent, with_interval
 from reports.structure import Across
 from reports.study import Study
 from reports.why import EQUAL, MADE, RANDOM, Contrast, Reference, Riding, Training, Transfer
 from reports.words import listed
 
 ANCHOR = "why"
+TOO_SMALL = "own lead too small to take a share of"
 T = TypeVar("T")
 
 
@@ -72,27 +73,29 @@ def _riding(study: Study, role: str, riding: Riding, tasks: int) -> list[Finding
     on, out, most = riding.on, [], reach(study, role, riding.task)
     test = (
         f"difference from random subspaces and from made-up references, {riding.draws} draws of "
-        f"each, corrected for {len(riding.references)} references; strong also for {tasks} tasks, "
-        "above random subspaces with as much variance, and above all other references"
+        f"each, corrected for {len(riding.references)} references; to ride, also above random "
+        f"subspaces with as much variance; strong also for {tasks} tasks, and above all other "
+        "references"
     )
     if on:
-        costs = listed(
-            [f"{with_interval(riding.drop(one))} for {named(one.name)}" for one in on]
-            if len(on) > 1
-            else [with_interval(riding.drop(one)) for one in on]
-        )
         first = on[0]
+        told = [one for one in on if one.rides] or list(on)
+        names = listed([named(one.name) for one in told])
+        costs = listed(
+            [f"{with_interval(riding.drop(one))} for {named(one.name)}" for one in told]
+            if len(told) > 1
+            else [with_interval(riding.drop(one)) for one in told]
+        )
         least, control = _least(first)
         least = least.clipped(most)
         claim = (
-            f"{title} rides on {listed([named(one.name) for one in on])} at {place}: erasing it "
-            f"costs {costs} {riding.metric}, {with_interval(least)} more than "
+            f"{title} {'rides on' if first.rides else 'loses most without'} {names} at {place}: "
+            f"erasing {'each' if len(told) > 1 else 'it'} costs {costs} {riding.metric}, "
+            f"{with_interval(least)} more than "
             f"{'made-up references' if control == MADE else 'random subspaces'} "
-            f"({p_value(first.p)}), {_special(first)}{_rivals(first, on)}."
+            f"({p_value(first.p)}), {_as_strong(first)}{_rivals(first, told)}."
         )
-        if len(on) > 1:
-            claim = claim.replace("erasing it costs", "erasing each costs", 1)
-        sure = first.special and not first.as_dear and riding.groups >= ENOUGH
+        sure = first.rides and not first.as_dear and riding.groups >= ENOUGH
         verdict = grade_corrected(first.p, tasks, also=sure)
         numbers = {
             "task": riding.task,
@@ -103,7 +106,7 @@ def _riding(study: Study, role: str, riding: Riding, tasks: int) -> list[Finding
             "p": first.p,
         }
         out.append(Finding("riding", claim, least, 0.0, tasks, verdict, test, ANCHOR, numbers))
-    rest = [one for one in riding.references if not one.rides]
+    rest = [one for one in riding.references if not one.needed]
     if rest:
         worst = max(rest, key=lambda one: _sortable(riding.drop(one).value))
         names = listed([named(one.name) for one in rest])
@@ -129,13 +132,13 @@ def _least(one: Reference) -> tuple[Contrast, str]:
     return one.weakest, MADE if one.weakest is one.against(MADE) else RANDOM
 
 
-def _special(one: Reference) -> str:
-    if one.special:
+def _as_strong(one: Reference) -> str:
+    """How it stands against the third control, without which nothing is ridden on."""
+    if one.rides:
         return "and more than random directions with as much variance"
-    gap = one.against(EQUAL)
-    if not gap.exists:
-        return "with no control of as much variance"
-    return "though not shown to be more than random directions with as much variance"
+    if not one.against(EQUAL).exists:
+        return "but no directions with as much variance were erased beside it"
+    return "but not shown to be more than random directions with as much variance cost"
 
 
 def _rivals(first: Reference, on: Sequence[Reference]) -> str:
@@ -240,17 +243,18 @@ def _transfer(
     if pair is None or not pair.above.exists:
         return None
     title, where = title_of(study, one.task), f"{named(other)} of {study.name_of(y)}"
-    how = "the layer most like it" if alike else "its own best layer"
+    how = "the layer most like it" if alike else "the layer that validation picks there"
     probe = f"a probe of {_place(study, x, layer)}"
     if pair.above.above:
         verdict = grade_corrected(pair.above.p, tested, also=one.groups >= ENOUGH)
-        kept = ""
-        if pair.kept.bounded:
-            ends = f"{100 * pair.kept.low:.0f}, {100 * pair.kept.high:.0f}"
-            kept = f" and keeps {percent(pair.kept.value)} [{ends}] of its lead over chance"
+        kept, share = "", kept_share(study, x, one, layer, other)
+        if share.exists:
+            ends = f"{100 * share.low:.0f}, {100 * share.high:.0f}"
+            kept = f" and keeps {percent(share.value)} [{ends}] of its lead over chance"
         claim = (
             f"{title}: {probe} works on {where}, {how}, through a linear map{kept} "
-            f"({one.metric} {with_interval(pair.score)}, {p_value(pair.above.p)})"
+            f"({one.metric} {with_interval(pair.score)}, {p_value(pair.above.p)}"
+            f"{'' if share.exists else f'; {TOO_SMALL}'})"
         )
         if pair.own.below:
             claim += f"; that layer's own probe reads {number(-pair.own.value)} more"
@@ -270,10 +274,16 @@ def _transfer(
     )
     numbers = {
         "task": one.task, "role": x, "other": y, "layer": layer, "match": other,
-        "kept": pair.kept.value,
+        "kept": kept_share(study, x, one, layer, other).value,
     }  # fmt: skip
     estimate = pair.above
     return Finding("transfer", claim, estimate, 0.0, tested, verdict, test, ANCHOR, numbers)
+
+
+def kept_share(study: Study, x: str, one: Transfer, layer: str, other: str) -> Estimate:
+    """Share of its lead that a probe of X keeps on a layer of Y; NaN where none can be told."""
+    task = study.probed(one.task).get(x)
+    return one.share(layer, other, task.bounds[1] if task else math.nan)
 
 
 def _among_best(study: Study, role: str, key: str, layer: str) -> bool:

@@ -14,7 +14,7 @@ from reports import style
 from reports.document import Drawer, drawers, sections
 from reports.errors import ReportError
 from reports.figures.drawing import Drawing
-from reports.plates import drawn
+from reports.plates import drawings
 from reports.study import Study
 from reports.tables import Cell, Table
 from reports.whole import replace
@@ -35,8 +35,7 @@ class Entry:
 
 def figures(study: Study) -> list[Entry]:
     """All figures of the report, in the order of its pages."""
-    with style.look():
-        found = [one for drawer in drawers(study).values() for one in drawn(study, drawer)]
+    found = [one for drawer in drawers(study).values() for one in drawings(study, drawer)]
     return [Entry(one.name, one.alt) for one in found]
 
 
@@ -95,9 +94,8 @@ def _drawer(study: Study, name: str) -> Drawer:
 
 
 def _drawn(study: Study, drawer: Drawer, name: str, kind: str) -> bytes:
+    drawing = _named(drawings(study, drawer), name)
     with style.look(), tempfile.TemporaryDirectory(prefix="rsa-figure-") as room:
-        found = drawn(study, drawer)
-        drawing = _named(found, name)
         style.settle(drawing.figure)
         return style.save(drawing.figure, Path(room) / f"{drawing.name}.{kind}").read_bytes()
 

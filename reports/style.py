@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from reports.words import abridged
 
 WIDTH = 6.54  # inches between the report's margins (166 mm)
-_DOTS = 200  # an inch of a PNG
+_DOTS = 200  # an inch of a PNG, and of what is an image in a PDF or SVG
 INK, GREY, PALE = "#1a1a1a", "#767676", "#d9d9d9"
 
 # Okabe and Ito's colours; A and B differ in lightness too, so they stay apart in grey.
@@ -129,13 +129,14 @@ def save(figure: Figure, path: Path) -> Path:
     kind = path.suffix[1:]
     if kind == "pdf":
         metadata = {"CreationDate": None, "ModDate": None, "Creator": "rsa", "Producer": "rsa"}
-        figure.savefig(path, format="pdf", metadata=metadata)
+        figure.savefig(path, format="pdf", dpi=_DOTS, metadata=metadata)
     elif kind == "png":
         figure.savefig(path, format="png", dpi=_DOTS, metadata={"Software": "rsa"})
     else:
         letters = {"svg.fonttype": "none" if kind == "inline" else "path"}
         with matplotlib.rc_context({**letters, "svg.hashsalt": path.stem}):
-            figure.savefig(path, format="svg", metadata={"Date": None, "Creator": "rsa"})
+            about = {"Date": None, "Creator": "rsa"}
+            figure.savefig(path, format="svg", dpi=_DOTS, metadata=about)
     return path
 
 

@@ -15,7 +15,7 @@ from reports.words import abridged
 _ACROSS = 3  # models side by side
 _NAMED = 12  # tasks in a warning
 _GLANCE = (
-    ("Task", 1.32), ("Model", 0.98), ("Layer", 0.84), ("Above control", 1.4), ("p", 0.4),
+    ("Task", 1.32), ("Model", 0.98), ("Layer", 0.84), ("Above control", 1.4), ("p", 0.52),
     ("Code, bits", 1.2), ("of", 0.34), ("Decodable", 0.78), ("Nowhere", 0.7), ("Not worse", 0.78),
     ("First, 1 SE", 0.84),
 )  # fmt: skip

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from reports.grades import named
 from reports.numbers import percent, with_interval
-from reports.rules_why import above_chance, counterpart, reach, title_of
+from reports.rules_why import (
+    TOO_SMALL,
+    above_chance,
+    counterpart,
+    kept_share,
+    reach,
+    title_of,
+)
 from reports.study import Study
 from reports.why import Riding
 from reports.words import listed
@@ -23,32 +30,34 @@ def verdict(study: Study, key: str) -> str:
 
 
 def _rides(study: Study, roles: list[str], key: str) -> str:
-    """`Chord rides in model-b on chroma (costs 0.30 [0.27, 0.33]), more than ...`."""
+    """`Chord rides in model-b on chroma (costs 0.30 [0.27, 0.33]); in model-a on nothing ...`."""
     if not roles:
         return ""
-    on = {role: study.why[role].riding[key] for role in roles}
-    some = [role for role in roles if on[role].on]
-    none = [study.name_of(role) for role in roles if not on[role].on]
     title = title_of(study, key)
-    if not some:
-        return f"{title} is not shown to ride on anything that was erased from {listed(none)}."
-    told = [f"in {study.name_of(role)} on {_costs(on[role])}" for role in some]
-    told += [f"in {listed(none)} on nothing that was erased"] if none else []
-    return f"{title} rides {'; '.join(told)}."
+    rides, loses, none = [], [], []
+    for role in roles:
+        riding, name = study.why[role].riding[key], study.name_of(role)
+        if not riding.on:
+            none.append(name)
+        elif riding.on[0].rides:
+            rides.append(f"in {name} on {_costs(riding)}")
+        else:
+            loses.append(f"in {name} without {_costs(riding)}")
+    nothing = [f"in {listed(none)} on nothing that was erased"] if none else []
+    least = f"{'; '.join(loses)}, not shown to be more than without directions as strong"
+    if rides:
+        more = [f"it loses most {least}"] if loses else []
+        return f"{title} rides {'; '.join([*rides, *nothing, *more])}."
+    if loses:
+        more = f"; it is not shown to ride {nothing[0]}" if nothing else ""
+        return f"{title} loses most {least}{more}."
+    return f"{title} is not shown to ride on anything that was erased from {listed(none)}."
 
 
 def _costs(riding: Riding) -> str:
-    costs = listed(
-        [f"{named(one.name)} (costs {with_interval(riding.drop(one))})" for one in riding.on]
-    )
-    strong = [one.name for one in riding.on if one.special]
-    if len(strong) == len(riding.on):
-        return f"{costs}, more than directions as strong"
-    if strong:
-        return (
-            f"{costs}, of which {listed(list(map(named, strong)))} more than directions as strong"
-        )
-    return f"{costs}, though not shown to be more than directions as strong"
+    """`chroma (costs 0.30 [0.27, 0.33])`: what it rides on, else what it loses most without."""
+    some = [one for one in riding.on if one.rides] or riding.on
+    return listed([f"{named(one.name)} (costs {with_interval(riding.drop(one))})" for one in some])
 
 
 def _learned(study: Study, roles: list[str], key: str) -> list[str]:
@@ -89,9 +98,11 @@ def _carried_over(study: Study, roles: list[str], key: str) -> list[str]:
         where = f"{named(layer)} of {study.name_of(y)}"
         if not pair.above.above:
             out.append(f"a probe of {study.name_of(x)} is not shown to work on {where}")
-        elif pair.kept.exists:
-            kept = percent(pair.kept.value)
+            continue
+        share = kept_share(study, x, tasks[key], task.selected, layer)
+        if share.exists:
+            kept = percent(share.value)
             out.append(f"a probe of {study.name_of(x)} keeps {kept} of its lead on {where}")
         else:
-            out.append(f"a probe of {study.name_of(x)} works on {where}")
+            out.append(f"a probe of {study.name_of(x)} works on {where} ({TOO_SMALL})")
     return out

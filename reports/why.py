@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from reports.numbers import Estimate
 
 LEVEL = 0.05
+LEAST_LEAD = 0.1  # of the way from chance to the best score: with less no share is told
 RANDOM, EQUAL, MADE = "random", "equal variance", "made up"
 CONTROLS = (RANDOM, EQUAL, MADE)
 
@@ -71,14 +72,14 @@ class Reference:
     over: Mapping[str, Contrast]
 
     @property
-    def rides(self) -> bool:
+    def needed(self) -> bool:
         """Erasing costs more than random subspaces and than made-up references."""
         return self.against(RANDOM).above and self.against(MADE).above
 
     @property
-    def special(self) -> bool:
+    def rides(self) -> bool:
         """And more than random subspaces with as much variance."""
-        return self.rides and self.against(EQUAL).above
+        return self.needed and self.against(EQUAL).above
 
     @property
     def as_dear(self) -> tuple[str, ...]:
@@ -129,11 +130,12 @@ class Riding:
 
     @property
     def on(self) -> tuple[Reference, ...]:
-        """References that the task rides on at the selected layer, the largest drop first.
+        """References that the task needs at the selected layer, the largest drop first.
 
-        One is left out when erasing another that it rides on is shown to cost more.
+        Those that it rides on come first; one is left out when erasing another that it needs is
+        shown to cost more.
         """
-        here = {one.name: one for one in self.references if one.rides}
+        here = {one.name: one for one in self.references if one.needed}
         found = [
             one
             for one in here.values()
@@ -141,7 +143,9 @@ class Riding:
                 one.over[other].below for other in here if other != one.name and other in one.over
             )
         ]
-        return tuple(sorted(found, key=lambda one: (-self.drop(one).value, one.name)))
+        return tuple(
+            sorted(found, key=lambda one: (not one.rides, -self.drop(one).value, one.name))
+        )
 
     def here(self, reference: Reference) -> Erased:
         """What erasing it from the selected layer did."""
@@ -344,7 +348,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Transfer:
-    """Probes of all layers of X on all layers of Y, for one task."""
+    """Probes of all layers of X on all layers of Y, for one task; `own` are X's scores by layer."""
 
     task: str
     metric: str
@@ -354,6 +358,23 @@ class Transfer:
     layers_x: tuple[str, ...]
     layers_y: tuple[str, ...]
     pairs: tuple[tuple[Pair, ...], ...]
+    own: tuple[Estimate, ...] = ()
+
+    def share(self, layer_x: str, layer_y: str, best: float) -> Estimate:
+        """Share of its lead over chance that a probe keeps; NaN where the lead is too small.
+
+        That is: less than `LEAST_LEAD` of the way from chance to `best`, the highest score there
+        can be (NaN where there is none), or so small that the share's interval is as wide as 1.
+        """
+        pair = self.pair(layer_x, layer_y)
+        if pair is None or not pair.kept.bounded or pair.kept.high - pair.kept.low >= 1.0:
+            return Estimate(math.nan)
+        if self.own:
+            lead = self.own[self.layers_x.index(layer_x)].value - self.chance
+        else:
+            lead = pair.above.value / pair.kept.value if pair.kept.value else math.nan
+        small = lead < LEAST_LEAD * (best - self.chance) if math.isfinite(best) else False
+        return Estimate(math.nan) if small else pair.kept
 
     def pair(self, layer_x: str, layer_y: str) -> Pair | None:
         if layer_x not in self.layers_x or layer_y not in self.layers_y:

@@ -221,6 +221,19 @@ def test_a_study_is_run_whole_and_goes_on_where_it_stopped(rsa, tmp_path, music)
     assert [step["state"] for step in json.loads(done.stdout)["steps"]] == ["finished", "to do"]
 
 
+def test_a_rehearsal_leaves_out_steps_with_too_few_clips(rsa, tmp_path, music):
+    """It ends in a report of the other steps all the same."""
+    path, out = small(tmp_path, music), tmp_path / "out"
+    done = rsa(path, "--untrained", "--limit", 8, "--out", out)
+    assert done.exit_code == 0, done.output
+    assert "02-place: left out: nothing could be probed: task place" in done.stderr
+    assert (out / "report.pdf").read_bytes()[:4] == b"%PDF"
+    rows = json.loads((out / "expectations.json").read_text())["expectations"]
+    assert {row["step"]: row["verdict"] for row in rows} == dict.fromkeys(
+        ("place", "pair"), "cannot be said"
+    )
+
+
 def test_a_folder_with_something_else_in_it_is_refused(rsa, tmp_path, music):
     path = small(tmp_path, music)
     done = rsa(path, "--untrained", "--out", tmp_path)

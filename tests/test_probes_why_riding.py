@@ -51,7 +51,7 @@ def test_a_task_rides_on_the_reference_it_was_made_of_where_the_layers_carry_it(
     selected = {"kind": "middle", "size": "middle"}
     for one in found(0, "a", selected=selected):
         assert one.on == ("a",)
-        assert one["a"].selected.special
+        assert one["a"].selected.rides
         for layer in ("middle", "late"):
             cost = one.erased("a", layer)
             assert cost.drop.low > 0.1

@@ -42,7 +42,7 @@ def test_planted_peaks(found):
     chord = one(found, "peak", task="chord", role="b")
     assert chord.grade == STRONG
     assert chord.numbers["depth"] > 0.8
-    assert "peaks late in model-b" in chord.claim
+    assert "is read best late in model-b: validation picks block12 (" in chord.claim
     instrument = one(found, "peak", task="instrument", role="a")
     assert instrument.numbers["depth"] < 0.25
     assert "early" in instrument.claim

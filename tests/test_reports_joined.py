@@ -57,7 +57,7 @@ def test_a_model_with_the_same_results_counts_once(pair):
     assert found.columns[0].studies == [1, 2]
     assert found.notes == ("The same results in studies 1 and 2, counted once: model-a",)
     (table,) = across.tables(found)
-    assert table.head == ["Task", "model-a", "model-b", "other"]
+    assert table.head == ["Task", "Chance", "model-a", "model-b", "other"]
     assert len(table.groups) == 3
 
 
@@ -88,7 +88,7 @@ def test_other_data_and_protocols_have_tables_of_their_own(pair):
     edited(pair[1], "study.json", lambda study: study["data"].update(identity="b" * 64))
     found = compared(*pair)
     assert len(found.settings) == 2 and len(found.columns) == 4
-    assert [len(table.head) for table in across.tables(found)] == [3, 3]
+    assert [len(table.head) for table in across.tables(found)] == [4, 4]
     assert found.notes[0].startswith("Results on other data or by another protocol are not comp")
     assert "identity bbbbbbbbbbbb" in found.notes[0]
     one, two = (Study.read(folder) for folder in pair)
@@ -116,10 +116,21 @@ def test_other_rows_stand_in_a_row_of_their_own(pair):
     pitch = [i for i, row in enumerate(rows) if row[0] == "Pitch"]
     assert len(pitch) == 2
     # in the first row study 1 alone has scores, in the second study 2 alone
-    dashes = [[cell == "\N{EN DASH}" for cell in rows[i][1:]] for i in pitch]
+    dashes = [[cell == "\N{EN DASH}" for cell in rows[i][2:]] for i in pitch]
     assert dashes[0] == [not dash for dash in dashes[1]]
     assert "7 test rows" in rows[pitch[1] + 1][0]
     assert any("asked of other rows, splits" in note and "Pitch" in note for note in found.notes)
+
+
+def test_the_level_of_chance_stands_beside_the_scores(pair):
+    edited(pair[1], "probes/b.json", lambda probes: probes["tasks"][0].update(chance=0.25))
+    edited(pair[0], "probes/b.json", lambda probes: probes["tasks"][1].update(chance=None))
+    (table,) = across.tables(compared(*pair))
+    one = Study.read(pair[0]).probes["a"].tasks
+    levels = [row[1] for row in shown(table)[::2]]
+    assert levels[0] == f"{next(iter(one.values())).chance:.2f} to 0.25"
+    assert levels[2] == f"{list(one.values())[2].chance:.2f}"
+    assert [row[1] for row in shown(table)[1::2]] == ["", "", ""]
 
 
 def test_bold_is_the_best_by_validation(pair):
@@ -128,7 +139,7 @@ def test_bold_is_the_best_by_validation(pair):
     columns = [(studies[0], "a"), (studies[0], "b"), (studies[1], "b")]
     for group, key in zip(table.groups, studies[0].task_keys(), strict=True):
         valid = [s.probes[r].tasks[key].chosen.valid.value for s, r in columns]
-        bold = [isinstance(cell, Cell) and cell.bold for cell in group[0][1:]]
+        bold = [isinstance(cell, Cell) and cell.bold for cell in group[0][2:]]
         assert bold.index(True) == valid.index(max(valid)) and sum(bold) == 1
 
 

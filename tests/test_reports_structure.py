@@ -10,6 +10,7 @@ from study_fixture import make_study
 
 from reports import Study
 from reports.figures import agreement, cells, cross, multiples, overview, within
+from reports.figures.cells import fitted, width_of
 from reports.figures.specialisation import profile, standardised
 from reports.structure import Across, Within
 from reports.style import every_few, look
@@ -190,3 +191,13 @@ def test_labels_keep_both_ends(size):
     assert places[-1] == size - 1
     assert len(places) <= 19
     assert places == sorted(set(places))
+
+
+def test_a_title_is_made_smaller_before_it_is_cut():
+    text = "Intrinsic dimension (TwoNN)"
+    full = width_of(text, 8.5)
+    for share in (0.99, 0.9, 0.75):
+        told, size = fitted(text, share * full, 8.5)
+        assert told == text and 6.0 <= size < 8.5
+    told, size = fitted(text, 0.5 * full, 8.5)
+    assert size == 6.0 and "…" in told and width_of(told, size) <= 0.5 * full

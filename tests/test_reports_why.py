@@ -13,9 +13,11 @@ from probes.why.conditional import Added
 from probes.why.riding import Riding
 from probes.why.training import Training
 from reports import ReportError, Study, style
+from reports.document import drawers
 from reports.figures import depth, overview, resemblance, riding, why
 from reports.findings import find, first_page
 from reports.grades import KINDS, STRONG, SUGGESTIVE, UNSUPPORTED, grade_corrected
+from reports.plates import planned
 from reports.tables import reservations, small_samples
 from reports.tables_choice import advice
 from reports.verdicts import verdict
@@ -77,7 +79,7 @@ def test_what_is_read_says_what_the_records_say(folder, study):
             assert {r.name for r in one.on} == set(real.on)
             for reference in one.references:
                 here = real[reference.name].selected
-                assert (reference.rides, reference.special) == (here.rides, here.special)
+                assert (reference.needed, reference.rides) == (here.needed, here.rides)
                 assert one.drop(reference).value == pytest.approx(
                     real.erased(reference.name, real.selected).drop.value
                 )
@@ -112,8 +114,10 @@ def test_planted_riding(found, role, task):
     one, rest = some(found, "riding", role=role, task=task)
     assert one.grade == (STRONG if special else SUGGESTIVE)
     assert (one.numbers["reference"], one.numbers["drop"]) == (reference, pytest.approx(drop))
-    assert f"rides on {reference} at" in one.claim
+    verb = "rides on" if special else "loses most without"
+    assert f" {verb} {reference} at" in one.claim
     assert ("and more than random directions" in one.claim) == special
+    assert ("but not shown to be more than random directions" in one.claim) != special
     assert rest.grade == UNSUPPORTED and "is not shown to ride on" in rest.claim
     named = rest.claim.partition(" at ")[0].partition("ride on")[2]
     assert reference not in named and "tempogram" in named
@@ -324,6 +328,33 @@ def test_transfer(found):
     assert one.numbers["match"].startswith("block")
 
 
+def moved(values, lead, kept):
+    """One task whose own scores lie `lead` above chance, and shares `kept` of it on the other."""
+    for one in values["transfer"]:
+        one["scores_a"] = [one["chance"] + lead] * len(one["layers_a"])
+        one["scores_a"] = [{"value": v, "low": v, "high": v} for v in one["scores_a"]]
+        for pair in (pair for row in one["pairs"] for pair in row):
+            pair["kept"] = kept
+
+
+@pytest.mark.parametrize(("lead", "width", "told"), [
+    (0.5, 0.3, True), (0.5, 1.1, False), (0.02, 0.3, False),
+])  # fmt: skip
+def test_no_share_of_a_lead_that_is_too_small(tmp_path, lead, width, told):
+    """1.30 of a lead of 0.02 says that both are small, and no more than that."""
+    folder = planted(tmp_path / "s", tasks=1)
+    kept = {"value": 1.3, "low": 1.3 - width / 2, "high": 1.3 + width / 2}
+    study = changed(folder, "a-b.json", lambda values: moved(values, lead, kept))
+    (one,) = some(find(study), "transfer", role="a")
+    words = verdict(study, "instrument")
+    assert ("keeps 130\N{NO-BREAK SPACE}%" in one.claim) == told, one.claim
+    assert ("own lead too small to take a share of" in one.claim) != told
+    assert ("model-a (own lead" in words or "(own lead too small" in words) != told
+    (panel,) = [d for d in why.why(study) if d.name == "why-instrument"]
+    texts = [t.get_text() for axes in panel.figure.axes for t in axes.texts]
+    assert ("own lead too small" in texts) != told
+
+
 def test_choice_and_its_table(study, found):
     tempo = some(found, "choice", task="tempo", role="a")[0]
     assert "take the weighted sum of layers of model-a" in tempo.claim
@@ -362,6 +393,12 @@ def test_verdicts(study):
     words = verdict(study, "chord")
     assert words.startswith("Chord rides in model-b on chroma (costs 0.34 [0.31, 0.37])")
     assert "in model-a on nothing that was erased" in words
+    pitch = verdict(study, "pitch")
+    assert pitch.startswith("Pitch loses most in model-a without log-mel (costs 0.15 [0.12, 0.18])")
+    assert ", not shown to be more than without directions as strong" in pitch
+    both = verdict(study, "instrument").partition(". ")[0]
+    assert both.startswith("Instrument family rides in model-a on mfcc (costs 0.22")
+    assert "; it loses most in model-b without mfcc (costs 0.10" in both
     assert "Training added it to" in words and "keeps" in words
     assert words.count(". ") == 1, "two sentences"
     assert verdict(study, "register").startswith("Register is not shown to ride on anything")
@@ -391,12 +428,18 @@ def test_a_return_is_ringed(tmp_path, study):
         assert "Ring" not in resemblance.resemblance(other).caption, "the curve is of another"
 
 
-def test_costs_name_their_own_probe_and_no_figure_is_called_the_middle_of_two(study):
-    text = why._parts(study, "chord", {"b": study.why["b"].riding["chord"]}, kept=False)
+def test_captions_have_at_most_six_lines(study):
+    """Of about 130 characters; formulas stand under the methods."""
+    plans = planned(study, {k: v for k, v in drawers(study).items() if k != "landscape"})
+    long = {one.name: one.caption for some in plans.values() for one in some}
+    assert len(long) > 15 and {name: t for name, t in long.items() if len(t) > 780} == {}
+
+
+def test_costs_name_their_own_probe(study):
     one = study.why["b"].riding["chord"]
-    assert "Middle" not in text and f"at {one.selected} {one.before[one.index].value:.2f}" in text
+    text = why._parts(study, {"b": one})
+    assert f"at {one.selected} {one.before[one.index].value:.2f}" in text
     assert f"{one.head} probe" in text
-    assert "Middle" in why._parts(study, "chord", {"b": one}, kept=True)
 
 
 def test_panels_are_explained_once_and_only_where_there_are_any(study, tmp_path):

@@ -4,13 +4,13 @@ A task rides on a reference where erasing that costs more than
 
 - erasing a random subspace of as many dimensions of the same layer, and
 - erasing made-up references that the layer carries as well, with the rest of the reference dealt to
-  other groups. Training groups are few: any reference goes with the labels of some of them by
-  chance, and erasing what a layer does not carry takes from the task what that predicts.
+  other groups (training groups are few: any reference goes with the labels of some of them by
+  chance, and erasing what a layer does not carry takes from the task what that predicts), and
+- erasing random subspaces that take as much variance away.
 
-A third control, random subspaces that take as much variance away, tells whether the reference is
-special among what is strong in the layer; where the layer is made of the reference (chroma in a
-chord network) they take it away as well. What erasing costs is held against the spread of a control
-and of groups together.
+Without the third the task needs the reference's directions, or any that are as strong: where the
+layer is made of the reference (chroma in a chord network) strong directions take it away as well.
+What erasing costs is held against the spread of a control and of groups together.
 """
 
 from __future__ import annotations
@@ -77,14 +77,14 @@ class Selected(Record):
     over: Mapping[str, Contrast]
 
     @property
-    def rides(self) -> bool:
+    def needed(self) -> bool:
         """Erasing costs more than random subspaces and than made-up references."""
         return self.above[RANDOM].above and self.above[MADE].above
 
     @property
-    def special(self) -> bool:
+    def rides(self) -> bool:
         """And more than random subspaces with as much variance."""
-        return self.rides and self.above[EQUAL].above
+        return self.needed and self.above[EQUAL].above
 
 
 @dataclass(frozen=True)
@@ -146,11 +146,11 @@ class Riding(Record):
 
     @property
     def on(self) -> tuple[str, ...]:
-        """References that the task rides on at the selected layer.
+        """References that the task needs at the selected layer, and may ride on.
 
-        One is left out when erasing another that it rides on is shown to cost more.
+        One is left out when erasing another that it needs is shown to cost more.
         """
-        here = {one.name: one.selected for one in self.references if one.selected.rides}
+        here = {one.name: one.selected for one in self.references if one.selected.needed}
         return tuple(
             name
             for name, one in here.items()

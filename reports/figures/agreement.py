@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
-from scipy.spatial.distance import squareform
-from scipy.stats import rankdata
 
 from reports import style
 from reports.figures.cells import fitted
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.figures.multiples import FAMILIES
 from reports.numbers import number
-from reports.results import Measure
+from reports.results import Measure, Similarity
 from reports.study import Study
 
 FEWEST_CELLS = 6
@@ -26,6 +25,8 @@ def rank_correlations(measures: list[Measure]) -> np.ndarray:
 
     Distances are turned, so that larger is more similar throughout.
     """
+    from scipy.stats import rankdata  # slow to import
+
     tables = np.array([m.likeness.ravel() for m in measures])
     known = np.isfinite(tables)
     out = np.eye(len(measures))
@@ -48,6 +49,14 @@ def agreement(study: Study, x: str, y: str) -> Drawing | None:
     measures = [m for m in measures if np.isfinite(m.value).sum() >= FEWEST_CELLS]
     if len(measures) < 3:
         return None
+    draw = partial(_figure, similarity, measures)
+    return Drawing("agreement", "Matrix of rank correlations between measures.", draw)
+
+
+def _figure(similarity: Similarity, measures: list[Measure]) -> Drawn:
+    from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
+    from scipy.spatial.distance import squareform
+
     table = rank_correlations(measures)
     near = squareform(np.clip(1.0 - np.nan_to_num(table), 0.0, 2.0), checks=False)
     tree = optimal_leaf_ordering(linkage(near, "average"), near)
@@ -115,7 +124,7 @@ def agreement(study: Study, x: str, y: str) -> Drawing | None:
         "stand together (average linkage); bold: the main measure. Families: "
         f"{tags}. {_apart(table, measures, main)}"
     )
-    return Drawing("agreement", figure, caption, "Matrix of rank correlations between measures.")
+    return figure, caption
 
 
 def _scale(table: np.ndarray) -> dict:

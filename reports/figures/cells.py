@@ -59,7 +59,8 @@ def hatched(measure: Measure) -> str:
     cells = int(np.isfinite(measure.p).sum())
     if not cells:
         return "No cell is hatched: chance is not known."
-    by = measure.chance_by or "how chance was found is not stated"
+    # the rest stands under "How small a p can be"
+    by = measure.chance_by.rpartition("; ")[2] or "how chance was found is not stated"
     return (
         f"Hatched: p > {1.0 - measure.interval:.2g}, corrected for all {count(cells)} cells ({by})."
     )
@@ -71,8 +72,7 @@ def unbounded(measure: Measure) -> str:
     if measure.unit or (low >= 0.0 and high <= 1.0):
         return ""
     return (
-        " Estimates without bias pass 1 or fall below 0 by noise; they are not cut off, the "
-        "colours are."
+        " Values may pass 0 or 1 by noise; the colours end there."
     )
 
 
@@ -90,6 +90,8 @@ def fitted(text: str, inches: float, size: float, smallest: float = 6.0) -> tupl
     if wide <= inches:
         return text, size
     size = max(smallest, size * inches / wide)
+    if width_of(text, size) <= 1.01 * inches:  # the size is found by rule of three
+        return text, size
     fits = bisect_right(range(4, len(text) + 1), inches, key=lambda most: _cut(text, most, size))
     return abridged(text, 3 + max(fits, 1)), size
 

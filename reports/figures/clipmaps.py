@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from reports import style
 from reports.figures import hover
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.maps import ClipMaps, LayerMap
 from reports.study import Study
 from reports.words import abridged
 
 TRUSTED = 0.8  # trustworthiness below which a map is drawn grey
 A_PAGE = 3  # models
+MOST_VECTORS = 500  # clips drawn one by one; more become an image
 # Okabe and Ito's colours, then the same as rings: a class keeps colour and form in all maps
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 
@@ -24,10 +27,13 @@ def clip_maps(study: Study) -> list[Drawing]:
     """A row of maps for each model, three models to a drawing."""
     roles = [role for role in study.models if role in study.maps and study.maps[role].layers]
     pages = [roles[i : i + A_PAGE] for i in range(0, len(roles), A_PAGE)]
-    return [_page(study, part, f"clips-{n}") for n, part in enumerate(pages, 1)]
+    alt = "Maps of the clips at three layers of each model."
+    return [
+        Drawing(f"clips-{n}", alt, partial(_page, study, part)) for n, part in enumerate(pages, 1)
+    ]
 
 
-def _page(study: Study, roles: list[str], name: str) -> Drawing:
+def _page(study: Study, roles: list[str]) -> Drawn:
     figure = style.canvas(2.35 * len(roles) + 0.1)
     rows = figure.subfigures(len(roles), 1, squeeze=False)[:, 0]
     for row, role in zip(rows, roles, strict=True):
@@ -47,16 +53,26 @@ def _page(study: Study, roles: list[str], name: str) -> Drawing:
             *_key(grid[3], order), loc="center left", frameon=False, fontsize=6.5,
             handletextpad=0.2, borderaxespad=0, labelspacing=0.35,
         )  # fmt: skip
-    methods = dict.fromkeys(one.method for role in roles for one in study.maps[role].layers)
+    methods = [one.method for role in roles for one in study.maps[role].layers]
     caption = (
         "Clips at the first layer, at the one that validation selects for this label, and at the "
-        f"last ({'; '.join(methods)}). The label is the one with at most twelve classes that this "
+        f"last ({_method(methods)}). The label is the one with at most twelve classes that this "
         "model's layers tell best. Trustworthiness: 1 where all neighbours on the map are "
         "neighbours in the layer, about 0.5 where they are anyone; maps below "
         f"{TRUSTED:g} are drawn grey and say nothing. A map is a picture, no evidence: distances "
         "between groups mean little, and what can be read out stands in the probe curves."
     )
-    return Drawing(name, figure, caption, "Maps of the clips at three layers of each model.")
+    return figure, caption
+
+
+def _method(methods: list[str]) -> str:
+    """`UMAP, 15 neighbours, 16 to 50 PCs, seed 0`: several that differ in one number as one."""
+    parts = [re.split(r"(\d+)", one) for one in dict.fromkeys(methods)]
+    if len({tuple(part[::2]) for part in parts}) > 1:
+        return "; ".join(dict.fromkeys(methods))
+    columns = [list(dict.fromkeys(column)) for column in zip(*parts, strict=True)]
+    numbers = [sorted(column, key=int) if at % 2 else column for at, column in enumerate(columns)]
+    return "".join(n[0] if not n[1:] else f"{n[0]} to {n[-1]}" for n in numbers)
 
 
 def _map(axes: Axes, one: LayerMap, found: ClipMaps, order: list[str]) -> None:
@@ -64,7 +80,9 @@ def _map(axes: Axes, one: LayerMap, found: ClipMaps, order: list[str]) -> None:
     classes = np.array(found.classes)
     for number, name in enumerate(order):
         some = one.points[classes == name]
-        axes.scatter(*some.T, s=9, **_look(number, good))
+        axes.scatter(
+            *some.T, s=9, rasterized=len(classes) > MOST_VECTORS, **_look(number, good)
+        )
     axes.set_title(f"{one.place}: {abridged(one.layer, 16)}", fontsize=7.5, pad=3, loc="left")
     axes.set_xlabel(
         f"trustworthiness {one.trustworthiness:.2f}" + ("" if good else ", not to be read"),

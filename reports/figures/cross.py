@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
@@ -9,7 +11,7 @@ from matplotlib.axes import Axes
 from reports import style
 from reports.figures import hover
 from reports.figures.cells import hatch_measure, hatched, unbounded
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.numbers import percent
 from reports.results import Measure, Similarity
 from reports.structure import STABLE, Across, PathPair
@@ -27,8 +29,13 @@ def cross(study: Study, x: str, y: str) -> Drawing | None:
     measure = similarity.main() if similarity else None
     if measure is None or not np.isfinite(measure.value).any():
         return None
+    draw = partial(_figure, study, x, y, similarity, measure)
+    return Drawing("cross", "Heat map of similarity between two models' layers.", draw)
+
+
+def _figure(study: Study, x: str, y: str, similarity: Similarity, measure: Measure) -> Drawn:
     rows, columns = measure.value.shape
-    height = min(max(style.WIDTH * 0.8 * rows / columns + 0.9, 4.4), 5.9)
+    height = min(max(style.WIDTH * 0.8 * rows / columns + 0.9, 3.7), 4.4)
     figure = style.canvas(height)
     axes = figure.add_subplot()
     image = axes.imshow(
@@ -59,7 +66,7 @@ def cross(study: Study, x: str, y: str) -> Drawing | None:
         _path(axes, structure.path, numbers=cell >= _NUMBERED)
         _matches(axes, structure, max(rows, columns), x, y)
         caption += _told(structure, measure, numbers=cell >= _NUMBERED)
-    return Drawing("cross", figure, caption, "Heat map of similarity between two models' layers.")
+    return figure, caption
 
 
 def _told(structure: Across, measure: Measure, *, numbers: bool) -> str:
@@ -68,7 +75,7 @@ def _told(structure: Across, measure: Measure, *, numbers: bool) -> str:
     text = ""
     if best:
         text += (
-            " Right-pointing triangles: best match of each row; upward: of each column; filled "
+            " Triangles to the right: best match of each row; upward: of each column; filled "
             f"where at least {percent(STABLE)} of {structure.resamples} resamples agree within one "
             "layer, else hollow."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +13,7 @@ from reports import style
 from reports.figures import hover, levels
 from reports.figures import keys as legends
 from reports.figures.cells import width_of
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.numbers import Estimate
 from reports.probing import Task
 from reports.study import Study
@@ -27,10 +28,14 @@ def curves(study: Study) -> list[Drawing]:
     """Score over depth, `PER_PAGE` tasks to a drawing."""
     keys = study.task_keys()
     pages = [keys[i : i + PER_PAGE] for i in range(0, len(keys), PER_PAGE)]
-    return [_page(study, keys, number, len(pages)) for number, keys in enumerate(pages, 1)]
+    alt = "Probe scores over depth, one panel a task."
+    return [
+        Drawing(f"probes-{number}", alt, partial(_page, study, keys, number, len(pages)))
+        for number, keys in enumerate(pages, 1)
+    ]
 
 
-def _page(study: Study, keys: list[str], number: int, pages: int) -> Drawing:
+def _page(study: Study, keys: list[str], number: int, pages: int) -> Drawn:
     across = min(3, len(keys))
     down = math.ceil(len(keys) / across)
     figure = style.canvas(1.66 * down + 0.4)
@@ -66,9 +71,7 @@ def _page(study: Study, keys: list[str], number: int, pages: int) -> Drawing:
             "by their own protocol and often on their own split (see the table); they were not "
             "measured here."
         )
-    return Drawing(
-        f"probes-{number}", figure, caption, "Probe scores over depth, one panel a task."
-    )
+    return figure, caption
 
 
 def panel(axes: Axes, study: Study, key: str, wide: float) -> None:

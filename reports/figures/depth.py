@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 from reports import style
 from reports.figures import hover
 from reports.figures.cells import bare, fitted, hatch, ruled, small_ticks
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.rules_why import asked
 from reports.study import Study
 from reports.why import Added, Partition
@@ -30,10 +31,14 @@ def partition(study: Study) -> list[Drawing]:
         if role in study.why and (study.why[role].between or study.why[role].within)
     ]
     pages = [roles[i : i + 2] for i in range(0, len(roles), 2)]
-    return [_partitions(study, part, n) for n, part in enumerate(pages, 1)]
+    alt = "Variance of layers by reference."
+    return [
+        Drawing(f"partition-{n}", alt, partial(_partitions, study, part, n))
+        for n, part in enumerate(pages, 1)
+    ]
 
 
-def _partitions(study: Study, roles: list[str], page: int) -> Drawing:
+def _partitions(study: Study, roles: list[str], page: int) -> Drawn:
     found = {
         role: [part for part in (study.why[role].between, study.why[role].within) if part]
         for role in roles
@@ -100,7 +105,7 @@ def _partitions(study: Study, roles: list[str], page: int) -> Drawing:
     )
     if page > 1:
         caption = "What layers of further models are made of; as in the figure before."
-    return Drawing(f"partition-{page}", figure, caption, "Variance of layers by reference.")
+    return figure, caption
 
 
 def _whole(axes: Axes, part: Partition, colour: str, high: float, *, first: bool) -> None:
@@ -162,10 +167,14 @@ def new(study: Study) -> list[Drawing]:
                 tables[role] = {one.task: one for one in some}
     roles = list(tables)
     pages = [roles[i : i + 2] for i in range(0, len(roles), 2)]
-    return [_new(study, {r: tables[r] for r in part}, n) for n, part in enumerate(pages, 1)]
+    alt = "Bits that each layer adds, task by task."
+    return [
+        Drawing(f"new-{n}", alt, partial(_new, study, {role: tables[role] for role in part}, n))
+        for n, part in enumerate(pages, 1)
+    ]
 
 
-def _new(study: Study, tables: dict[str, dict[str, Added]], page: int) -> Drawing:
+def _new(study: Study, tables: dict[str, dict[str, Added]], page: int) -> Drawn:
     keys = [key for key in study.task_keys() if any(key in table for table in tables.values())]
     first = {
         key: min((_depth(t[key]) for t in tables.values() if key in t), default=2.0) for key in keys
@@ -215,7 +224,7 @@ def _new(study: Study, tables: dict[str, dict[str, Added]], page: int) -> Drawin
         "layers). Circle: the first layer that is not shown to hold less than the best one; cross: "
         "from here on less is left than the best layer has. Tasks by where that is all there."
     )
-    return Drawing(f"new-{page}", figure, caption, "Bits that each layer adds, task by task.")
+    return figure, caption if page == 1 else "As the figure before, for further models."
 
 
 def _depth(one: Added) -> float:

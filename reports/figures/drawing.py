@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from reports import style
 from reports.figures.hover import Area
+
+Drawn = tuple[Figure, str]
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure ready for the page.
+    """A figure for the page, drawn when it or its caption is first asked for.
+
+    So a list of figures costs nothing, and each can be drawn in a process of its own.
 
     Attributes
     ----------
     name : file name without extension.
-    caption : can be read alone: what is plotted, how it was computed, what to see.
     alt : one short sentence for those who do not see the figure.
+    draw : makes figure and caption; can be pickled.
     """
 
     name: str
-    figure: Figure
-    caption: str
     alt: str
+    draw: Callable[[], Drawn]
+
+    @cached_property
+    def _drawn(self) -> Drawn:
+        with style.look():
+            return self.draw()
+
+    @property
+    def figure(self) -> Figure:
+        return self._drawn[0]
+
+    @property
+    def caption(self) -> str:
+        """Can be read alone: what is plotted, how it was computed, what to see."""
+        return self._drawn[1]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from reports import style
 from reports.figures import hover
 from reports.figures.cells import bare, fitted, hatch, ruled, small_ticks
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.numbers import Estimate, with_interval
 from reports.probing import Task
 from reports.study import Study
@@ -110,9 +110,12 @@ def evidence(study: Study) -> list[Drawing]:
             pages.append([])
         pages[-1].append(role)
     return [
-        _page(study, {role: tables[role] for role in page}, maps, n)
+        Drawing(
+            f"evidence-{n}", "Matrices of tasks and layers.",
+            partial(_page, study, {r: tables[r] for r in page}, [m.title for m in maps], n),
+        )
         for n, page in enumerate(pages, 1)
-    ]
+    ]  # fmt: skip
 
 
 def _shared(study: Study, role: str) -> list[Task]:
@@ -135,7 +138,8 @@ def _height(tasks: int) -> float:
     return _HEAD + _FEET + tasks * _row(tasks)
 
 
-def _page(study: Study, tables: dict[str, list[Task]], maps: list[_Map], page: int) -> Drawing:
+def _page(study: Study, tables: dict[str, list[Task]], titles: list[str], page: int) -> Drawn:
+    maps = [one for one in _MAPS if one.title in titles]
     height = sum(_height(len(tasks)) for tasks in tables.values())
     figure = Figure(figsize=(style.WIDTH, height))
     wide = (style.WIDTH - _LEFT - _RIGHT - _GAP * (len(maps) - 1)) / len(maps)
@@ -168,7 +172,7 @@ def _page(study: Study, tables: dict[str, list[Task]], maps: list[_Map], page: i
         )  # fmt: skip
         top += _HEAD + tall + _FEET
     caption = _caption(maps) if page == 1 else "What bears out the scores of further models."
-    return Drawing(f"evidence-{page}", figure, caption, "Matrices of tasks and layers.")
+    return figure, caption
 
 
 def _scale(one: _Map, tasks: list[Task]) -> Normalize:
@@ -254,21 +258,18 @@ def _bar(figure: Figure, image, left: float, top: float, wide: float, height: fl
 
 def _caption(maps: list[_Map]) -> str:
     parts = {
-        "above": "Above the control task: score less that of the same probe on labels dealt by lot "
-        "to kinds of clips (selectivity); hatched where the interval reaches 0 or lies below.",
-        "bits": "Bits of code saved: what the layer saves of the online code of the training "
-        "labels, against a code that knows frequencies alone, as a share of the best layer; "
-        "hatched as before.",
-        "rows": "Rows decodable: share of test rows whose truth the probe makes more probable than "
-        "its frequency in training; diamond: mean layer at which information is found.",
-        "components": "Components enough: fewest principal components of the layer by which a "
-        "probe is within one standard error of one that sees all; few mean a large direction.",
-        "not": "Not worse than chosen: coloured layers cannot be told from the one chosen on "
-        "validation (dot) by paired tests over groups, all layers at once (95 %); ring: the first "
-        "layer within one standard error of the highest score.",
+        "above": "Above the control task: selectivity; hatched where the interval reaches 0.",
+        "bits": "Bits of code saved: share of the best layer's saving; hatched as before.",
+        "rows": "Rows decodable: share of test rows; diamond: mean layer at which information is "
+        "found.",
+        "components": "Components enough: fewest principal components by which a probe is within "
+        "one standard error of one that sees all; few mean a large direction.",
+        "not": "Not worse than chosen: coloured layers cannot be told from the one that validation "
+        "picked (dot); ring: the first layer within one standard error of the highest score.",
     }
     told = [text for key, text in parts.items() if any(m.title.startswith(key) for m in maps)]
     return (
         "What bears out the scores, layer by layer from the first to the last, on the quoted "
-        f"split. {' '.join(told)} Grey: not asked, or without meaning for the task."
+        f"split; “How were the numbers made?” defines it. {' '.join(told)} Grey: not asked, or "
+        "without meaning for the task."
     )

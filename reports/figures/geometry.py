@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +12,7 @@ from matplotlib.ticker import FuncFormatter
 from reports import style
 from reports.figures import keys
 from reports.figures.cells import fitted
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.numbers import MINUS
 from reports.study import Study
 from reports.words import named_rows
@@ -32,12 +33,21 @@ def geometry(study: Study) -> list[Drawing]:
                 found[key] = None
     names = list(found)
     pages = [names[i : i + PER_PAGE] for i in range(0, len(names), PER_PAGE)]
-    return [_page(study, [*twins, *roles], page, n, len(pages)) for n, page in enumerate(pages, 1)]
+    roles = [*twins, *roles]
+    return [
+        Drawing(
+            f"geometry-{n}", "Geometry of layers over depth.",
+            partial(_page, study, roles, page, n, len(pages)),
+        )
+        for n, page in enumerate(pages, 1)
+    ]  # fmt: skip
 
 
-def _page(study: Study, roles: list[str], names: list[str], number: int, pages: int) -> Drawing:
+def _page(study: Study, roles: list[str], names: list[str], number: int, pages: int) -> Drawn:
     across = min(3, len(names))
-    figure = style.canvas(1.46 * math.ceil(len(names) / across) + 0.45)
+    if len(names) > 3 and len(names) % 3 == 1:
+        across = 4  # no row with a single panel
+    figure = style.canvas(1.3 * math.ceil(len(names) / across) + 0.45)
     panels = keys.grid(figure, len(names), across)
     for place, (axes, key) in enumerate(zip(panels, names, strict=True)):
         _panel(axes, study, roles, key, across)
@@ -57,7 +67,7 @@ def _page(study: Study, roles: list[str], names: list[str], number: int, pages: 
         " Each panel has its own scale and unit. These numbers describe a layer's cloud of rows; "
         "they say nothing about what it knows."
     )
-    return Drawing(f"geometry-{number}", figure, caption, "Geometry of layers over depth.")
+    return figure, caption
 
 
 def _panel(axes: Axes, study: Study, roles: list[str], key: str, across: int) -> None:
@@ -73,9 +83,10 @@ def _panel(axes: Axes, study: Study, roles: list[str], key: str, across: int) ->
         part = one.curve[:, :1] if style.is_twin(role) else one.curve
         lows.append(float(np.nanmin(part)))
         highs.append(float(np.nanmax(part)))
-    text = f"{title} ({unit})" if unit else title
-    text, size = fitted(text, style.WIDTH / across - 0.45, 8.5)
+    text, size = fitted(title, style.WIDTH / across - 0.3, 8.5)
     axes.set_title(text, loc="left", fontsize=size)
+    if unit:
+        axes.set_ylabel(unit, fontsize=7, labelpad=2)
     if lows and min(lows) >= 0.0:
         # a scale from 0 where that does not hide the curve's shape
         low = 0.0 if min(lows) < 0.5 * max(highs) else min(lows)

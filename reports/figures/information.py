@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -9,7 +11,7 @@ from matplotlib.lines import Line2D
 from reports import style
 from reports.figures import keys
 from reports.figures.cells import fitted, hatch_measure, hatched
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.numbers import percent
 from reports.results import Measure, Similarity
 from reports.study import Study
@@ -27,13 +29,18 @@ def information(study: Study, x: str, y: str) -> list[Drawing]:
         return []
     rest = measures[1:]
     pages = [rest[i : i + PER_PAGE] for i in range(0, len(rest), PER_PAGE)]
+    first = partial(_matrix, study, similarity, measures[0])
+    alt = "Shared bits over depth by other estimators."
     return [
-        _matrix(study, similarity, measures[0]),
-        *(_estimators(study, similarity, page, n) for n, page in enumerate(pages, 1)),
+        Drawing("information", "Information shared by layers, in bits.", first),
+        *(
+            Drawing(f"information-{n}", alt, partial(_estimators, study, similarity, page))
+            for n, page in enumerate(pages, 2)
+        ),
     ]
 
 
-def _matrix(study: Study, similarity: Similarity, measure: Measure) -> Drawing:
+def _matrix(study: Study, similarity: Similarity, measure: Measure) -> Drawn:
     x, y = similarity.x, similarity.y
     unit = measure.unit or "bits"
     figure = style.canvas(3.1)
@@ -71,12 +78,10 @@ def _matrix(study: Study, similarity: Similarity, measure: Measure) -> Drawing:
         )
     elif (values < 0).any():
         caption += " Values below 0: nothing is shared there that can be found."
-    return Drawing("information", figure, caption, "Information shared by layers, in bits.")
+    return figure, caption
 
 
-def _estimators(
-    study: Study, similarity: Similarity, measures: tuple[Measure, ...], number: int
-) -> Drawing:
+def _estimators(study: Study, similarity: Similarity, measures: tuple[Measure, ...]) -> Drawn:
     """One panel an estimator: each layer's best partner over depth."""
     across = min(4, len(measures))
     down = -(-len(measures) // across)
@@ -114,8 +119,7 @@ def _estimators(
         + "; ".join(f"{m.title} is {m.name}" for m in measures)
         + "."
     )
-    name = f"information-{number + 1}"
-    return Drawing(name, figure, caption, "Shared bits over depth by other estimators.")
+    return figure, caption
 
 
 def _ceiling(measure: Measure) -> float:

@@ -13,33 +13,40 @@ from matplotlib.lines import Line2D
 from reports import style
 from reports.figures import hover, keys
 from reports.figures.cells import hatch
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.layers import Information, LabelInformation
 from reports.numbers import Estimate, number
 from reports.probing import Task
 from reports.study import Study
 from reports.words import abridged
 
-PER_FIGURE = 9
+PER_FIGURE = 8
 
 
 def labels(study: Study) -> list[Drawing]:
     """Heat maps of the share of each label's entropy, then curves of the most told labels."""
     roles = [r for r in study.models if r in study.information and _usable(study.information[r])]
     pages = [roles[i : i + 2] for i in range(0, len(roles), 2)]
-    drawings = [_maps(study, part, n) for n, part in enumerate(pages, 1)]
+    alt = "Matrix of labels and layers, shares of entropy."
+    drawings = [
+        Drawing(f"labels-{n}", alt, partial(_maps, study, part, n))
+        for n, part in enumerate(pages, 1)
+    ]
     shown = _most_told(study)
-    return [*drawings, *([_curves(study, shown)] if shown else [])]
+    if shown:
+        told = partial(_curves, study, shown)
+        drawings.append(Drawing("labels-curves", "Bits about labels over depth.", told))
+    return drawings
 
 
 def _usable(table: Information) -> list[LabelInformation]:
     return [one for one in table.labels.values() if np.isfinite(one.curve[:, 0]).any()]
 
 
-def _maps(study: Study, roles: list[str], page: int) -> Drawing:
+def _maps(study: Study, roles: list[str], page: int) -> Drawn:
     tables = {role: _ordered(study.information[role]) for role in roles}
     rows = [len(t) for t in tables.values()]
-    figure = style.canvas(min(0.17 * sum(rows) + 1.15 * len(roles), 7.4))
+    figure = style.canvas(min(0.14 * sum(rows) + 0.95 * len(roles), 7.4))
     grid = figure.subplots(len(roles), 1, squeeze=False, height_ratios=[r + 1.5 for r in rows])
     top = max(_share(one) for t in tables.values() for one in t)
     top = min(1.0, max(math.ceil(10 * top) / 10, 0.1))
@@ -82,8 +89,7 @@ def _maps(study: Study, roles: list[str], page: int) -> Drawing:
         "there are. Hatched: p > 0.05 against shuffled labels, corrected for the layers. Rows "
         "run from the label told best to the label told least; a blank row has no entropy."
     )
-    name = f"labels-{page}"
-    return Drawing(name, figure, caption, "Matrix of labels and layers, shares of entropy.")
+    return figure, caption if page == 1 else "As the figure before, for further models."
 
 
 def _told(layers: Sequence[str], table: Sequence[LabelInformation], row: int, column: int) -> str:
@@ -128,16 +134,16 @@ def _most_told(study: Study) -> list[str]:
     return sorted(most, key=lambda label: (-most[label], label))[:PER_FIGURE]
 
 
-def _curves(study: Study, shown: list[str]) -> Drawing:
-    across = min(3, len(shown))
+def _curves(study: Study, shown: list[str]) -> Drawn:
+    across = min(4, len(shown))
     down = math.ceil(len(shown) / across)
-    figure = style.canvas(1.5 * down + 0.55)
+    figure = style.canvas(1.38 * down + 0.5)
     panels = keys.grid(figure, len(shown), across)
     probed = False
     for place, (axes, label) in enumerate(zip(panels, shown, strict=True)):
         probed |= _panel(axes, study, label)
         keys.depth_axis(axes, named=place + across >= len(shown))
-        axes.set_title(abridged(label, 28), loc="left", fontsize=8.5)
+        axes.set_title(abridged(label, 24), loc="left", fontsize=8.5)
         if place % across == 0:
             axes.set_ylabel("bits")
     told = any(r in study.information for r in study.models)
@@ -163,7 +169,7 @@ def _curves(study: Study, shown: list[str]) -> Drawing:
             "it does not read, or the clusters do not see. "
         )
     caption += "Grey line: all bits there are, where it fits into the panel."
-    return Drawing("labels-curves", figure, caption, "Bits about labels over depth.")
+    return figure, caption
 
 
 def _panel(axes: Axes, study: Study, label: str) -> bool:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,7 +15,7 @@ from matplotlib.transforms import Bbox
 
 from reports import style
 from reports.figures import hover
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.study import Study
 from reports.words import abridged
 
@@ -133,6 +134,10 @@ def landscape(study: Study) -> Drawing | None:
     joint = distances(study)
     if joint is None or len(joint.names) < 4:
         return None
+    return Drawing("landscape", "Map of all layers.", partial(_figure, study, joint))
+
+
+def _figure(study: Study, joint: Distances) -> Drawn:
     places, method, score = embed(joint.matrix)
     figure = style.canvas(4.1)
     axes = figure.add_subplot()
@@ -178,7 +183,7 @@ def landscape(study: Study) -> Drawing | None:
         "(1 = all neighbours on the map are neighbours in the matrix). A map bends distances: read "
         "neighbourhoods, not lengths, and take numbers from the matrices."
     )
-    return Drawing("landscape", figure, caption, "Map of all layers.")
+    return figure, caption
 
 
 def _thin(figure: Figure, labels: list[Annotation]) -> None:

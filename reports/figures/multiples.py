@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from reports import style
 from reports.figures import hover
 from reports.figures.cells import bare, fitted, hatch_measure, small_ticks
 from reports.figures.cross import main_and_others
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.results import Measure, Similarity
 from reports.study import Study
 from reports.words import abridged
@@ -22,6 +25,7 @@ ACROSS = 4
 _LEFT, _GAP = 0.88, 0.11
 _SIDE = (style.WIDTH - _LEFT - (ACROSS - 1) * _GAP) / ACROSS
 _HEAD, _FAMILY, _FEET, _TOP, _MOST = 0.34, 0.38, 0.58, 0.42, 8.6
+_STRIP, _LINE = 5, 0.105  # panels that make a single row; inches of a line of small print
 
 # What equal layers, a score of 1, are equal up to.
 FAMILIES = {
@@ -65,12 +69,18 @@ def multiples(study: Study, x: str, y: str) -> list[Drawing]:
     others = main_and_others(similarity)[1] if similarity else []
     if not others:
         return []
+    if len(others) <= _STRIP:
+        draw = partial(_strip, study, similarity, _rows(others))
+        return [Drawing("measures-1", "Small heat maps of the other measures.", draw)]
     side = float(np.clip(_SIDE * len(similarity.layers_x) / len(similarity.layers_y), 0.95, 1.25))
     pages = _pages(_rows(others), side)
     return [
-        _page(study, similarity, rows, side, number, len(pages))
+        Drawing(
+            f"measures-{number}", "Small heat maps of the other measures.",
+            partial(_page, study, similarity, rows, side, number, len(pages)),
+        )
         for number, rows in enumerate(pages, 1)
-    ]
+    ]  # fmt: skip
 
 
 def _rows(measures: list[Measure]) -> list[_Row]:
@@ -115,7 +125,7 @@ def _height(rows: list[_Row], side: float) -> float:
 
 def _page(
     study: Study, similarity: Similarity, rows: list[_Row], side: float, number: int, pages: int
-) -> Drawing:
+) -> Drawn:
     height = _height(rows, side)
     figure = Figure(figsize=(style.WIDTH, height))
     image = None
@@ -140,12 +150,56 @@ def _page(
             else:
                 bare(axes, "x")
         top += _HEAD + side + (_FEET if last else 0.0)
+    return _finished(study, similarity, figure, image, rows, number, pages)
+
+
+def _strip(study: Study, similarity: Similarity, rows: list[_Row]) -> Drawn:
+    """All families in one row: what few measures need."""
+    count = sum(len(row.measures) for row in rows)
+    between = 2 * _GAP
+    room = style.WIDTH - _LEFT - (count - len(rows)) * _GAP - (len(rows) - 1) * between
+    wide = min(_SIDE, room / count)
+    side = float(np.clip(wide * len(similarity.layers_x) / len(similarity.layers_y), 0.95, 1.2))
+    widths = [len(row.measures) * (wide + _GAP) - _GAP for row in rows]
+    aids = [
+        textwrap.wrap(FAMILIES.get(row.family, ("", ""))[1], int(inches * 26))
+        for row, inches in zip(rows, widths, strict=True)
+    ]
+    head = _TOP + 0.24 + _LINE * max(map(len, aids))
+    height = head + _HEAD + side + _FEET
+    figure = Figure(figsize=(style.WIDTH, height))
+    image, left = None, _LEFT
+    for row, inches, lines in zip(rows, widths, aids, strict=True):
+        title, size = fitted(_title(row), inches, 9.0)
+        at = left / style.WIDTH
+        figure.text(at, 1.0 - _TOP / height, title, fontsize=size, va="top", weight="bold")
+        figure.text(
+            at, 1.0 - (_TOP + 0.18) / height, "\n".join(lines), fontsize=6.4, va="top",
+            color=style.GREY, linespacing=1.1,
+        )  # fmt: skip
+        for column, measure in enumerate(row.measures):
+            place = left + column * (wide + _GAP)
+            axes = _axes(figure, place, head + _HEAD, wide, side)
+            image = _panel(axes, measure, wide) or image
+            hover.measured(axes, similarity, measure)
+            if place > _LEFT:
+                bare(axes, "y")
+            else:
+                small_ticks(axes, similarity.layers_x, "y", side, _LEFT - 0.1)
+            small_ticks(axes, similarity.layers_y, "x", wide, _FEET - 0.1)
+        left += inches + between
+    return _finished(study, similarity, figure, image, rows, 1, 1)
+
+
+def _finished(
+    study: Study, similarity: Similarity, figure: Figure, image: AxesImage | None,
+    rows: list[_Row], number: int, pages: int,
+) -> Drawn:  # fmt: skip
+    """With the scale and the models above, and the caption."""
     _scale(figure, image)
-    rows_name, columns_name = study.name_of(similarity.x), study.name_of(similarity.y)
-    _who(figure, similarity, (rows_name, columns_name), height)
-    caption = _caption(similarity, [m for r in rows for m in r.measures], number, pages)
-    name = f"measures-{number}"
-    return Drawing(name, figure, caption, "Small heat maps of the other measures.")
+    names = study.name_of(similarity.x), study.name_of(similarity.y)
+    _who(figure, similarity, names, figure.get_size_inches()[1])
+    return figure, _caption(similarity, [m for r in rows for m in r.measures], number, pages)
 
 
 def _axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
@@ -162,16 +216,20 @@ def _axes(figure: Figure, left: float, top: float, width: float, height: float) 
 
 
 def _family(figure: Figure, row: _Row, top: float, height: float) -> None:
-    title, aid = FAMILIES.get(row.family, (row.family.capitalize() or "Other", ""))
-    title += "" if row.first else " (continued)"
+    title = _title(row) + ("" if row.first else " (continued)")
+    aid = FAMILIES.get(row.family, ("", ""))[1]
     at = 1.0 - (top + 0.10) / height
     figure.text(0.0, at, title, fontsize=9.0, va="top", weight="bold")
     figure.text(0.0, at - 0.155 / height, aid, fontsize=7.2, va="top", color=style.GREY)
 
 
-def _panel(axes: Axes, measure: Measure):
+def _title(row: _Row) -> str:
+    return FAMILIES.get(row.family, (row.family.capitalize() or "Other",))[0]
+
+
+def _panel(axes: Axes, measure: Measure, wide: float = _SIDE) -> AxesImage | None:
     axes.spines[:].set_visible(False)
-    title, size = fitted(measure.title, _SIDE, 7.8)
+    title, size = fitted(measure.title, wide, 7.8)
     axes.text(0.0, 1.0, title, fontsize=size, transform=axes.transAxes, va="bottom").set_position(
         (0.0, 1.0 + 0.155 / (axes.bbox.height / axes.figure.dpi))
     )
@@ -179,10 +237,11 @@ def _panel(axes: Axes, measure: Measure):
     kind = "" if measure.larger_is_more_similar else "distance; "
     told = f"{kind}{above} of {known} above chance" if known else f"{kind}chance not known"
     if measure.unit == "bits" and np.isfinite(measure.value).any():
-        told += f"; most {np.nanmax(measure.value):.2g} bits"
+        told = f"most {np.nanmax(measure.value):.2g} bits; {told}"
+    told, size = fitted(told, wide, 5.9, smallest=5.6)
     axes.text(
         0.0, 1.0 + 0.04 / (axes.bbox.height / axes.figure.dpi), told,
-        fontsize=5.9, color=style.GREY, transform=axes.transAxes, va="bottom",
+        fontsize=size, color=style.GREY, transform=axes.transAxes, va="bottom",
     )  # fmt: skip
     if not np.isfinite(measure.score).any():
         rows, columns = measure.score.shape

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
 from reports import style
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.figures.specialisation import profile, standardised
 from reports.structure import STABLE, Across
 from reports.study import Study
@@ -39,8 +41,12 @@ def specialities(study: Study, role: str) -> dict[str, str]:
     return {layer: keys[best[i]] for i, layer in enumerate(layers) if usable[best[i], i] > 0.0}
 
 
-def overview(study: Study) -> Drawing | None:
+def overview(study: Study) -> Drawing:
     """Up to four models side by side; lines along the monotone path between the first two."""
+    return Drawing("overview", "The models as columns of layers.", partial(_figure, study))
+
+
+def _figure(study: Study) -> Drawn:
     roles = list(study.models)[:4]
     deepest = max(len(study.models[role].layer_names) for role in roles)
     figure = style.canvas(2.7 if deepest <= 16 else 3.3)
@@ -67,7 +73,7 @@ def overview(study: Study) -> Drawing | None:
             " Lines: the matching of layers that keeps the order of depth; darker: more alike; "
             "dashed: in fewer than 80 % of resamples."
         )
-    return Drawing("overview", figure, caption, "The models as columns of layers.")
+    return figure, caption
 
 
 def _height(index: int, count: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from reports import style
 from reports.figures import keys
 from reports.figures.cells import fitted
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.numbers import count, number
 from reports.probing import Task
 from reports.study import Study
@@ -31,7 +32,13 @@ def probe(study: Study) -> list[Drawing]:
     found = [key for key in study.task_keys() if any(map(_told, study.probed(key).values()))]
     many = _ACROSS * _DOWN
     pages = [found[i : i + many] for i in range(0, len(found), many)]
-    return [_page(study, part, n, len(pages)) for n, part in enumerate(pages, 1)]
+    return [
+        Drawing(
+            f"probe-{n}", "Small panels about the selected probe.",
+            partial(_page, study, part, n, len(pages)),
+        )
+        for n, part in enumerate(pages, 1)
+    ]  # fmt: skip
 
 
 def _told(task: Task) -> bool:
@@ -39,7 +46,7 @@ def _told(task: Task) -> bool:
     return any((trust.learning, trust.components, trust.calibration))
 
 
-def _page(study: Study, shown: list[str], page: int, pages: int) -> Drawing:
+def _page(study: Study, shown: list[str], page: int, pages: int) -> Drawn:
     down = math.ceil(len(shown) / _ACROSS)
     height = _TOP + down * _ROW + 0.12
     figure = Figure(figsize=(style.WIDTH, height))
@@ -58,9 +65,7 @@ def _page(study: Study, shown: list[str], page: int, pages: int) -> Drawing:
         if not row:
             _heads(panels)
         _task(study, key, panels)
-    return Drawing(
-        f"probe-{page}", figure, _caption(page, pages), "Small panels about the selected probe."
-    )
+    return figure, _caption(page, pages)
 
 
 def _axes(figure: Figure, left: float, top: float) -> Axes:
@@ -198,8 +203,8 @@ def _caption(page: int, pages: int) -> str:
         "curve that still rises asks for more data, not for another layer. Middle: score with only "
         "the first principal components of the layer; the tick on the axis is where one standard "
         "error of the full score is reached. Dashes: chance. Right: share that is right against "
-        "the probability that the probe gives its answer (dotted: share of numbers inside the "
-        "intervals that the probe gives); on the diagonal it is as often right as it says. Numbers "
-        "there: expected calibration error and, in brackets, that of a calibrated probe on as few "
-        "rows; bold where larger than chance (p at most 0.05, not corrected for the tasks)."
+        "the probability stated (dotted: of numbers inside the intervals stated); on the diagonal "
+        "the probe is as often right as it says. Numbers there: expected calibration error and, in "
+        "brackets, that of a calibrated probe on as few rows; bold where larger than chance "
+        "(p at most 0.05, not corrected for the tasks)."
     )

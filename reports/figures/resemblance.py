@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +12,7 @@ from matplotlib.lines import Line2D
 from reports import style
 from reports.figures import keys
 from reports.figures.cells import hatched
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.numbers import number, percent
 from reports.results import Measure, Similarity
 from reports.study import Study
@@ -28,9 +29,16 @@ def resemblance(study: Study) -> Drawing | None:
     trained = [role for role in tables if not style.is_twin(role)]
     if not trained:
         return None
+    draw = partial(_figure, study, tables, trained)
+    return Drawing("resemblance", "Similarity to references over depth.", draw)
+
+
+def _figure(
+    study: Study, tables: dict[str, tuple[Similarity, Measure]], trained: list[str]
+) -> Drawn:
     references = tables[trained[0]][0].layers_y
     ceilings = {role: _ceiling(study, role) for role in trained}
-    across = min(3, len(references))
+    across = min(4 if len(references) > 6 else 3, len(references))
     figure = style.canvas(1.46 * math.ceil(len(references) / across) + 0.45)
     panels = keys.grid(figure, len(references), across, sharex=True, sharey=True)
     top, turned = 0.05, False
@@ -73,21 +81,20 @@ def resemblance(study: Study) -> Drawing | None:
     )
     if len(tables) > len(trained):
         caption += (
-            " Dashed: the same network without training; what it resembles as well is owed to its "
-            "input and form, not to learning."
+            " Dashed: the same network without training; what it resembles as well was not learned."
         )
     if turned:
         caption += (
-            " Ring: the layer farthest from the input of those that the last layer is shown to be "
-            "more like it than (p at most 0.05, all earlier layers together): a return."
+            " Ring: the layer farthest from the input of those that the last is shown to be nearer "
+            "to it than: a return."
         )
     caption += _told(study, ceilings, drawn=drawn)
     caption += (
-        " A layer that rides high on chroma carries its large directions the way chroma does; it "
-        f"may still know what it does not resemble. Of all cells, {_share(tables, trained)} are "
-        f"above chance. {hatched(measure).replace('Hatched', 'Not above it')}"
+        " A layer may know what it does not resemble. Of all cells, "
+        f"{_share(tables, trained)} are above chance. "
+        f"{hatched(measure).replace('Hatched', 'Not above it')}"
     )
-    return Drawing("resemblance", figure, caption, "Similarity to references over depth.")
+    return figure, caption
 
 
 def _turn(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from reports import style
 from reports.figures import hover
 from reports.figures.cells import bare, fitted, hatch, ruled, width_of
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.figures.why import cost_told, explained
 from reports.rules_why import above_chance
 from reports.study import Study
@@ -43,7 +44,11 @@ def riding(study: Study) -> list[Drawing]:
     if not names or unridden(study):
         return []
     pages = [roles[i : i + _ACROSS] for i in range(0, len(roles), _ACROSS)]
-    return [_page(study, part, keys, names, n) for n, part in enumerate(pages, 1)]
+    alt = "Matrix of tasks and what was erased."
+    return [
+        Drawing(f"riding-{n}", alt, partial(_page, study, part, keys, names, n))
+        for n, part in enumerate(pages, 1)
+    ]
 
 
 def unridden(study: Study) -> list[str]:
@@ -54,7 +59,7 @@ def unridden(study: Study) -> list[str]:
         if role in study.why
     }
     some = [one for found in asked.values() for one in found]
-    if not some or any(reference.rides for one in some for reference in one.references):
+    if not some or any(reference.needed for one in some for reference in one.references):
         return []
     models = listed([study.name_of(role) for role, found in asked.items() if found])
     return [
@@ -77,7 +82,7 @@ def lead_lost(riding: Riding, name: str) -> float:
     return riding.drop(one).value / lead
 
 
-def _page(study: Study, roles: list[str], keys: list[str], names: list[str], page: int) -> Drawing:
+def _page(study: Study, roles: list[str], keys: list[str], names: list[str], page: int) -> Drawn:
     feet = min(max(width_of(name, 7.2) for name in names), 0.9) + 0.1
     tall = _ROW * len(keys)
     height = _HEAD + tall + feet
@@ -117,16 +122,17 @@ def _page(study: Study, roles: list[str], keys: list[str], names: list[str], pag
         "What each task loses when a reference is erased from its selected layer and the task is "
         "probed again: share of the score's lead over chance. Hatched, on white: not shown to be "
         "more than random subspaces and made-up references cost (p > 0.05, corrected for the "
-        "references of the task). Dot: the task rides on it, no other reference costs more; large "
-        "dot: it costs more than random directions with as much variance, too. Grey: the selected "
-        "layer is not above chance, or it was not asked. Tasks by the size of the effect."
+        "references of the task). Large dot: the task rides on it: it also costs more than random "
+        "directions with as much variance, and no other reference is shown to cost more. Small "
+        "dot: only the latter. Grey: not above chance, or not asked. Tasks by the size of the "
+        "effect."
     )
-    return Drawing(f"riding-{page}", figure, caption, "Matrix of tasks and what was erased.")
+    return figure, caption if page == 1 else "As the figure before, for further models."
 
 
 def _matrix(axes: Axes, study: Study, role: str, keys: list[str], names: list[str]):
     table = np.full((len(keys), len(names)), np.nan)
-    rides = np.zeros(table.shape, dtype=bool)
+    needed = np.zeros(table.shape, dtype=bool)
     for i, key in enumerate(keys):
         found = _asked(study, role, key)
         if found is None:
@@ -136,18 +142,18 @@ def _matrix(axes: Axes, study: Study, role: str, keys: list[str], names: list[st
             j = names.index(one.name)
             lost = float(np.clip(lead_lost(found, one.name), 0.0, 1.0))
             # what may be nothing has the colour of nothing
-            table[i, j] = lost if one.rides or not math.isfinite(lost) else 0.0
-            rides[i, j] = one.rides
+            table[i, j] = lost if one.needed or not math.isfinite(lost) else 0.0
+            needed[i, j] = one.needed
             if one.name in on:
                 dark = table[i, j] > 0.35
                 axes.plot(
-                    j, i, "o", ms=5.2 if one.special else 2.6, zorder=5, mew=0,
+                    j, i, "o", ms=5.2 if one.rides else 2.6, zorder=5, mew=0,
                     color="white" if dark else style.INK,
                 )  # fmt: skip
     image = axes.imshow(
         table, cmap=style.SEQUENTIAL, vmin=0, vmax=1, aspect="auto", interpolation="nearest"
     )
-    hatch(axes, np.isfinite(table), rides)
+    hatch(axes, np.isfinite(table), needed)
     ruled(axes, *table.shape, across=True, width=0.8)
 
     def tell(row: int, column: int) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from reports import style
 from reports.across import Column, Comparison, titles
 from reports.figures import hover
 from reports.figures.cells import ruled
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.figures.specialisation import LIMIT, standardised, told
 from reports.words import abridged
 
@@ -23,7 +25,9 @@ def side_by_side(comparison: Comparison) -> list[Drawing]:
         columns = [c for c in comparison.of(setting) if _layers(c)]
         for start in range(0, len(columns), _ACROSS):
             part = columns[start : start + _ACROSS]
-            drawings.append(_page(setting.title, part, titles(columns), len(drawings) + 1))
+            draw = partial(_page, setting.title, part, titles(columns))
+            name = f"side-by-side-{len(drawings) + 1}"
+            drawings.append(Drawing(name, "Matrices of tasks and layers.", draw))
     return drawings
 
 
@@ -49,7 +53,7 @@ def _scores(column: Column, keys: list[str]) -> tuple[np.ndarray, np.ndarray]:
     return scores, wins
 
 
-def _page(title: str, columns: list[Column], names: dict[str, str], number: int) -> Drawing:
+def _page(title: str, columns: list[Column], names: dict[str, str]) -> Drawn:
     keys = list(names)
     tables = [_scores(column, keys) for column in columns]
     order = _order([scores for scores, _ in tables])
@@ -92,7 +96,7 @@ def _page(title: str, columns: list[Column], names: dict[str, str], number: int)
         "resamples of groups in which the layer scores best. Grey: not asked. Colours of two "
         "models do not say which of them scores higher: the table does."
     )
-    return Drawing(f"side-by-side-{number}", figure, caption, "Matrices of tasks and layers.")
+    return figure, caption
 
 
 def _order(tables: list[np.ndarray]) -> list[int]:

@@ -10,7 +10,7 @@ import numpy as np
 from reports import style
 from reports.figures import hover
 from reports.figures.cells import ruled
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.numbers import percent
 from reports.probing import Probes, Task
 from reports.study import Study
@@ -55,10 +55,14 @@ def specialisation(study: Study) -> list[Drawing]:
         r for r in roles if profile(study.probes[r])[0] and len(profile(study.probes[r])[1]) > 1
     ]
     pages = [roles[i : i + 2] for i in range(0, len(roles), 2)]
-    return [_page(study, part, f"specialisation-{n}") for n, part in enumerate(pages, 1)]
+    alt = "Matrix of tasks and layers."
+    return [
+        Drawing(f"specialisation-{n}", alt, partial(_page, study, part, n))
+        for n, part in enumerate(pages, 1)
+    ]
 
 
-def _page(study: Study, roles: list[str], name: str) -> Drawing:
+def _page(study: Study, roles: list[str], page: int) -> Drawn:
     heights = [len(profile(study.probes[r])[0]) + 2.5 for r in roles]
     figure = style.canvas(min(0.185 * sum(heights) + 0.75 * len(roles), 7.9))
     grid = figure.subplots(len(roles), 1, squeeze=False, height_ratios=heights)
@@ -96,9 +100,9 @@ def _page(study: Study, roles: list[str], name: str) -> Drawing:
         "area: share of resamples of groups in which the layer scores best; a row with one large "
         "dot "
         "has one clear winner, a row of small dots has none. Standardising hides how large the "
-        "differences are: the curves of the page before show it."
+        "differences are: the curves under “What can be read out, and where?” show it."
     )
-    return Drawing(name, figure, caption, "Matrix of tasks and layers.")
+    return figure, caption if page == 1 else "As the figure before, for further models."
 
 
 def told(tasks: Sequence[Task | None], row: int, column: int) -> str:

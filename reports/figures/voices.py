@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,7 +11,7 @@ from matplotlib.colors import to_rgb
 
 from reports import style
 from reports.figures import keys
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.numbers import with_interval
 from reports.probing import Task
 from reports.study import Study
@@ -33,6 +34,11 @@ def voices(study: Study) -> Drawing | None:
     found = polyphonic(study)
     if not found:
         return None
+    draw = partial(_figure, study, found)
+    return Drawing("voices", "Multi-pitch scores by number of notes.", draw)
+
+
+def _figure(study: Study, found: dict[str, Task]) -> Drawn:
     figure = style.canvas(2.35 if len(found) < 3 else 3.9)
     panels = keys.grid(figure, len(found), min(2, len(found)), sharey=True)
     top = max(np.nanmax(np.append(_tables(task)[..., 2], 0.1)) for task in found.values())
@@ -50,7 +56,7 @@ def voices(study: Study) -> Drawing | None:
         "polyphony keeps its score as notes are added; one that follows the loudest note falls. "
     )
     caption += " ".join(_told(study, role, one) for role, one in found.items())
-    return Drawing("voices", figure, caption, "Multi-pitch scores by number of notes.")
+    return figure, caption
 
 
 def _tables(task: Task) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 from reports import style
 from reports.figures import hover
 from reports.figures.cells import ruled
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.numbers import number
 from reports.probing import Probes, Task
 from reports.study import Study
@@ -81,12 +81,15 @@ def weights(study: Study) -> list[Drawing]:
     roles = [role for role, table in tables.items() if table]
     pages = [roles[i : i + 2] for i in range(0, len(roles), 2)]
     return [
-        _page(study, {role: tables[role] for role in part}, f"weights-{n}")
+        Drawing(
+            f"weights-{n}", "Learned weights of layers, a strip a task.",
+            partial(_page, study, {role: tables[role] for role in part}, n),
+        )
         for n, part in enumerate(pages, 1)
-    ]
+    ]  # fmt: skip
 
 
-def _page(study: Study, tables: dict[str, list[Weights]], name: str) -> Drawing:
+def _page(study: Study, tables: dict[str, list[Weights]], page: int) -> Drawn:
     rows = [len(table) for table in tables.values()]
     figure = style.canvas(min(0.165 * sum(rows) + 1.0 * len(rows), 7.6))
     grid = figure.subplots(len(rows), 1, squeeze=False, height_ratios=[r + 1.5 for r in rows])
@@ -129,4 +132,4 @@ def _page(study: Study, tables: dict[str, list[Weights]], name: str) -> Drawing:
         "little weight may know the task well, and one with much may only help others. Read them "
         "beside the scores of single layers."
     )
-    return Drawing(name, figure, caption, "Learned weights of layers, a strip a task.")
+    return figure, caption if page == 1 else "As the figure before, for further models."

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,9 +14,9 @@ from matplotlib.lines import Line2D
 from reports import style
 from reports.figures import curves, hover
 from reports.figures.cells import fitted, width_of
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.numbers import number
-from reports.rules_why import above_chance, counterpart, reach
+from reports.rules_why import above_chance, counterpart, kept_share, reach
 from reports.study import Study
 from reports.verdicts import verdict
 from reports.why import CONTROLS, EQUAL, MADE, RANDOM, Pair, Reference, Riding
@@ -22,8 +24,8 @@ from reports.words import abridged, listed
 
 _ROW = 0.145  # inches of a reference in the dot plot
 _TOP, _FEET = 0.34, 0.47  # inches above and below the axes
-_LEFT, _CURVE, _NAMES, _KEPT = 0.4, 1.95, 1.25, 1.15
-_P = 0.34  # inches right of the dots
+_LEFT, _CURVE, _NAMES, _KEPT = 0.4, 1.85, 1.15, 1.15
+_P = 0.31  # inches of a column of p, right of the dots, one a model
 _MARKS = {
     RANDOM: ("|", "random subspace"),
     EQUAL: ("d", "as much variance"),
@@ -58,18 +60,20 @@ def unexplained(study: Study) -> list[str]:
 
 
 def _effect(riding: Riding) -> tuple[int, float]:
-    """Whether the task rides on anything, and how far from the controls in half widths."""
+    """2 where the task rides, 1 where it needs, and how far from the controls in half widths."""
     found = [one.weakest for one in riding.on or riding.references]
     sizes = [c.value / (c.value - c.low) for c in found if c.bounded and c.value > c.low]
-    return int(bool(riding.on)), max(sizes, default=0.0)
+    rank = 2 if any(one.rides for one in riding.on) else int(bool(riding.on))
+    return rank, max(sizes, default=0.0)
 
 
 def why(study: Study) -> list[Drawing]:
     """One drawing a task, about three to a page."""
-    return [_panel(study, key) for key in explained(study)]
+    alt = "Score over depth, what erasing references costs, and what the other model keeps."
+    return [Drawing(f"why-{key}", alt, partial(_panel, study, key)) for key in explained(study)]
 
 
-def _panel(study: Study, key: str) -> Drawing:
+def _panel(study: Study, key: str) -> Drawn:
     ridings = {
         role: study.why[role].riding[key]
         for role in list(study.models)[:_MOST_MODELS]
@@ -89,16 +93,12 @@ def _panel(study: Study, key: str) -> Drawing:
     curve = axes_at(_LEFT, _CURVE)
     curves.panel(curve, study, key, _CURVE)
     left = _LEFT + _CURVE + _NAMES
-    wide = style.WIDTH - left - 0.06 - _P - ((_KEPT + 0.22) if kept else 0.0)
+    wide = style.WIDTH - left - 0.06 - _P * len(ridings) - ((_KEPT + 0.22) if kept else 0.0)
     _dots(axes_at(left, wide), study, ridings, names, wide)
     if kept:
         _shares(axes_at(style.WIDTH - _KEPT - 0.06, _KEPT), kept, study)
     _legend(figure, left, wide, height)
-    return Drawing(
-        f"why-{key}", figure,
-        f"{verdict(study, key)} {_parts(study, key, ridings, kept=bool(kept))}",
-        "Score over depth, what erasing references costs, and what the other model keeps.",
-    )  # fmt: skip
+    return figure, f"{verdict(study, key)} {_parts(study, ridings)}"
 
 
 def reading(study: Study) -> list[str]:
@@ -120,20 +120,15 @@ def reading(study: Study) -> list[str]:
     if study.transfer:
         text += (
             " Kept on the other model: share of the lead over chance that a probe has left on the "
-            "other model's most similar layer; filled: above chance there."
+            "other model's most similar layer; filled: above chance there; none is drawn where the "
+            "probe's own lead is too small to take a share of."
         )
     return [text]
 
 
-def _parts(study: Study, key: str, ridings: dict[str, Riding], *, kept: bool) -> str:
-    """What stands where in the panel of a task."""
-    some = next(iter(study.probed(key).values()))
-    where = "Middle" if kept else "Right"
-    text = (
-        f"Left: {some.metric} by layer ({some.headline}). {where}: what erasing each reference "
-        f"costs {_before(study, ridings)}."
-    )
-    return f"{text} Right: kept on the other model." if kept else text
+def _parts(study: Study, ridings: dict[str, Riding]) -> str:
+    """Whose probe the costs are of; what stands where is told once, in `reading`."""
+    return f"Costs are of {_before(study, ridings)}."
 
 
 def _before(study: Study, ridings: dict[str, Riding]) -> str:
@@ -173,8 +168,12 @@ def _dots(
         lift = (at - (len(ridings) - 1) / 2) * step
         rows = [names.index(r.name) + lift for r in riding.references]
         ends += _model(axes, role, riding, rows, reach(study, role, riding.task))
-        for one, row in zip(riding.references, rows, strict=True):
-            _told_p(axes, role, one.p, row)
+        for one in riding.references:
+            _told_p(axes, role, one.p, names.index(one.name), at)
+        axes.annotate(
+            "p", (1.0, 1.0), xycoords="axes fraction", xytext=(5 + 72 * _P * at, 2.5),
+            textcoords="offset points", fontsize=6.6, color=style.role_colour(role, text=True),
+        )  # fmt: skip
         told = [cost_told(study, role, riding, one) for one in riding.references]
         hover.points(axes, [riding.drop(r).value for r in riding.references], rows, told)
     style.span(axes, min(ends), max(ends), "x", 0.05)
@@ -185,10 +184,6 @@ def _dots(
     axes.spines["left"].set_visible(False)
     axes.locator_params(axis="x", nbins=5)
     metric = next(iter(ridings.values())).metric
-    axes.annotate(
-        "p", (1.0, 1.0), xycoords="axes fraction", xytext=(5, 2.5), textcoords="offset points",
-        fontsize=6.2, color=style.GREY,
-    )  # fmt: skip
     title, size = fitted(f"cost in {metric}", wide, 7.6)
     axes.set_title(title, loc="left", fontsize=size, pad=11)
     heads = {one.head for one in ridings.values()} - {""}
@@ -197,13 +192,14 @@ def _dots(
     _placed(axes, study, {role: riding.selected for role, riding in ridings.items()}, wide)
 
 
-def _told_p(axes: Axes, role: str, p: float, row: float) -> None:
-    """The corrected p, small, right of its row."""
+def _told_p(axes: Axes, role: str, p: float, row: float, column: int) -> None:
+    """The corrected p, right of its row, in the column of its model."""
     if math.isfinite(p):
         text = "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
         axes.annotate(
-            text, (1.0, row), xycoords=("axes fraction", "data"), xytext=(5, 0),
-            textcoords="offset points", fontsize=5.6, va="center", clip_on=False,
+            text, (1.0, row), xycoords=("axes fraction", "data"),
+            xytext=(5 + 72 * _P * column, 0), textcoords="offset points", fontsize=6.6,
+            va="center", clip_on=False,
             color=style.role_colour(role, text=True),
         )  # fmt: skip
 
@@ -228,8 +224,8 @@ def _model(
     if math.isfinite(most):
         low, high = np.clip(low, -most, most), np.clip(high, -most, most)
     axes.hlines(rows, low, high, color=colour, lw=1.0, zorder=2)
-    rides = np.array([r.rides for r in riding.references], dtype=bool)
-    for some, face in ((rides, colour), (~rides, "white")):
+    needed = np.array([r.needed for r in riding.references], dtype=bool)
+    for some, face in ((needed, colour), (~needed, "white")):
         axes.plot(
             drops[some], np.array(rows)[some], style.MARKERS.get(role, "o"), ms=4.4, ls="",
             mfc=face, mec=colour, mew=0.9, zorder=4,
@@ -263,7 +259,10 @@ def _legend(figure: Figure, left: float, wide: float, height: float) -> None:
 
 
 def _kept(study: Study, key: str, roles: list[str]) -> list[tuple[str, str, str, Pair]]:
-    """(role of the probe, its layer, the other model's layer, how it does there)."""
+    """(role of the probe, its layer, the other model's layer, how it does there).
+
+    Where the probe's own lead is too small to take a share of, none is kept.
+    """
     out = []
     for (x, y), tasks in study.transfer.items():
         task = study.probed(key).get(x)
@@ -271,7 +270,8 @@ def _kept(study: Study, key: str, roles: list[str]) -> list[tuple[str, str, str,
             layer, _ = counterpart(study, x, y, task.selected, key)
             pair = tasks[key].pair(task.selected, layer)
             if pair is not None and pair.kept.exists:
-                out.append((x, task.selected, layer, pair))
+                share = kept_share(study, x, tasks[key], task.selected, layer)
+                out.append((x, task.selected, layer, replace(pair, kept=share)))
     return out
 
 
@@ -284,6 +284,12 @@ def _shares(axes: Axes, kept: list[tuple[str, str, str, Pair]], study: Study) ->
         if pair.kept.bounded:
             ends = np.clip([pair.kept.low, pair.kept.high], low, high)
             axes.plot(ends, [at, at], color=colour, lw=1.0)
+        if not pair.kept.exists:
+            axes.annotate(
+                "own lead too small", (0.5, at), xycoords=("axes fraction", "data"), ha="center",
+                va="center", fontsize=6.6, color=style.GREY,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+            )  # fmt: skip
         axes.plot(
             np.clip(pair.kept.value, low, high), at, style.MARKERS.get(role, "o"), ms=4.6,
             color=colour, mfc=colour if pair.above.above else "white", mew=0.9,

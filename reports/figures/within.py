@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from matplotlib import patheffects
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 from reports import style
 from reports.figures import hover
 from reports.figures.cells import hatch_measure, hatched, unbounded
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, Drawn
 from reports.numbers import Estimate, percent
 from reports.results import Measure, Similarity
 from reports.structure import STABLE, Within
@@ -27,12 +28,14 @@ def within(study: Study) -> list[Drawing]:
     """Matrices of all models, two to a drawing, each with its tree and its strips."""
     found = [(r, study.between(r, r)) for r in study.models]
     usable = [(r, s, s.main()) for r, s in found if s is not None and s.main() is not None]
+    alt = "Heat maps of similarity between layers of one model."
     return [
-        _pair(study, usable[i : i + 2], f"within-{i // 2 + 1}") for i in range(0, len(usable), 2)
+        Drawing(f"within-{i // 2 + 1}", alt, partial(_pair, study, usable[i : i + 2]))
+        for i in range(0, len(usable), 2)
     ]
 
 
-def _pair(study: Study, parts: list[tuple[str, Similarity, Measure]], name: str) -> Drawing:
+def _pair(study: Study, parts: list[tuple[str, Similarity, Measure]]) -> Drawn:
     shares = [_first_share(s) for _, s, _ in parts]
     strips = 1 + any(share is not None for share in shares)
     figure = style.canvas((3.7 if len(parts) > 1 else 5.0) + 0.62 * strips)
@@ -87,8 +90,7 @@ def _pair(study: Study, parts: list[tuple[str, Similarity, Measure]], name: str)
         )
     if any(trees):
         caption += (
-            " Trees: average linkage, merges kept in as many resamples drawn in black, others "
-            "grey and dashed."
+            " Trees: average linkage; merges kept as often are black, others grey and dashed."
         )
     caption += (
         f" Bars: novelty, 1 - similarity to the layer before, with {percent(measure.interval)} "
@@ -100,8 +102,8 @@ def _pair(study: Study, parts: list[tuple[str, Similarity, Measure]], name: str)
             "directions make the picture."
         )
     if strips > 1:
-        caption += " Lowest strip: share of the layer's variance on its first component."
-    return Drawing(name, figure, caption, "Heat maps of similarity between layers of one model.")
+        caption += " Lowest strip: share of variance on the first component."
+    return figure, caption
 
 
 def _tree_of(similarity: Similarity) -> Within | None:
