@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cli.owntask import Wanted, wanted_tasks
 
 if TYPE_CHECKING:
+    from cli.answerable import Questions
     from cli.material import Ingredients
     from cli.screen import Screen
     from cli.steps import Run
@@ -80,16 +81,41 @@ class Compared:
 def prepare(asked: Comparison, run: Run, screen: Screen) -> Ingredients:
     """Loads both models and opens the data."""
     from cli.material import Ingredients
-    from cli.probing import resolve_tasks, task_kinds
-    from cli.steps import load_model, load_twins, open_data
+    from cli.names import check_names
+    from cli.similarity import resolve_measures
+    from cli.steps import load_model, load_twins
 
     wanted = asked.wanted()
+    resolve_measures(asked.measures)
+    sides = (
+        (asked.a, asked.layers_a, asked.weights_a, "--layers-a"),
+        (asked.b, asked.layers_b, asked.weights_b, "--layers-b"),
+    )
+    check_names(
+        [(name, None if own else kept, option) for name, kept, own, option in sides],
+        wanted, screen.warn,
+    )  # fmt: skip
     layers = {"a": (asked.a, asked.layers_a), "b": (asked.b, asked.layers_b)}
     untrained = load_twins(layers, run) if asked.twins else {}
     models = {
         "a": load_model(asked.a, asked.weights_a, run, asked.layers_a),
         "b": load_model(asked.b, asked.weights_b, run, asked.layers_b),
     }
+    return Ingredients(models, untrained, *questions(asked, run, screen))
+
+
+def questions(asked: Comparison, run: Run, screen: Screen) -> Questions:
+    """Opens the data; tasks that cannot be probed are left out, which is told.
+
+    Raises
+    ------
+    RsaError : too few clips.
+    """
+    from cli.answerable import Questions, parted
+    from cli.probing import resolve_tasks, task_kinds
+    from cli.steps import open_data
+
+    wanted = asked.wanted()
     with screen.stage(f"data set {wanted.data}"):
         dataset, clips = open_data(wanted.data, wanted.manifest, asked.limit, screen.warn)
         tasks = resolve_tasks(
@@ -101,8 +127,9 @@ def prepare(asked: Comparison, run: Run, screen: Screen) -> Ingredients:
         from rsa.rows.joint import check_enough
 
         check_enough(len(clips))
+    tasks, skipped = parted(tasks, clips, run.seed, screen)
     kinds = list(dict.fromkeys([asked.kind, *task_kinds(tasks)]))
-    return Ingredients(models, untrained, dataset, clips, tasks, kinds)
+    return Questions(dataset, clips, tasks, kinds, skipped)
 
 
 def compare(comparison: Comparison, run: Run, out: Path | None, screen: Screen) -> Compared:
@@ -116,12 +143,10 @@ def compare(comparison: Comparison, run: Run, out: Path | None, screen: Screen) 
     from cli.processes import current
     from cli.record import begin_study, claim, default_folder, study_folder, write_study
     from cli.similarity import compare_models, resolve_measures
-    from cli.steps import check_model, data_name, known_name
+    from cli.steps import data_name, known_name
     from cli.why import explain
 
     asked = comparison
-    check_model(asked.a)
-    check_model(asked.b)
     chosen = resolve_measures(asked.measures)
     wanted = asked.wanted()
     folder = study_folder(out, default_folder(asked.a, asked.b))
@@ -140,7 +165,7 @@ def compare(comparison: Comparison, run: Run, out: Path | None, screen: Screen) 
     rows = compare_models(material.of(kind), chosen, run, folder, screen)
     describe_layers(material.of(kind), dataset, run, folder, screen)
     probing = resolve_probing("linear", "none", known_name(wanted.data), run.seed)
-    results = probe_models(activations, tasks, probing, run, folder, screen)
+    results = probe_models(activations, tasks, probing, run, folder, screen, ready.skipped)
     if asked.why:
         explain(activations, tasks, results, kind, run, folder, screen, across=True)
     team.wait()

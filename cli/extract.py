@@ -28,9 +28,10 @@ def command(
     **running,
 ) -> None:
     """Run a model over audio once; compare and probe then start from its activations."""
+    from cli.names import check_names
+    from cli.owntask import Wanted
     from cli.steps import (
         Run,
-        check_model,
         deviations,
         extract_rows,
         load_model,
@@ -40,7 +41,8 @@ def command(
     from extract.models.base import file_name
 
     team = current()
-    check_model(model)
+    wanted = Wanted((), data=data, manifest=manifest)
+    check_names([(model, None if weights else layers, "--layers")], wanted, screen.warn)
     running["device"] = resolve_device(running["device"])
     run = Run(**running)
     dataset, clips = open_data(data, manifest, limit, screen.warn)

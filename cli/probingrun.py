@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.names import check_names
 from cli.owntask import Wanted, wanted_tasks
 
 if TYPE_CHECKING:
+    from cli.answerable import Questions
     from cli.material import Ingredients
     from cli.probing import Probing
     from cli.screen import Screen
@@ -95,10 +97,15 @@ class Probed:
 def prepare(asked: ProbingRun, run: Run, screen: Screen) -> Ingredients:
     """Loads the models and opens the data."""
     from cli.material import Ingredients
-    from cli.probing import resolve_tasks, row_kinds
-    from cli.steps import load_model, load_twins, open_data
+    from cli.steps import load_model, load_twins
 
+    asked.probing(run)  # names of protocol and heads
     wanted = asked.wanted()
+    check_names(
+        [(name, None if name in asked.weights else asked.layers, "--layers")
+         for name in asked.models],
+        wanted, screen.warn,
+    )  # fmt: skip
     roles = dict(zip(ROLES, asked.models, strict=False))
     layers = {role: (name, asked.layers) for role, name in roles.items()}
     untrained = load_twins(layers, run) if asked.twins else {}
@@ -106,6 +113,21 @@ def prepare(asked: ProbingRun, run: Run, screen: Screen) -> Ingredients:
         role: load_model(name, asked.weights.get(name), run, asked.layers)
         for role, name in roles.items()
     }
+    return Ingredients(models, untrained, *questions(asked, run, screen))
+
+
+def questions(asked: ProbingRun, run: Run, screen: Screen) -> Questions:
+    """Opens the data; tasks that cannot be probed are left out, which is told.
+
+    Raises
+    ------
+    ProbeError : none can be.
+    """
+    from cli.answerable import Questions, parted, refuse
+    from cli.probing import resolve_tasks, row_kinds
+    from cli.steps import open_data
+
+    probing, wanted = asked.probing(run), asked.wanted()
     with screen.stage(f"data set {wanted.data}"):
         dataset, clips = open_data(wanted.data, wanted.manifest, asked.limit, screen.warn)
         chosen = resolve_tasks(
@@ -122,8 +144,11 @@ def prepare(asked: ProbingRun, run: Run, screen: Screen) -> Ingredients:
             f"--data {wanted.data}: it has no labels to probe so; give a manifest with label "
             "columns"
         )
-    kinds = row_kinds(chosen, asked.probing(run))
-    return Ingredients(models, untrained, dataset, clips, chosen, kinds)
+    chosen, skipped = parted(chosen, clips, run.seed, screen, probing.max_frames)
+    if not chosen:
+        refuse(skipped)
+    kinds = row_kinds(chosen, probing)
+    return Questions(dataset, clips, chosen, kinds, skipped)
 
 
 def probe(asked: ProbingRun, run: Run, out: Path | None, screen: Screen) -> Probed:
@@ -131,15 +156,14 @@ def probe(asked: ProbingRun, run: Run, out: Path | None, screen: Screen) -> Prob
 
     Several processes share the work; the first writes what it comes to.
     """
+    from cli.answerable import FRAMES
     from cli.maps import map_clips
-    from cli.probing import FRAMES, check_probed, probe_models
+    from cli.probing import check_probed, probe_models
     from cli.processes import current
     from cli.record import begin_study, claim, default_folder, study_folder, write_study
-    from cli.steps import check_model, data_name
+    from cli.steps import data_name
     from cli.why import explain
 
-    for name in asked.models:
-        check_model(name)
     wanted = asked.wanted()
     probing = asked.probing(run)
     folder = study_folder(out, default_folder(*asked.models))
@@ -154,7 +178,9 @@ def probe(asked: ProbingRun, run: Run, out: Path | None, screen: Screen) -> Prob
     if team.first:
         begin_study(folder)
     team.wait()
-    results = probe_models(activations, chosen, probing, run, folder, screen)
+    results = probe_models(
+        activations, chosen, probing, run, folder, screen, ready.skipped
+    )
     check_probed(results)
     rows = next((kind for kind in kinds if not kind.startswith(FRAMES)), None)
     if asked.why and rows:

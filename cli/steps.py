@@ -71,26 +71,35 @@ def open_data(
     """
     from extract import datasets
 
-    name, _, detail = text.partition(":")
-    if name in datasets.REGISTRY:
-        if manifest:
-            raise click.UsageError(f"--manifest goes with a folder; {name} has its own labels")
-        known = datasets.REGISTRY[name]
-        for subset in [] if known.on_disk else filter(None, detail.split(",")):
-            if subset not in known.subsets:
-                hint = suggestion(subset, known.subsets)
-                raise click.UsageError(f"--data {text}: no subset {subset!r} in {name}{hint}")
-    try:
-        dataset = datasets.open_dataset(text, manifest)
-    except KeyError:
-        hint = suggestion(text.partition(":")[0], datasets.names())
-        raise click.UsageError(f"--data {text}: neither a data set nor a folder{hint}") from None
+    check_data(text, manifest)
+    dataset = datasets.open_dataset(text, manifest)
     for note in dataset.notes if say else ():
         say(note)
     clips = list(dataset.clips)
     if limit and limit < len(clips):
         clips = [clips[i * len(clips) // limit] for i in range(limit)]
     return dataset, clips
+
+
+def check_data(text: str, manifest: Path | None = None) -> None:
+    """A usage error for data that are neither a folder nor known, or have no such subset."""
+    from extract import datasets
+
+    name, _, detail = text.partition(":")
+    known = datasets.REGISTRY.get(name)
+    if known is None:
+        if not Path(text).is_dir():
+            hint = suggestion(name, datasets.names())
+            raise click.UsageError(f"--data {text}: neither a data set nor a folder{hint}")
+        if manifest is not None and not manifest.is_file():
+            raise click.UsageError(f"--manifest {manifest}: there is no such file")
+        return
+    if manifest:
+        raise click.UsageError(f"--manifest goes with a folder; {name} has its own labels")
+    for subset in [] if known.on_disk else filter(None, detail.split(",")):
+        if subset not in known.subsets:
+            hint = suggestion(subset, known.subsets)
+            raise click.UsageError(f"--data {text}: no subset {subset!r} in {name}{hint}")
 
 
 def data_name(text: str, dataset: Dataset) -> str:

@@ -57,7 +57,7 @@ def command(
     """
     from cli import studyfile
     from cli.steps import Run, resolve_device
-    from cli.studyplan import LEFT_OUT, TO_DO, Incomplete, missing, plan, rehearsed
+    from cli.studyplan import LEFT_OUT, TO_DO, Incomplete, answered, missing, plan, rehearsed
 
     team = current()
     if not file:
@@ -77,7 +77,7 @@ def command(
         raise click.UsageError(f"--data {data}: it has no labels for any step of {path.name}")
     if dry_run:
         lacking, code = missing(planned, run, fetch=False)
-        if team.first:
+        if lacking and team.first:
             _show_plan(study, planned, lacking, run, as_json)
     else:
         with screen.stage("weights and data looked for"):
@@ -88,7 +88,14 @@ def command(
                 screen.error(f"missing: {line}")
         team.wait()  # so that one line ends all, after those of the first
         raise Incomplete(study.path.name, lacking, code)
+    rehearsal = data is not None or limit is not None
+    planned = answered(planned, path.name, run, screen, rehearsal=rehearsal)
+    if all(one.state == LEFT_OUT for one in planned):
+        reasons = "; ".join(f"{one.step.name}: {one.why}" for one in planned)
+        raise click.UsageError(f"{path.name}: every step is left out: {reasons}")
     if dry_run:
+        if team.first:
+            _show_plan(study, planned, (), run, as_json)
         return
     team.wait()  # until each has looked at the folder
     if team.first:
@@ -212,7 +219,7 @@ def _show_plan(
     for one in planned:
         asked = one.step.asked
         what = "compare" if isinstance(asked, Comparison) else "probe"
-        left = ", ".join(one.dropped)
+        left = f"no labels: {', '.join(one.dropped)}" if one.dropped else one.why
         rows.append(
             {
                 "step": one.folder.name,
@@ -220,7 +227,7 @@ def _show_plan(
                 "models": ", ".join(one.step.models),
                 "data": asked.wanted().data + (f", {asked.limit} clips" if asked.limit else ""),
                 "tasks": asked.tasks.replace(",", ", "),
-                "state": one.state + (f" (no labels: {left})" if left else ""),
+                "state": one.state + (f" ({left})" if left else ""),
             }
         )
     if as_json:

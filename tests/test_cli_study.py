@@ -12,7 +12,8 @@ from probe_folder import sounds
 
 from cli import studyfile
 from cli.main import root
-from cli.studyplan import Incomplete
+from cli.steps import Run
+from cli.studyplan import LEFT_OUT, TO_DO, Incomplete, plan, rehearsed
 from reports.study import Study
 
 SMALL = """
@@ -135,15 +136,24 @@ def test_data_alone_that_is_missing_is_code_4_with_the_loader_s_checklist(rsa, t
     assert len(done.exception.lacking) == 3 and "songs_info.csv" in done.exception.lacking[0]
 
 
-def test_a_rehearsal_leaves_out_what_other_data_cannot_answer(rsa, tmp_path):
-    done = rsa("layerwise-musicfm-muq", "--untrained", "--data", "mini", "--limit", 8, "--dry-run",
-               "--json")  # fmt: skip
-    if isinstance(done.exception, Incomplete):
-        pytest.skip("the packages of mini are not installed")
+def test_a_rehearsal_leaves_out_what_other_data_have_no_labels_for(tmp_path):
+    study = studyfile.read(studyfile.shipped()["layerwise-musicfm-muq"])
+    run = Run("cpu", 0, 1, "float32", 0.5, True, True, None, None, "float32", False)
+    planned = plan(rehearsed(study, "mini", 8, True), tmp_path / "out", run, trim=True)
+    steps = {one.step.name: one for one in planned}
+    assert steps["key"].state == TO_DO and steps["key"].step.asked.limit == 8
+    assert steps["genre"].state == LEFT_OUT and steps["genre"].dropped == ("genre",)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_rehearsal_on_few_clips_leaves_out_what_they_cannot_answer(rsa, tmp_path, music):
+    done = rsa(small(tmp_path, music), "--untrained", "--limit", 12, "--dry-run", "--json")
     assert done.exit_code == 0, done.output
-    steps = {row["step"][3:]: row for row in json.loads(done.stdout)["steps"]}
-    assert steps["key"]["state"] == "to do" and steps["key"]["data"] == "mini, 8 clips"
-    assert steps["genre"]["state"] == "left out (no labels: genre)"
+    steps = {row["step"][3:]: row["state"] for row in json.loads(done.stdout)["steps"]}
+    assert steps["pair"] == "to do"
+    assert steps["place"].startswith("left out (nothing could be probed: task place: ")
+    done = rsa(small(tmp_path, music), "--untrained", "--limit", 3)
+    assert done.exit_code == 2 and "every step is left out: pair: " in done.stderr
     assert not list(tmp_path.glob("study-*"))
 
 
