@@ -81,7 +81,7 @@ class Compared:
 def prepare(asked: Comparison, run: Run, screen: Screen) -> Ingredients:
     """Loads both models and opens the data."""
     from cli.material import Ingredients
-    from cli.names import check_names
+    from cli.names import check_names, check_weights
     from cli.similarity import resolve_measures
     from cli.steps import load_model, load_twins
 
@@ -91,6 +91,8 @@ def prepare(asked: Comparison, run: Run, screen: Screen) -> Ingredients:
         (asked.a, asked.layers_a, asked.weights_a, "--layers-a"),
         (asked.b, asked.layers_b, asked.weights_b, "--layers-b"),
     )
+    for side, (_, _, own, _) in zip("ab", sides, strict=True):
+        check_weights(own, f"--weights-{side}")
     check_names(
         [(name, None if own else kept, option) for name, kept, own, option in sides],
         wanted, screen.warn,

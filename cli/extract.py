@@ -28,7 +28,7 @@ def command(
     **running,
 ) -> None:
     """Run a model over audio once; compare and probe then start from its activations."""
-    from cli.names import check_names
+    from cli.names import check_names, check_weights
     from cli.owntask import Wanted
     from cli.steps import (
         Run,
@@ -42,6 +42,7 @@ def command(
 
     team = current()
     wanted = Wanted((), data=data, manifest=manifest)
+    check_weights(weights, "--weights")
     check_names([(model, None if weights else layers, "--layers")], wanted, screen.warn)
     running["device"] = resolve_device(running["device"])
     run = Run(**running)

@@ -31,11 +31,19 @@ def check_names(
     say : is told what is odd in a manifest, where a task is not found in it.
     """
     from cli.steps import check_data, check_model
+    from extract.datasets import check_place
 
     for name, layers, option in models:
         check_layers(check_model(name), layers, option)
     check_data(wanted.data, wanted.manifest)
+    check_place(wanted.data)
     check_tasks(wanted, say)
+
+
+def check_weights(path: Path | None, option: str) -> None:
+    """A usage error for weights that are not there."""
+    if path is not None and not path.exists():
+        raise click.UsageError(f"{option} {path}: there is no such file or folder")
 
 
 def check_layers(spec: ModelSpec, layers: str | None, option: str = "") -> None:

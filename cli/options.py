@@ -136,6 +136,14 @@ out = click.option(
     help="Study folder [default: study- and the names of the models].",
 )
 
+report = several(
+    click.option(
+        "--format", "formats", metavar="LIST",
+        help="Of the report: pdf, html or md (Markdown); several by commas [default: pdf].",
+    ),
+    click.option("--no-report", is_flag=True, help="Numbers only, no report."),
+)
+
 dry_run = click.option(
     "--dry-run", is_flag=True,
     help="Say what would be done: clips, bytes, memory and time; start and write nothing.",

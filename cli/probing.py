@@ -122,6 +122,10 @@ def resolve_probing(
         hint = suggestion(protocol, PROTOCOLS)
         raise click.UsageError(f"--protocol {protocol}: there is no such protocol{hint}")
     names = list(dict.fromkeys(filter(None, map(str.strip, heads.split(",")))))
+    if not names:
+        raise click.UsageError("--head: no head is named; name heads, or use none")
+    if "none" in names and names[1:]:
+        raise click.UsageError(f"--head {heads}: none goes alone; drop it, or the others")
     names = [] if names == ["none"] else names
     found = []
     for name in names:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.names import check_names
+from cli.names import check_names, check_weights
 from cli.owntask import Wanted, wanted_tasks
 
 if TYPE_CHECKING:
@@ -101,6 +101,8 @@ def prepare(asked: ProbingRun, run: Run, screen: Screen) -> Ingredients:
 
     asked.probing(run)  # names of protocol and heads
     wanted = asked.wanted()
+    for path in asked.weights.values():
+        check_weights(path, "--weights")
     check_names(
         [(name, None if name in asked.weights else asked.layers, "--layers")
          for name in asked.models],

@@ -88,7 +88,9 @@ def check_data(text: str, manifest: Path | None = None) -> None:
     name, _, detail = text.partition(":")
     known = datasets.REGISTRY.get(name)
     if known is None:
-        if not Path(text).is_dir():
+        if not text.strip() or not Path(text).is_dir():
+            if text.strip() and Path(text).exists():
+                raise click.UsageError(f"--data {text}: a file; give the folder that holds it")
             hint = suggestion(name, datasets.names())
             raise click.UsageError(f"--data {text}: neither a data set nor a folder{hint}")
         if manifest is not None and not manifest.is_file():

@@ -11,6 +11,7 @@ import click
 
 from cli import options
 from cli.processes import current, shared
+from cli.record import refuse_files
 from extract.writing import write_text
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def command(
     same command goes on where it stopped. --untrained --data mini rehearses a study.
     """
     from cli import studyfile
-    from cli.steps import Run, resolve_device
+    from cli.steps import Run, check_data, resolve_device
     from cli.studyplan import LEFT_OUT, TO_DO, Incomplete, answered, missing, plan, rehearsed
 
     team = current()
@@ -65,6 +66,8 @@ def command(
             _list(as_json)
         return
     path = studyfile.find(file)
+    if data is not None:
+        check_data(data)
     study = rehearsed(studyfile.read(path), data, limit, untrained)
     kept = {"window": None, "hop": None, "precision": "float32", "store_dtype": "float32"}
     run = Run(
@@ -140,8 +143,7 @@ def _list(as_json: bool) -> None:
 
 def _folder(folder: Path) -> Path:
     """The folder to write to; one that holds something else is refused."""
-    if folder.exists() and not folder.is_dir():
-        raise click.UsageError(f"--out {folder}: a file of that name exists; name another")
+    refuse_files(folder)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / COPY).exists():
         raise click.UsageError(
             f"--out {folder}: the folder is not empty and holds no {COPY}; name another"
