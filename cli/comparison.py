@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,8 +78,16 @@ class Compared:
     failures: Sequence[dict]
 
 
-def prepare(asked: Comparison, run: Run, screen: Screen) -> Ingredients:
-    """Loads both models and opens the data."""
+def prepare(
+    asked: Comparison, run: Run, screen: Screen, untrained: Collection[str] = ()
+) -> Ingredients:
+    """Loads both models and opens the data.
+
+    Parameters
+    ----------
+    untrained : models that get random weights: where those of `asked` are not here, and only what
+        a run takes is asked.
+    """
     from cli.material import Ingredients
     from cli.names import check_names, check_weights
     from cli.similarity import resolve_measures
@@ -98,12 +106,12 @@ def prepare(asked: Comparison, run: Run, screen: Screen) -> Ingredients:
         wanted, screen.warn,
     )  # fmt: skip
     layers = {"a": (asked.a, asked.layers_a), "b": (asked.b, asked.layers_b)}
-    untrained = load_twins(layers, run) if asked.twins else {}
-    models = {
-        "a": load_model(asked.a, asked.weights_a, run, asked.layers_a),
-        "b": load_model(asked.b, asked.weights_b, run, asked.layers_b),
-    }
-    return Ingredients(models, untrained, *questions(asked, run, screen))
+    twins = load_twins(layers, run) if asked.twins else {}
+    models = {}
+    for (role, (name, kept)), (_, _, own, _) in zip(layers.items(), sides, strict=True):
+        random = replace(run, untrained=run.untrained or name in untrained)
+        models[role] = load_model(name, own, random, kept)
+    return Ingredients(models, twins, *questions(asked, run, screen))
 
 
 def questions(asked: Comparison, run: Run, screen: Screen) -> Questions:

@@ -55,7 +55,7 @@ def command(
 
         if team.first:
             ready = Ingredients({"a": net}, {}, dataset, clips, [], [kind])
-            dryrun.show(dryrun.estimate(ready, run, references=False), ready, as_json)
+            dryrun.show(dryrun.of_extraction(ready, run), ready, as_json)
         return
     if team.first:
         screen.log.in_cache(f"extract-{file_name(net.name)}")

@@ -60,8 +60,7 @@ def command(
 
         if team.first:
             ready = prepare(asked, run, screen)
-            stages = dryrun.estimate(ready, run, probing=asked.probing(run))
-            dryrun.show(stages, ready, as_json)
+            dryrun.show(dryrun.of_probing(ready, asked, run), ready, as_json)
         return
     found = probe(asked, run, out, screen)
     if not team.first:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,8 +94,10 @@ class Probed:
     results: Mapping[str, ProbeResults]
 
 
-def prepare(asked: ProbingRun, run: Run, screen: Screen) -> Ingredients:
-    """Loads the models and opens the data."""
+def prepare(
+    asked: ProbingRun, run: Run, screen: Screen, untrained: Collection[str] = ()
+) -> Ingredients:
+    """Loads the models and opens the data; `untrained` as in `cli.comparison.prepare`."""
     from cli.material import Ingredients
     from cli.steps import load_model, load_twins
 
@@ -110,12 +112,12 @@ def prepare(asked: ProbingRun, run: Run, screen: Screen) -> Ingredients:
     )  # fmt: skip
     roles = dict(zip(ROLES, asked.models, strict=False))
     layers = {role: (name, asked.layers) for role, name in roles.items()}
-    untrained = load_twins(layers, run) if asked.twins else {}
-    models = {
-        role: load_model(name, asked.weights.get(name), run, asked.layers)
-        for role, name in roles.items()
-    }
-    return Ingredients(models, untrained, *questions(asked, run, screen))
+    twins = load_twins(layers, run) if asked.twins else {}
+    models = {}
+    for role, name in roles.items():
+        random = replace(run, untrained=run.untrained or name in untrained)
+        models[role] = load_model(name, asked.weights.get(name), random, asked.layers)
+    return Ingredients(models, twins, *questions(asked, run, screen))
 
 
 def questions(asked: ProbingRun, run: Run, screen: Screen) -> Questions:

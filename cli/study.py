@@ -17,6 +17,7 @@ from extract.writing import write_text
 if TYPE_CHECKING:
     from cli.screen import Screen
     from cli.steps import Run
+    from cli.studycost import Costs
     from cli.studyfile import StudyFile
     from cli.studyplan import Planned
     from reports.expectations import Judged
@@ -38,7 +39,7 @@ COPY = "study.toml"  # of the study file, in the folder of its results
     help="Use N clips only in every step, spread evenly over its data.",
 )
 @options.untrained
-@click.option("--dry-run", is_flag=True, help="Show what would be done and what is missing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, its cost and what is missing.")
 @click.option(
     "--out", type=options.PATH, metavar="FOLDER", help="[default: study- and the name of the file]"
 )
@@ -98,7 +99,9 @@ def command(
         raise click.UsageError(f"{path.name}: every step is left out: {reasons}")
     if dry_run:
         if team.first:
-            _show_plan(study, planned, (), run, as_json)
+            from cli.studycost import Costs
+
+            _show_plan(study, planned, (), run, as_json, Costs.of(planned, run, screen))
         return
     team.wait()  # until each has looked at the folder
     if team.first:
@@ -210,8 +213,9 @@ def _report(planned: Sequence[Planned], folder: Path, title: str) -> Path:
 
 
 def _show_plan(
-    study: StudyFile, planned: Sequence[Planned], lacking: Sequence[str], run: Run, as_json: bool
-) -> None:
+    study: StudyFile, planned: Sequence[Planned], lacking: Sequence[str], run: Run, as_json: bool,
+    costs: Costs | None = None,
+) -> None:  # fmt: skip
     from cli.comparison import Comparison
     from cli.screen import show_table
     from cli.studyplan import to_fetch
@@ -234,10 +238,13 @@ def _show_plan(
         )
     if as_json:
         content = {"title": study.title, "steps": rows, "fetched": fetched, "missing": [*lacking]}
+        content |= {"costs": costs.as_json()} if costs else {}
         click.echo(json.dumps(content, indent=1))
         return
     caption = f"weights that would be fetched: {', '.join(fetched)}" if fetched else ""
     show_table(study.title, list(rows[0]), [list(row.values()) for row in rows], caption)
+    if costs:
+        costs.show()
 
 
 def _show_verdicts(judged: Sequence[Judged]) -> None:
