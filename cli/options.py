@@ -170,6 +170,8 @@ def logged(function):
     @quiet
     @wraps(function)
     def command(*arguments, quiet: bool, log_level: str, **options):
+        import probes.memory
+        import rsa.memory
         from cli.processes import current
         from cli.runlog import RunLog
         from cli.screen import Screen
@@ -180,6 +182,8 @@ def logged(function):
         with RunLog(context.info_name, log_level, context.params) as log:
             results = not options.get("as_json")
             screen = Screen(quiet, results, log_level, log)
+            for room in (rsa.memory, probes.memory):  # what becomes smaller is said, once
+                room.tell[:] = [screen.warn]
             found = function(*arguments, screen=screen, **options)
             screen.finish()
             return found

@@ -39,7 +39,9 @@ COPY = "study.toml"  # of the study file, in the folder of its results
     help="Use N clips only in every step, spread evenly over its data.",
 )
 @options.untrained
-@click.option("--dry-run", is_flag=True, help="Show what would be done, its cost and what is missing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Show what would be done, what it takes and what is missing."
+)
 @click.option(
     "--out", type=options.PATH, metavar="FOLDER", help="[default: study- and the name of the file]"
 )
