@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 from cli.answerable import FRAMES
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 # rows that layers are made up over at most; what takes longer with more is drawn out in proportion
 MOST, MOST_FRAMES = 2500, 60_000
-SMALL, ENOUGH = 100, 10.0  # rows that similarity begins with; seconds after which it is drawn out
+SMALL, ENOUGH = 60, 10.0  # rows that similarity begins with; seconds after which it is drawn out
 LAYERS = "a few made-up layers over {rows} rows, drawn out by the widths"
 ROWS = "all layers made up, over {rows} rows, drawn out by the rows"
 
@@ -89,7 +91,7 @@ class Rehearsed:
     def similarity(self, kind: str, measures: Sequence[str]) -> Later:
         """All pairs of layers; on more and more rows, as long as that is quick."""
         import rsa
-        from cli.similarity import INPUT, PAIRS
+        from cli.similarity import INPUT, PAIRS, families
         from extract.store import plan_rows
         from rsa.rows.joint import MEMORY
 
@@ -110,8 +112,9 @@ class Rehearsed:
                 place = [layer.name for layer in self.models[REFERENCES].layers].index(INPUT)
                 at = names.index(REFERENCES)
                 confound = at, sources[at].layers[place]
-            rsa.compare(*sources, measures=measures, pairs=places, seed=self.run.seed,
-                        device=self.run.solver_device, confound=confound)  # fmt: skip
+            for part in families(measures):  # as the run does, which keeps each
+                rsa.compare(*sources, measures=part, pairs=places, seed=self.run.seed,
+                            device=self.run.solver_device, confound=confound)  # fmt: skip
             return len(rows)
 
         count, took = drawn_out(work, whole)
@@ -250,21 +253,29 @@ class _Probed:
     def made(self, widths: Sequence[int], seed: int = 0) -> Made:
         return Made("m", widths, self.rows, self.labels, seed)
 
-    def layers(self, widths: Sequence[int], heads: Sequence | None = None, checks: bool = True):
+    def layers(
+        self, widths: Sequence[int], heads: Sequence | None = None, checks: bool = True
+    ) -> None:
         """The main head, and those that take layer by layer."""
-        import probes
+        import probes.running
         from probes.framing.running import run_frames
 
         run, made = self.of.run, self.made(widths)
         common = {"seed": run.seed, "device": run.solver_device}
         options = self.probing.of(self.kind, "a")
         if self.kind.startswith(FRAMES):
-            return run_frames(made, self.rows, self.tasks, **options, **common)
+            run_frames(made, self.rows, self.tasks, **options, **common)
+            return
         single = [head for head in self.probing.heads if not head.joins and not head.frames]
         options["heads"] = single if heads is None else heads
         options["checks"] = self.probing.checks if checks else None
         types = self.made([64], 1).read("layer000") if options["checks"] else None
-        return probes.run(made, self.rows, self.tasks, **options, types_from=types, **common)
+        found = probes.run(made, self.rows, self.tasks, **options, types_from=types, **common)
+        # what is known is written anew after every batch of tasks
+        count = len(probes.running.batches(self.rows, self.tasks, run.seed))
+        with TemporaryDirectory() as folder:
+            for _ in range((count + 1) // 2 if checks else 0):
+                found.write(Path(folder), "a")
 
     def joined(self) -> float:
         """Seconds of the heads that take all layers of a role at once."""
@@ -340,7 +351,7 @@ def drawn_out(work: Callable[[int], int], whole: int) -> tuple[int, float]:
     """
     points: list[tuple[int, float]] = []
     most = min(SMALL, whole)
-    work(most)  # what is loaded and compiled
+    work(max(most // 2, min(whole, 8)))  # what is loaded and compiled
     while True:
         start = time.perf_counter()
         count = work(most)

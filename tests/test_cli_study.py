@@ -231,6 +231,44 @@ def test_a_study_is_run_whole_and_goes_on_where_it_stopped(rsa, tmp_path, music)
     assert [step["state"] for step in json.loads(done.stdout)["steps"]] == ["finished", "to do"]
 
 
+def test_a_dry_run_says_what_each_step_takes_and_counts_shared_stores_once(
+    rsa, tmp_path, music, monkeypatch
+):
+    from cli import laterstages
+    from cli.laterstages import Later
+
+    # of each stage its name and rows; what a rehearsal measures is tested in test_sizes.py
+    monkeypatch.setattr(
+        laterstages.Rehearsed, "similarity",
+        lambda self, kind, measures: Later("similarity", 1, 5.0, 10, "made up"),
+    )
+    monkeypatch.setattr(laterstages.Rehearsed, "layers", lambda self, kind: [])
+    monkeypatch.setattr(
+        laterstages.Rehearsed, "probes",
+        lambda self, *options: [Later("probes", 1, 7.0, 20, "made up")],
+    )  # fmt: skip
+    cache = tmp_path / "fresh"
+    path = small(tmp_path, music, 'layers-a = ["pool1", "pool5"]\n', "")
+    done = rsa(path, "--untrained", "--dry-run", "--json", RSA_CACHE=str(cache))
+    assert done.exit_code == 0, done.output
+    costs = json.loads(done.stdout)["costs"]
+    pair, place = costs["steps"]["01-pair"], costs["steps"]["02-place"]
+    names = [stage["stage"] for stage in place["stages"]]
+    assert names == ["vgg-mtt, clips", "references, clips", "probes"]
+    first = {stage["stage"]: stage for stage in pair["stages"]}
+    again = {stage["stage"]: stage for stage in place["stages"]}
+    for name in names[:2]:  # the same network, layers and clips: one store
+        assert first[name]["to_write"] > 0 == again[name]["to_write"] == again[name]["seconds"]
+        assert again[name]["how"] == "the store of a step before"
+    total = costs["total"]
+    assert total["clips"] == 60 and total["to_write"] == pair["to_write"] > 0
+    assert place["to_write"] == 0 and place["seconds"] == 7.0
+    assert total["seconds"] == pytest.approx(pair["seconds"] + place["seconds"])
+    assert not cache.exists() and not list(tmp_path.glob("study-*"))
+    done = rsa(path, "--untrained", "--dry-run", RSA_CACHE=str(cache))
+    assert "01-pair" in done.stdout and "In all: 60 clips" in done.stdout
+
+
 def test_a_folder_with_something_else_in_it_is_refused(rsa, tmp_path, music):
     path = small(tmp_path, music)
     done = rsa(path, "--untrained", "--out", tmp_path)

@@ -82,7 +82,6 @@ WRONG = [
     ((*COMPARE, "--format", "pfd"), "--format pfd: there is no such format; did you mean pdf?"),
     ((*COMPARE, "--format", "md", "--no-report"), "--format goes with a report: drop --no-report"),
     ((*COMPARE, "--dry-run", "--task", "plac"), "no task 'plac': did you mean place?"),
-    (changed(PROBE, model="mule:nofile"), "mule:nofile: there is no such file"),
     ((*PROBE, "--task", ""), "--task: no task is named"),
     ((*PROBE, "--head", "knnn"), "--head knnn: there is no such head; did you mean knn?"),
     ((*PROBE, "--head", ""), "--head: no head is named"),

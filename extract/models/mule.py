@@ -18,7 +18,7 @@ import torch
 from torch.nn import functional as F
 
 from extract import checkpoint, hub, kerasfile
-from extract.errors import AudioError, OptionUnsuitable, WeightsInvalid, WeightsMissing
+from extract.errors import AudioError, OptionUnsuitable, WeightsInvalid
 from extract.models.base import (
     Layer,
     Model,
@@ -353,8 +353,6 @@ def spec_of(detail: str) -> ModelSpec:
     if not detail:
         raise OptionUnsuitable("mule: needs a file of MULE's layout after the colon: mule:PATH")
     path = Path(detail).expanduser()
-    if not path.exists():
-        raise WeightsMissing(f"mule:{detail}: there is no such file; give its path")
     card = replace(
         _CARD,
         name=f"mule:{detail}",
