@@ -160,7 +160,7 @@ def probe(asked: ProbingRun, run: Run, out: Path | None, screen: Screen) -> Prob
 
     Several processes share the work; the first writes what it comes to.
     """
-    from cli.answerable import FRAMES
+    from cli.answerable import FRAMES, impossible, refuse
     from cli.maps import map_clips
     from cli.probing import check_probed, probe_models
     from cli.processes import current
@@ -179,6 +179,12 @@ def probe(asked: ProbingRun, run: Run, out: Path | None, screen: Screen) -> Prob
         screen.settings(asked.settings(run))
     material = ready.gather(run, screen)
     activations = material.activations
+    if material.failures:  # before results of an earlier run go
+        failed = {failure["clip"] for failure in material.failures}
+        left = [clip for clip in ready.clips if clip.id not in failed]
+        gone = impossible(chosen, left, run.seed, probing.max_frames)
+        if len(gone) == len(chosen):
+            refuse({**ready.skipped, **gone})
     if team.first:
         begin_study(folder)
     team.wait()

@@ -147,3 +147,21 @@ def test_a_comparison_leaves_them_out_and_its_report_says_so(music, tmp_path):
     found = json.loads((study / "probes" / "a.json").read_text())
     assert found["tasks"] == [] and {o["task"] for o in found["skipped"]} == {"rare", "one"}
     assert set(Study.read(study).probes) == {"a", "b", "ref"}
+
+
+def test_clips_that_fail_can_make_it_impossible_and_earlier_results_stay(tmp_path):
+    folder, study = sounds(tmp_path / "music"), tmp_path / "study"
+    asked = ["probe", "--model", "vgg-mtt", "--layers", "pool5", "--data", str(folder), "--task",
+             "place", "--head", "none", "--no-checks", "--no-why", *SETTINGS, "--out", str(study),
+             "--max-bad", "1"]  # fmt: skip
+    done = CliRunner().invoke(root, asked, env={"RSA_CACHE": str(tmp_path / "cache")})
+    assert done.exit_code == 0, done.output
+    before = {p: p.read_bytes() for p in study.rglob("*.json")}
+    with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["split"] == "test":
+                (folder / row["path"]).write_bytes(b"no audio")
+    done = CliRunner().invoke(root, asked, env={"RSA_CACHE": str(tmp_path / "cache")})
+    assert getattr(done.exception, "exit_code", None) == 5, done.output
+    assert "task place: 0 labelled rows in test; 5 are needed" in str(done.exception)
+    assert {p: p.read_bytes() for p in study.rglob("*.json")} == before
