@@ -27,7 +27,7 @@ from cli.processes import current, shared
               help="Compare each model with its untrained twin too: what training made alike.")
 @options.why
 @options.out
-@click.option("--no-report", is_flag=True, help="Numbers only, no PDF.")
+@options.report
 @options.running
 @options.dry_run
 @options.as_json
@@ -35,7 +35,8 @@ from cli.processes import current, shared
 @options.logged
 def command(
     a, b, data, manifest, limit, tasks, measures, rows, grid, sketch, weights_a, weights_b,
-    layers_a, layers_b, twins, why, out, no_report, dry_run, as_json, screen, **running,
+    layers_a, layers_b, twins, why, out, formats, no_report, dry_run, as_json, screen,
+    **running,
 ):  # fmt: skip
     """Compare two models layer by layer and write a report.
 
@@ -43,9 +44,11 @@ def command(
     probes on every layer; everything as JSON and CSV in the study folder, with report.pdf.
     """
     from cli.comparison import Comparison, compare, prepare
+    from cli.formats import asked_formats, reported
     from cli.steps import Run, resolve_device
 
     team = current()
+    names = asked_formats(formats, no_report)
     running["device"] = resolve_device(running["device"])
     comparison = Comparison(
         a=a, b=b, data=data if options.given("data") else None, manifest=manifest, limit=limit,
@@ -64,15 +67,14 @@ def command(
     found = compare(comparison, run, out, screen)
     if not team.first:
         return
-    report = None
-    if not no_report:
-        from reports import write_report
-
-        with screen.stage("report", cure="make it later: rsa report " + str(found.folder)):
-            report = write_report(found.folder)
+    reports = reported(found.folder, names, screen)
     if as_json:
-        summary = {"study": str(found.folder), "report": report and str(report), **found.rows,
-                   "failed": len(found.failures), "timings": dict(screen.timings)}  # fmt: skip
+        paths = [*map(str, reports)]
+        summary = {
+            "study": str(found.folder), "report": next(iter(paths), None), "reports": paths,
+            **found.rows, "failed": len(found.failures), "timings": dict(screen.timings),
+        }  # fmt: skip
         click.echo(json.dumps(summary, indent=1))
     else:
-        click.echo(report or found.folder)
+        for path in reports or (found.folder,):
+            click.echo(path)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from cli.owntask import Wanted, wanted_tasks
 from extract.urls import without_secrets
 
 if TYPE_CHECKING:
+    from cli.answerable import Questions
     from cli.material import Ingredients
     from cli.screen import Screen
     from cli.steps import Run
@@ -82,20 +83,55 @@ class Compared:
     failures: Sequence[dict]
 
 
-def prepare(asked: Comparison, run: Run, screen: Screen) -> Ingredients:
-    """Loads both models and opens the data."""
+def prepare(
+    asked: Comparison, run: Run, screen: Screen, untrained: Collection[str] = ()
+) -> Ingredients:
+    """Loads both models and opens the data.
+
+    Parameters
+    ----------
+    untrained : models that get random weights: where those of `asked` are not here, and only what
+        a run takes is asked.
+    """
     from cli.material import Ingredients
-    from cli.probing import resolve_tasks, task_kinds
-    from cli.steps import kept_stores, load_model, load_twins, open_data
+    from cli.names import check_names, check_weights
+    from cli.similarity import resolve_measures
+    from cli.steps import kept_stores, load_model, load_twins
 
     kept_stores(run)  # a place that cannot be is told before anything is loaded
     wanted = asked.wanted()
+    resolve_measures(asked.measures)
+    sides = (
+        (asked.a, asked.layers_a, asked.weights_a, "--layers-a"),
+        (asked.b, asked.layers_b, asked.weights_b, "--layers-b"),
+    )
+    for side, (_, _, own, _) in zip("ab", sides, strict=True):
+        check_weights(own, f"--weights-{side}")
+    check_names(
+        [(name, None if own else kept, option) for name, kept, own, option in sides],
+        wanted, screen.warn,
+    )  # fmt: skip
     layers = {"a": (asked.a, asked.layers_a), "b": (asked.b, asked.layers_b)}
-    untrained = load_twins(layers, run) if asked.twins else {}
-    models = {
-        "a": load_model(asked.a, asked.weights_a, run, asked.layers_a),
-        "b": load_model(asked.b, asked.weights_b, run, asked.layers_b),
-    }
+    twins = load_twins(layers, run) if asked.twins else {}
+    models = {}
+    for (role, (name, kept)), (_, _, own, _) in zip(layers.items(), sides, strict=True):
+        random = replace(run, untrained=run.untrained or name in untrained)
+        models[role] = load_model(name, own, random, kept)
+    return Ingredients(models, twins, *questions(asked, run, screen))
+
+
+def questions(asked: Comparison, run: Run, screen: Screen) -> Questions:
+    """Opens the data; tasks that cannot be probed are left out, which is told.
+
+    Raises
+    ------
+    RsaError : too few clips.
+    """
+    from cli.answerable import Questions, parted
+    from cli.probing import resolve_tasks, task_kinds
+    from cli.steps import open_data
+
+    wanted = asked.wanted()
     with screen.stage(f"data set {without_secrets(wanted.data)}"):
         dataset, clips = open_data(
             wanted.data, wanted.manifest, asked.limit, screen.warn, run.offline
@@ -109,8 +145,9 @@ def prepare(asked: Comparison, run: Run, screen: Screen) -> Ingredients:
         from rsa.rows.joint import check_enough
 
         check_enough(len(clips))
+    tasks, skipped = parted(tasks, clips, run.seed, screen)
     kinds = list(dict.fromkeys([asked.kind, *task_kinds(tasks)]))
-    return Ingredients(models, untrained, dataset, clips, tasks, kinds)
+    return Questions(dataset, clips, tasks, kinds, skipped)
 
 
 def compare(comparison: Comparison, run: Run, out: Path | None, screen: Screen) -> Compared:
@@ -124,12 +161,10 @@ def compare(comparison: Comparison, run: Run, out: Path | None, screen: Screen) 
     from cli.processes import current
     from cli.record import begin_study, claim, default_folder, study_folder, write_study
     from cli.similarity import compare_models, resolve_measures
-    from cli.steps import check_model, data_name, known_name
+    from cli.steps import data_name, known_name
     from cli.why import explain
 
     asked = comparison
-    check_model(asked.a)
-    check_model(asked.b)
     chosen = resolve_measures(asked.measures)
     wanted = asked.wanted()
     folder = study_folder(out, default_folder(asked.a, asked.b))
@@ -148,7 +183,7 @@ def compare(comparison: Comparison, run: Run, out: Path | None, screen: Screen) 
     rows = compare_models(material.of(kind), chosen, run, folder, screen)
     describe_layers(material.of(kind), dataset, run, folder, screen)
     probing = resolve_probing("linear", "none", known_name(wanted.data), run.seed)
-    results = probe_models(activations, tasks, probing, run, folder, screen)
+    results = probe_models(activations, tasks, probing, run, folder, screen, ready.skipped)
     if asked.why:
         explain(activations, tasks, results, kind, run, folder, screen, across=True)
     team.wait()

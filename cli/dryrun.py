@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,23 +15,20 @@ from cli.roles import REFERENCES, called
 
 if TYPE_CHECKING:
     from cli.comparison import Comparison
+    from cli.laterstages import Later
     from cli.material import Ingredients
-    from cli.probing import Probing
+    from cli.probingrun import ProbingRun
     from cli.steps import Run
     from extract.models.base import Model
     from extract.plan import Plan
     from extract.remote.shards import Stores
 
-# rows of the small runs on random layers from which similarity and probing are drawn out
-SMALL = (100, 200)
 MEASURED = "decoding and the network run on {clips} clips, {seconds:.0f} s of audio"
 UNHEARD = (
     "the network runs on noise in place of {clips} clips, {seconds:.0f} s; fetching and decoding "
     "are not in it"
 )
-DRAWN_OUT = (
-    "small runs on random layers of the same widths, drawn out by the rows: the order of magnitude"
-)
+SHARED = "the store of a step before"
 
 
 @dataclass(frozen=True)
@@ -62,51 +57,77 @@ class Stage:
     how: str
 
 
-def estimate(
-    ready: Ingredients,
-    run: Run,
-    measures: Sequence[str] = (),
-    rows: str = "clips",
-    probing: Probing | None = None,
-    references: bool = True,
+def of_extraction(ready: Ingredients, run: Run) -> list[Stage]:
+    """The stages of `rsa extract`."""
+    return _extractions(ready.models, ready, run, set())
+
+
+def of_comparison(
+    ready: Ingredients, asked: Comparison, run: Run, known: set[Path] | None = None
 ) -> list[Stage]:
-    """The stages of a run and what each takes.
+    """The stages of `rsa compare`.
 
     Parameters
     ----------
-    measures : of similarity, on `rows`; none where nothing is compared.
-    probing : None where nothing is probed.
-    references : whether the references are extracted too.
+    known : stores that stages before fill, which are not filled again; those of this run are added.
     """
-    from extract.models import references as load_references
-
-    models = {**ready.models, **ready.twins}
-    if references:
-        models[REFERENCES] = load_references()
-    stages = [
-        stage for role, model in models.items() for stage in _extraction(role, model, ready, run)
-    ]
-    if measures:
-        stages.append(_similarity(models, ready, rows, measures, run))
-    if probing is not None and ready.tasks:
-        stages.append(_probing(models, ready, probing, run))
-    return stages
-
-
-def of_comparison(ready: Ingredients, asked: Comparison, run: Run) -> list[Stage]:
-    """The stages of `rsa compare`."""
+    from cli.laterstages import Rehearsed
     from cli.probing import resolve_probing
     from cli.similarity import resolve_measures
     from cli.steps import known_name
 
     probing = resolve_probing("linear", "none", known_name(asked.wanted().data), run.seed)
-    return estimate(ready, run, resolve_measures(asked.measures), asked.kind, probing)
+    models = _with_references(ready)
+    stages = _extractions(models, ready, run, set() if known is None else known)
+    later = Rehearsed(models, ready, run)
+    found = [later.similarity(asked.kind, resolve_measures(asked.measures))]
+    found += later.layers(asked.kind)
+    found += later.probes(probing, asked.why, True, asked.kind)
+    return stages + [_later(one, len(ready.clips)) for one in found]
 
 
-def _extraction(role: str, model: Model, ready: Ingredients, run: Run) -> list[Stage]:
+def of_probing(
+    ready: Ingredients, asked: ProbingRun, run: Run, known: set[Path] | None = None
+) -> list[Stage]:
+    """The stages of `rsa probe`; `known` as in `of_comparison`."""
+    from cli.answerable import FRAMES
+    from cli.laterstages import Rehearsed
+
+    models = _with_references(ready)
+    stages = _extractions(models, ready, run, set() if known is None else known)
+    rows = next((kind for kind in ready.kinds if not kind.startswith(FRAMES)), None)
+    later = Rehearsed(models, ready, run).probes(asked.probing(run), asked.why, False, rows)
+    return stages + [_later(one, len(ready.clips)) for one in later]
+
+
+def _with_references(ready: Ingredients) -> dict[str, Model]:
+    from extract.models import references
+
+    return {**ready.models, **ready.twins, REFERENCES: references()}
+
+
+def _later(found: Later, clips: int) -> Stage:
+    return Stage(
+        found.stage, clips, 0.0, 0, 0, 0, 0, found.seconds, found.memory, found.how
+    )  # fmt: skip
+
+
+def _extractions(
+    models: Mapping[str, Model], ready: Ingredients, run: Run, known: set[Path]
+) -> list[Stage]:
+    return [
+        stage
+        for role, model in models.items()
+        for stage in _extraction(role, model, ready, run, known)
+    ]
+
+
+def _extraction(
+    role: str, model: Model, ready: Ingredients, run: Run, known: set[Path]
+) -> list[Stage]:
     """One stage for each kind of rows; the network runs once for all, with the first."""
     from cli.steps import extraction_options, kept_stores
-    from extract.pipeline import make_plan
+    from extract.pipeline import make_plan, store_folder
     from extract.rehearsal import extraction_memory, rehearse
     from extract.sizes import shard_bytes, store_bytes
     from extract.weights import cache_path
@@ -115,8 +136,12 @@ def _extraction(role: str, model: Model, ready: Ingredients, run: Run) -> list[S
     folder = cache_path("activations")
     plans = [make_plan(model, ready.dataset, clips, kind, options) for kind in ready.kinds]
     kept = kept_stores(run)
+    folders = [store_folder(folder, plan) for plan in plans]
     there = [_present(folder, plan, kept) for plan in plans]
-    open_ = [sorted(set(range(p.shards)) - set(t)) for p, t in zip(plans, there, strict=True)]
+    open_ = [
+        [] if place in known else sorted(set(range(plan.shards)) - set(have))
+        for place, plan, have in zip(folders, plans, there, strict=True)
+    ]
     missing = sorted(set().union(*open_))
     todo = [clips[i] for shard in missing for i in plans[0].shard(shard)]
     audio = sum(clip.duration for clip in todo)
@@ -130,7 +155,10 @@ def _extraction(role: str, model: Model, ready: Ingredients, run: Run) -> list[S
         )
     stages = []
     for place, (plan, have, left) in enumerate(zip(plans, there, open_, strict=True)):
-        write = store_bytes(plan) if not have else sum(shard_bytes(plan, i) for i in left)
+        shared = folders[place] in known
+        known.add(folders[place])
+        new = store_bytes(plan) if not have else sum(shard_bytes(plan, i) for i in left)
+        write = 0 if shared else new
         stages.append(
             Stage(
                 f"{called(role, model.name)}, {plan.rows}",
@@ -138,11 +166,11 @@ def _extraction(role: str, model: Model, ready: Ingredients, run: Run) -> list[S
                 audio if not place else 0.0,
                 len(have),
                 plan.shards,
-                store_bytes(plan),
+                0 if shared else store_bytes(plan),
                 write,
                 seconds if not place else 0.0,
                 memory,
-                how if not place else "in the same pass",
+                SHARED if shared else how if not place else "in the same pass",
             )
         )
     return stages
@@ -160,135 +188,83 @@ def _present(folder: Path, plan: Plan, kept: Stores | None) -> list[int]:
     return sorted(found)
 
 
-def _similarity(
-    models: Mapping[str, Model], ready: Ingredients, kind: str, measures: Sequence[str], run: Run
-) -> Stage:
-    import rsa
-    from cli.similarity import PAIRS
-    from extract.plan import plan_rows
-    from rsa.rows.joint import MEMORY
+@dataclass(frozen=True)
+class Total:
+    """Sums over stages.
 
-    rows = sum(count for _, count in plan_rows(ready.clips, kind))
-    groups = len({clip.group for clip in ready.clips})
-    roles = list(models)
-    places = [(roles.index(x), roles.index(y)) for x, y in PAIRS if x in models and y in models]
+    Attributes
+    ----------
+    clips, audio : of the data, and its seconds.
+    bytes, to_write : of all stores, and what is still to be written.
+    seconds, memory : in one process; at the peak.
+    free : bytes on the disk of `folder`, where stores lie.
+    """
 
-    def work(count: int) -> None:
-        owner = _spread(count, rows, groups)
-        sources = [
-            rsa.Matrices(role, _random(models[role], count, place), owner)
-            for place, role in enumerate(roles)
-        ]
-        rsa.compare(*sources, measures=measures, pairs=places, seed=run.seed,
-                    device=run.solver_device)  # fmt: skip
+    clips: int
+    audio: float
+    bytes: int
+    to_write: int
+    seconds: float
+    memory: int
+    free: int
+    folder: str
 
-    width = sum(layer.width for model in models.values() for layer in model.layers)
-    # float32 rows, float64 rows that are kept, and their components
-    memory = int(min(4.0 * rows * width, MEMORY) + 2 * min(8.0 * rows * width, MEMORY))
-    return Stage("similarity", len(ready.clips), 0.0, 0, 0, 0, 0, _drawn_out(work, rows), memory,
-                 DRAWN_OUT)  # fmt: skip
+    @classmethod
+    def of(cls, stages: Sequence[Stage], ready: Sequence[Ingredients]) -> Total:
+        """Of stages; clips of data that several steps use are counted once."""
+        from extract.weights import cache_path
 
+        folder = cache_path("activations")
+        clips = {(one.dataset.card.identity, c.id): c.duration for one in ready for c in one.clips}
+        return cls(
+            len(clips), sum(clips.values()), sum(stage.bytes for stage in stages),
+            sum(stage.to_write for stage in stages), sum(stage.seconds for stage in stages),
+            max((stage.memory for stage in stages), default=0),
+            shutil.disk_usage(_existing(folder)).free, str(folder),
+        )  # fmt: skip
 
-def _probing(models: Mapping[str, Model], ready: Ingredients, probing: Probing, run: Run) -> Stage:
-    import numpy as np
+    def said(self) -> str:
+        """In a line."""
+        return (
+            f"{self.clips} clips, {clock(self.audio)} of audio; {size(self.to_write)} to write "
+            f"of {size(self.bytes)}, {size(self.free)} free in {self.folder}; about "
+            f"{clock(self.seconds)} in one process, {size(self.memory)} of memory at the peak; "
+            "without the report"
+        )
 
-    import probes
-    from probes import Matrices, Table, Task
-
-    rows = len(ready.clips)
-
-    def work(count: int) -> None:
-        rng = np.random.default_rng(0)
-        splits = np.array(("train", "train", "train", "valid", "test"), dtype=object)
-        for place, (role, model) in enumerate(models.items()):
-            source = Matrices(model.name, _random(model, count, place))
-            table = Table(
-                np.arange(count), {"word": [f"w{i % 2}" for i in range(count)]},
-                splits[np.arange(count) % 5],
-            )  # fmt: skip
-            options = probing.of("clips", role)
-            options["heads"] = [head for head in probing.heads if not head.frames]
-            types = rng.standard_normal((count, 8)) if probing.checks else None
-            probes.run(source, table, [Task.of_kind("word", "category")], **options,
-                       types_from=types, seed=run.seed, device=run.solver_device)  # fmt: skip
-
-    seconds = _drawn_out(work, rows) * len(ready.tasks)
-    widest = max(layer.width for model in models.values() for layer in model.layers)
-    # the layer, standardised in float64, in its own axes; a layer a core
-    memory = int(32.0 * rows * widest)
-    return Stage("probes", rows, 0.0, 0, 0, 0, 0, seconds, memory, DRAWN_OUT)
-
-
-def _drawn_out(work: Callable[[int], None], rows: int) -> float:
-    """Seconds of a piece of work on so many rows, from running it on few."""
-    took = []
-    for count in SMALL if rows > SMALL[-1] else (rows, rows):
-        start = time.perf_counter()
-        work(count)
-        took.append(time.perf_counter() - start)
-    if rows <= SMALL[-1]:
-        return took[-1]
-    steep = math.log(max(took[1] / took[0], 1.0)) / math.log(SMALL[1] / SMALL[0])
-    return took[1] * (rows / SMALL[1]) ** max(steep, 1.0)
-
-
-def _random(model: Model, rows: int, seed: int) -> dict:
-    import numpy as np
-
-    rng = np.random.default_rng(seed)
-    return {
-        layer.name: rng.standard_normal((rows, layer.width), dtype=np.float32)
-        for layer in model.layers
-    }
-
-
-def _spread(count: int, rows: int, groups: int):
-    """Groups of fewer rows, as large as those of all."""
-    import numpy as np
-
-    return np.arange(count) * min(count, max(2, round(groups * count / max(rows, 1)))) // count
+    def warn(self) -> None:
+        """Tells where the disk is too full."""
+        if self.to_write > self.free:
+            what = f"{size(self.to_write)} are to be written and {size(self.free)} are free"
+            cure = "free the rest, or set RSA_CACHE to another disk"
+            click.echo(f"rsa: {what} in {self.folder}: {cure}", err=True)
 
 
 def show(stages: Sequence[Stage], ready: Ingredients, as_json: bool) -> None:
     """Prints the stages, their sums, and what is free on the disk."""
-    from extract.weights import cache_path
-
-    folder = cache_path("activations")
-    free = shutil.disk_usage(_existing(folder)).free
-    total = {
-        "clips": len(ready.clips),
-        "audio": sum(clip.duration for clip in ready.clips),
-        "bytes": sum(stage.bytes for stage in stages),
-        "to_write": sum(stage.to_write for stage in stages),
-        "seconds": sum(stage.seconds for stage in stages),
-        "memory": max(stage.memory for stage in stages),
-        "free": free,
-        "folder": str(folder),
-    }
+    total = Total.of(stages, [ready])
     if as_json:
-        click.echo(json.dumps({**total, "stages": [asdict(one) for one in stages]}, indent=1))
+        content = {**asdict(total), "stages": [asdict(one) for one in stages]}
+        click.echo(json.dumps(content, indent=1))
         return
+    show_stages("What would be done", stages, total.said())
+    total.warn()
+
+
+def show_stages(title: str, stages: Sequence[Stage], caption: str) -> None:
+    """A table of stages."""
     from cli.screen import show_table
 
     lines = [
         [
             one.stage, one.clips, f"{one.there}/{one.shards}" if one.shards else "",
-            _size(one.to_write) if one.shards else "", _time(one.seconds),
-            _size(one.memory) if one.memory else "", one.how,
+            size(one.to_write) if one.shards else "", clock(one.seconds),
+            size(one.memory) if one.memory else "", one.how,
         ]
         for one in stages
     ]  # fmt: skip
-    caption = (
-        f"{total['clips']} clips, {_time(total['audio'])} of audio; {_size(total['to_write'])} to "
-        f"write of {_size(total['bytes'])}, {_size(free)} free in {folder}; about "
-        f"{_time(total['seconds'])} in one process, {_size(total['memory'])} of memory at the peak"
-    )
     heads = ["stage", "clips to do", "shards there", "to write", "time", "memory", "from"]
-    show_table("What would be done", heads, lines, caption)
-    if total["to_write"] > free:
-        what = f"{_size(total['to_write'])} are to be written and {_size(free)} are free"
-        cure = "free the rest, or set RSA_CACHE to another disk"
-        click.echo(f"rsa: {what} in {folder}: {cure}", err=True)
+    show_table(title, heads, lines, caption)
 
 
 def _existing(folder: Path) -> Path:
@@ -297,7 +273,8 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
-def _size(count: float) -> str:
+def size(count: float) -> str:
+    """Bytes in words."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.3g} {unit}"
@@ -305,7 +282,8 @@ def _size(count: float) -> str:
     return f"{count:.3g} TB"
 
 
-def _time(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """A stretch of time in words."""
     if seconds < 120:
         return f"{seconds:.3g} s"
     if seconds < 7200:

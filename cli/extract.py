@@ -28,9 +28,10 @@ def command(
     **running,
 ) -> None:
     """Run a model over audio once; compare and probe then start from its activations."""
+    from cli.names import check_names, check_weights
+    from cli.owntask import Wanted
     from cli.steps import (
         Run,
-        check_model,
         deviations,
         extract_rows,
         kept_stores,
@@ -42,7 +43,9 @@ def command(
     from extract.rows import kind_of
 
     team = current()
-    check_model(model)
+    wanted = Wanted((), data=data, manifest=manifest)
+    check_weights(weights, "--weights")
+    check_names([(model, None if weights else layers, "--layers")], wanted, screen.warn)
     running["device"] = resolve_device(running["device"])
     run = Run(**running)
     kept_stores(run)  # a place that cannot be is told before anything is loaded
@@ -55,7 +58,7 @@ def command(
 
         if team.first:
             ready = Ingredients({"a": net}, {}, dataset, clips, [], [kind])
-            dryrun.show(dryrun.estimate(ready, run, references=False), ready, as_json)
+            dryrun.show(dryrun.of_extraction(ready, run), ready, as_json)
         return
     if team.first:
         screen.log.in_cache(f"extract-{file_name(net.name)}")

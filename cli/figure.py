@@ -22,6 +22,7 @@ from cli.nearest import suggestion
 @options.quiet
 def command(study, name, kind, out, quiet) -> None:
     """Write one figure or table of a STUDY's report; without NAME, list them all."""
+    from cli.record import refuse_files
     from cli.screen import Screen, show_table
     from reports import Study
     from reports.single import PICTURES, TABLE, figures, tables, write_figure
@@ -29,6 +30,8 @@ def command(study, name, kind, out, quiet) -> None:
     if kind is not None and kind not in (*PICTURES, TABLE):
         hint = suggestion(kind, (*PICTURES, TABLE))
         raise click.UsageError(f"--format {kind}: there is no such format{hint}")
+    if out is not None:
+        refuse_files(out, file=True)
     found = Study.read(study)
     if name is None:
         if kind is not None or out is not None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cli.roles import REFERENCES
@@ -24,8 +24,9 @@ class Ingredients:
     Attributes
     ----------
     models, twins : by role (`a`, `a0`).
-    tasks : those that the data has labels for.
+    tasks : those that can be probed.
     kinds : of rows.
+    skipped : further tasks that the data has labels for -> why they cannot be probed.
     """
 
     models: dict[str, Model]
@@ -34,6 +35,7 @@ class Ingredients:
     clips: Sequence[Clip]
     tasks: Sequence[Task]
     kinds: Sequence[str]
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
     def gather(self, run: Run, screen: Screen) -> Material:
         """Runs all networks."""

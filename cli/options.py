@@ -150,6 +150,14 @@ out = click.option(
     help="Study folder [default: study- and the names of the models].",
 )
 
+report = several(
+    click.option(
+        "--format", "formats", metavar="LIST",
+        help="Of the report: pdf, html or md (Markdown); several by commas [default: pdf].",
+    ),
+    click.option("--no-report", is_flag=True, help="Numbers only, no report."),
+)
+
 dry_run = click.option(
     "--dry-run", is_flag=True,
     help="Say what would be done: clips, bytes, memory and time; start and write nothing.",
@@ -176,6 +184,8 @@ def logged(function):
     @quiet
     @wraps(function)
     def command(*arguments, quiet: bool, log_level: str, **options):
+        import probes.memory
+        import rsa.memory
         from cli.processes import current
         from cli.runlog import RunLog
         from cli.screen import Screen
@@ -186,6 +196,8 @@ def logged(function):
         with RunLog(context.info_name, log_level, context.params) as log:
             results = not options.get("as_json")
             screen = Screen(quiet, results, log_level, log)
+            for room in (rsa.memory, probes.memory):  # what becomes smaller is said, once
+                room.tell[:] = [screen.warn]
             found = function(*arguments, screen=screen, **options)
             screen.finish()
             return found

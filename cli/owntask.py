@@ -46,8 +46,15 @@ def wanted_tasks(text: str, data: str | None, manifest: Path | None) -> Wanted:
 
     Where `data` is None, it is the folder of that manifest, or else `mini`.
     """
+    if data is not None and not data.strip():
+        raise click.UsageError("--data: it is empty; name a data set or a folder")
+    pieces = list(filter(None, map(str.strip, text.split(","))))
+    if not pieces:
+        raise click.UsageError("--task: no task is named; name tasks, or use all")
+    if "none" in pieces[1:] or pieces[0] == "none" and pieces[1:]:
+        raise click.UsageError(f"--task {text}: none goes alone; drop it, or the others")
     names, kinds, beside = [], {}, None
-    for piece in filter(None, map(str.strip, text.split(","))):
+    for piece in pieces:
         found = FORM.fullmatch(piece)
         if found is None:
             names.append(piece)

@@ -23,7 +23,7 @@ from cli.processes import current, shared
               help="Probe the untrained twin of each model too: what training made decodable.")
 @options.why
 @options.out
-@click.option("--no-report", is_flag=True, help="Numbers only, no PDF.")
+@options.report
 @options.running
 @options.dry_run
 @options.as_json
@@ -31,13 +31,14 @@ from cli.processes import current, shared
 @options.logged
 def command(
     names, weights, data, manifest, limit, tasks, protocol, heads, checks, max_frames, layers,
-    twins, why, out, no_report, dry_run, as_json, screen, **running,
+    twins, why, out, formats, no_report, dry_run, as_json, screen, **running,
 ):  # fmt: skip
     """Train probes on every layer of one or more models and write a report.
 
     Settings of each probe and the layer are chosen on validation; scores are on test, with
     intervals over groups, beside chance and the references. Finished tasks are kept.
     """
+    from cli.formats import asked_formats, reported
     from cli.probing import show_probes
     from cli.probingrun import ProbingRun, prepare, probe
     from cli.steps import Run, resolve_device
@@ -45,6 +46,7 @@ def command(
     if weights and len(names) > 1:
         raise click.UsageError("--weights goes with one --model; run the command once for each")
     team = current()
+    endings = asked_formats(formats, no_report)
     running["device"] = resolve_device(running["device"])
     asked = ProbingRun(
         models=names, weights={names[0]: weights} if weights else {},
@@ -58,21 +60,16 @@ def command(
 
         if team.first:
             ready = prepare(asked, run, screen)
-            stages = dryrun.estimate(ready, run, probing=asked.probing(run))
-            dryrun.show(stages, ready, as_json)
+            dryrun.show(dryrun.of_probing(ready, asked, run), ready, as_json)
         return
     found = probe(asked, run, out, screen)
     if not team.first:
         return
-    report = None
-    if not no_report:
-        from reports import write_report
-
-        with screen.stage("report", cure="make it later: rsa report " + str(found.folder)):
-            report = write_report(found.folder)
+    reports = reported(found.folder, endings, screen)
     if as_json:
         results = {role: r.as_json() for role, r in found.results.items()}
         click.echo(json.dumps(results, indent=1))
     else:
         show_probes(found.results)
-        click.echo(report or found.folder)
+        for path in reports or (found.folder,):
+            click.echo(path)

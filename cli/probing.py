@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.answerable import FRAMES, refuse
 from cli.nearest import suggestion
 from cli.roles import called, is_model
 
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
     from probes.tasks import Task
     from probes.trust.checks import Settings
 
-FRAMES = "frames:"  # what the rows of tasks on frames begin with
 POOLED = "frames:4"  # rows of heads that pool the frames of a clip
 LARGEST = 4e9  # bytes of a layer beyond which each process reads its stretch of the rows alone
+NOTHING: Mapping[str, str] = {}
 TYPES_FROM = "log-mel"  # the reference by which clips are alike for the control task
 
 
@@ -123,6 +124,10 @@ def resolve_probing(
         hint = suggestion(protocol, PROTOCOLS)
         raise click.UsageError(f"--protocol {protocol}: there is no such protocol{hint}")
     names = list(dict.fromkeys(filter(None, map(str.strip, heads.split(",")))))
+    if not names:
+        raise click.UsageError("--head: no head is named; name heads, or use none")
+    if "none" in names and names[1:]:
+        raise click.UsageError(f"--head {heads}: none goes alone; drop it, or the others")
     names = [] if names == ["none"] else names
     found = []
     for name in names:
@@ -140,12 +145,17 @@ def probe_models(
     run: Run,
     folder: Path,
     screen: Screen,
+    skipped: Mapping[str, str] = NOTHING,
 ) -> dict[str, ProbeResults]:
     """Probes every layer of every role on every task; writes probes/ROLE.json and .csv.
 
     The files grow with every batch of tasks. Tasks that were finished before, with the same
     activations, labels, settings and code, are taken from the cache. Several processes fill the
     cache together before.
+
+    Parameters
+    ----------
+    skipped : further tasks -> why they cannot be probed, which the results say too.
     """
     from cli.processes import current
     from extract.store import align
@@ -155,25 +165,21 @@ def probe_models(
     if current().size > 1:
         _deal(activations, tasks, probing, run, screen)
     results = {}
-    for role, found in activations.items():
-        if not tasks:
-            break
+    for role, found in activations.items() if tasks or skipped else ():
         ref = activations.get("ref")
-        results[role] = _probed(role, found, ref, tasks, probing, run, folder, screen)
+        results[role] = _probed(role, found, ref, tasks, probing, run, folder, screen, skipped)
         if role == next(iter(activations)):
-            for reason in results[role].skipped.values():
-                screen.warn(f"not probed: {reason}")
+            for name, reason in results[role].skipped.items():
+                if name not in skipped:  # of which it was told before
+                    screen.warn(f"not probed: {reason}")
     return results
 
 
 def check_probed(results: Mapping[str, ProbeResults]) -> None:
-    """Raises `NothingProbed` with the reasons where no task at all could be probed."""
-    from probes.errors import NothingProbed
-
+    """Raises `ProbeError` with the reasons where no task at all could be probed."""
     first = next(iter(results.values()))
     if not first.tasks:
-        reasons = "; ".join(first.skipped.values())
-        raise NothingProbed(f"nothing could be probed: {reasons}; give more clips or other tasks")
+        refuse(first.skipped)
 
 
 def _probed(
@@ -185,18 +191,21 @@ def _probed(
     run: Run,
     folder: Path,
     screen: Screen,
+    skipped: Mapping[str, str],
 ) -> ProbeResults:
     """All tasks of one role; clips are alike for the control task by a layer of `ref`."""
     from cli.liveprobes import LiveProbes
     from cli.processes import current
+    from probes import ProbeResults
 
     source = next(iter(found.values()))
     name = called(role, source.name)
     live = LiveProbes(screen, name, source.layers)
     parts: list[ProbeResults] = []
+    left_out = ProbeResults(source.name, tuple(source.layers), (), dict(skipped), {})
 
     def write(part: ProbeResults) -> ProbeResults:
-        first, *others = [*parts, part]
+        first, *others = [*parts, part, left_out]
         whole = first.merge(*others)
         if current().first:
             whole.write(folder / "probes", role)
@@ -206,6 +215,8 @@ def _probed(
         "name fewer --tasks or --layers at a time, or use --head none or --no-checks; finished "
         "tasks are kept"
     )
+    if not tasks:
+        return write(left_out)
     with screen.stage(f"probes of {name}", above=live, cure=cure) as progress:
         for kind in task_kinds(tasks):
             some = [task for task in tasks if task.rows == kind]

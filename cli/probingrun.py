@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from cli.names import check_names, check_weights
 from cli.owntask import Wanted, wanted_tasks
 from extract.urls import without_secrets
 
 if TYPE_CHECKING:
+    from cli.answerable import Questions
     from cli.material import Ingredients
     from cli.probing import Probing
     from cli.screen import Screen
@@ -93,21 +95,45 @@ class Probed:
     results: Mapping[str, ProbeResults]
 
 
-def prepare(asked: ProbingRun, run: Run, screen: Screen) -> Ingredients:
-    """Loads the models and opens the data."""
+def prepare(
+    asked: ProbingRun, run: Run, screen: Screen, untrained: Collection[str] = ()
+) -> Ingredients:
+    """Loads the models and opens the data; `untrained` as in `cli.comparison.prepare`."""
     from cli.material import Ingredients
-    from cli.probing import resolve_tasks, row_kinds
-    from cli.steps import kept_stores, load_model, load_twins, open_data
+    from cli.steps import kept_stores, load_model, load_twins
 
     kept_stores(run)  # a place that cannot be is told before anything is loaded
+    asked.probing(run)  # names of protocol and heads
     wanted = asked.wanted()
+    for path in asked.weights.values():
+        check_weights(path, "--weights")
+    check_names(
+        [(name, None if name in asked.weights else asked.layers, "--layers")
+         for name in asked.models],
+        wanted, screen.warn,
+    )  # fmt: skip
     roles = dict(zip(ROLES, asked.models, strict=False))
     layers = {role: (name, asked.layers) for role, name in roles.items()}
-    untrained = load_twins(layers, run) if asked.twins else {}
-    models = {
-        role: load_model(name, asked.weights.get(name), run, asked.layers)
-        for role, name in roles.items()
-    }
+    twins = load_twins(layers, run) if asked.twins else {}
+    models = {}
+    for role, name in roles.items():
+        random = replace(run, untrained=run.untrained or name in untrained)
+        models[role] = load_model(name, asked.weights.get(name), random, asked.layers)
+    return Ingredients(models, twins, *questions(asked, run, screen))
+
+
+def questions(asked: ProbingRun, run: Run, screen: Screen) -> Questions:
+    """Opens the data; tasks that cannot be probed are left out, which is told.
+
+    Raises
+    ------
+    ProbeError : none can be.
+    """
+    from cli.answerable import Questions, parted, refuse
+    from cli.probing import resolve_tasks, row_kinds
+    from cli.steps import open_data
+
+    probing, wanted = asked.probing(run), asked.wanted()
     with screen.stage(f"data set {without_secrets(wanted.data)}"):
         dataset, clips = open_data(
             wanted.data, wanted.manifest, asked.limit, screen.warn, run.offline
@@ -126,8 +152,11 @@ def prepare(asked: ProbingRun, run: Run, screen: Screen) -> Ingredients:
             f"--data {wanted.data}: it has no labels to probe so; give a manifest with label "
             "columns"
         )
-    kinds = row_kinds(chosen, asked.probing(run))
-    return Ingredients(models, untrained, dataset, clips, chosen, kinds)
+    chosen, skipped = parted(chosen, clips, run.seed, screen, probing.max_frames)
+    if not chosen:
+        refuse(skipped)
+    kinds = row_kinds(chosen, probing)
+    return Questions(dataset, clips, chosen, kinds, skipped)
 
 
 def probe(asked: ProbingRun, run: Run, out: Path | None, screen: Screen) -> Probed:
@@ -135,15 +164,14 @@ def probe(asked: ProbingRun, run: Run, out: Path | None, screen: Screen) -> Prob
 
     Several processes share the work; the first writes what it comes to.
     """
+    from cli.answerable import FRAMES, impossible, refuse
     from cli.maps import map_clips
-    from cli.probing import FRAMES, check_probed, probe_models
+    from cli.probing import check_probed, probe_models
     from cli.processes import current
     from cli.record import begin_study, claim, default_folder, study_folder, write_study
-    from cli.steps import check_model, data_name
+    from cli.steps import data_name
     from cli.why import explain
 
-    for name in asked.models:
-        check_model(name)
     wanted = asked.wanted()
     probing = asked.probing(run)
     folder = study_folder(out, default_folder(*asked.models))
@@ -155,10 +183,18 @@ def probe(asked: ProbingRun, run: Run, out: Path | None, screen: Screen) -> Prob
         screen.settings(asked.settings(run))
     material = ready.gather(run, screen)
     activations = material.activations
+    if material.failures:  # before results of an earlier run go
+        failed = {failure["clip"] for failure in material.failures}
+        left = [clip for clip in ready.clips if clip.id not in failed]
+        gone = impossible(chosen, left, run.seed, probing.max_frames)
+        if len(gone) == len(chosen):
+            refuse({**ready.skipped, **gone})
     if team.first:
         begin_study(folder)
     team.wait()
-    results = probe_models(activations, chosen, probing, run, folder, screen)
+    results = probe_models(
+        activations, chosen, probing, run, folder, screen, ready.skipped
+    )
     check_probed(results)
     rows = next((kind for kind in kinds if not kind.startswith(FRAMES)), None)
     if asked.why and rows:

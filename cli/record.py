@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shlex
 import shutil
@@ -57,9 +58,23 @@ def study_folder(out: Path | None, default: Path) -> Path:
             raise click.UsageError(
                 f"--out {folder}: the folder is not empty and holds no study; name another"
             )
-    elif folder.exists():
-        raise click.UsageError(f"--out {folder}: a file of that name exists; name another")
+    else:
+        refuse_files(folder)
     return folder
+
+
+def refuse_files(out: Path, file: bool = False) -> None:
+    """A usage error for an --out of whose folders one is a file.
+
+    Parameters
+    ----------
+    file : whether `out` itself is to be a file; else a folder.
+    """
+    folders = out.parents if file else (out, *out.parents)
+    there = next((place for place in folders if os.path.lexists(place)), None)
+    if there is not None and not there.is_dir():
+        what = "a file of that name exists" if there == out else f"{there} is a file, no folder"
+        raise click.UsageError(f"--out {out}: {what}; name another")
 
 
 def claim(folder: Path, screen: Screen) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from cli import options
-from cli.nearest import suggestion
+from cli.formats import named_formats
+from cli.record import refuse_files
 
 
 @click.command("report")
@@ -35,13 +36,11 @@ def command(studies, formats, out, screen) -> None:
             raise click.UsageError(
                 f"--out {out}: a report ends in .pdf, .html or .md; name it so, or give --format"
             )
-    names = tuple(dict.fromkeys(name.strip().lower() for name in formats.split(",")))
-    for name in names:
-        if name not in FORMATS:
-            hint = suggestion(name, FORMATS)
-            raise click.UsageError(f"--format {name}: there is no such format{hint}")
+    names = named_formats(formats)
     if ending in FORMATS and len(names) == 1 and ending != names[0]:
         raise click.UsageError(f"--out {out} ends in .{ending}, --format is {names[0]}: drop one")
+    if out is not None:
+        refuse_files(out, file=len(studies) == 1)
     if len(studies) == 1 and studies[0].is_dir():
         screen.log.open(studies[0])
     with screen.stage("report", cure="leave out --format, or close other programs"):

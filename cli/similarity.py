@@ -121,7 +121,7 @@ def compare_models(
     with screen.stage("similarity", unit="measure", cure=cure) as progress:
         total, done = sum(len(todo) for todo, _ in plan), 0
         for todo, some in plan:
-            for part in _families(todo):  # each is kept: an interruption costs one family
+            for part in families(todo):  # each is kept: an interruption costs one family
                 parts = _compared(representations, part, some, run, progress, done, total)
                 for pair, new in parts:
                     found[pair] = joined(found[pair], new)
@@ -133,7 +133,7 @@ def compare_models(
     return {"kind": first.rows.kind, "rows": len(first), "groups": len(set(first.groups))}
 
 
-def _families(measures: Sequence[str]) -> list[tuple[str, ...]]:
+def families(measures: Sequence[str]) -> list[tuple[str, ...]]:
     """The measures, those of one family together: they share most of their work."""
     from rsa.measures import measure
 

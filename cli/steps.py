@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.nearest import suggestion
-from extract.urls import without_secrets
+from extract.urls import is_url, without_secrets
 
 if TYPE_CHECKING:
     from cli.screen import Screen
@@ -80,26 +80,38 @@ def open_data(
     """
     from extract import datasets
 
-    name, _, detail = text.partition(":")
-    if name in datasets.REGISTRY:
-        if manifest:
-            raise click.UsageError(f"--manifest goes with a folder; {name} has its own labels")
-        known = datasets.REGISTRY[name]
-        for subset in [] if known.on_disk else filter(None, detail.split(",")):
-            if subset not in known.subsets:
-                hint = suggestion(subset, known.subsets)
-                raise click.UsageError(f"--data {text}: no subset {subset!r} in {name}{hint}")
-    try:
-        dataset = datasets.open_dataset(text, manifest, offline=offline, say=say)
-    except KeyError:
-        hint = suggestion(text.partition(":")[0], datasets.names())
-        raise click.UsageError(f"--data {text}: neither a data set nor a folder{hint}") from None
+    check_data(text, manifest)
+    dataset = datasets.open_dataset(text, manifest, offline=offline, say=say)
     for note in dataset.notes if say else ():
         say(note)
     clips = list(dataset.clips)
     if limit and limit < len(clips):
         clips = [clips[i * len(clips) // limit] for i in range(limit)]
     return dataset, clips
+
+
+def check_data(text: str, manifest: Path | None = None) -> None:
+    """A usage error for data that are neither a folder nor known, or have no such subset."""
+    from extract import datasets
+
+    name, _, detail = text.partition(":")
+    known = datasets.REGISTRY.get(name)
+    if known is None:
+        elsewhere = is_url(text)
+        if not elsewhere and (not text.strip() or not Path(text).is_dir()):
+            if text.strip() and Path(text).exists():
+                raise click.UsageError(f"--data {text}: a file; give the folder that holds it")
+            hint = suggestion(name, datasets.names())
+            raise click.UsageError(f"--data {text}: neither a data set nor a folder{hint}")
+        if manifest is not None and not manifest.is_file():
+            raise click.UsageError(f"--manifest {manifest}: there is no such file")
+        return
+    if manifest:
+        raise click.UsageError(f"--manifest goes with a folder; {name} has its own labels")
+    for subset in [] if known.on_disk else filter(None, detail.split(",")):
+        if subset not in known.subsets:
+            hint = suggestion(subset, known.subsets)
+            raise click.UsageError(f"--data {text}: no subset {subset!r} in {name}{hint}")
 
 
 def data_name(text: str, dataset: Dataset) -> str:

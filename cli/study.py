@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +11,14 @@ import click
 
 from cli import options
 from cli.processes import current, shared
+from cli.record import refuse_files
 from extract.urls import without_secrets
 from extract.writing import write_text
 
 if TYPE_CHECKING:
     from cli.screen import Screen
     from cli.steps import Run
+    from cli.studycost import Costs
     from cli.studyfile import StudyFile
     from cli.studyplan import Planned
     from reports.expectations import Judged
@@ -39,7 +40,9 @@ COPY = "study.toml"  # of the study file, in the folder of its results
     help="Use N clips only in every step, spread evenly over its data.",
 )
 @options.untrained
-@click.option("--dry-run", is_flag=True, help="Show what would be done and what is missing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Show what would be done, what it takes and what is missing."
+)
 @click.option(
     "--out", type=options.PATH, metavar="FOLDER", help="[default: study- and the name of the file]"
 )
@@ -60,8 +63,8 @@ def command(
     same command goes on where it stopped. --untrained --data mini rehearses a study.
     """
     from cli import studyfile
-    from cli.steps import Run, kept_stores, resolve_device
-    from cli.studyplan import LEFT_OUT, TO_DO, Incomplete, missing, plan, rehearsed
+    from cli.steps import Run, check_data, kept_stores, resolve_device
+    from cli.studyplan import LEFT_OUT, TO_DO, Incomplete, answered, missing, plan, rehearsed
 
     team = current()
     if not file:
@@ -69,6 +72,8 @@ def command(
             _list(as_json)
         return
     path = studyfile.find(file)
+    if data is not None:
+        check_data(data)
     study = rehearsed(studyfile.read(path), data, limit, untrained)
     kept = {"window": None, "hop": None, "precision": "float32", "store_dtype": "float32"}
     run = Run(
@@ -83,7 +88,7 @@ def command(
         raise click.UsageError(f"--data {data}: it has no labels for any step of {path.name}")
     if dry_run:
         lacking, code = missing(planned, run, fetch=False)
-        if team.first:
+        if lacking and team.first:
             _show_plan(study, planned, lacking, run, as_json)
     else:
         with screen.stage("weights and data looked for"):
@@ -94,16 +99,23 @@ def command(
                 screen.error(f"missing: {line}")
         team.wait()  # so that one line ends all, after those of the first
         raise Incomplete(study.path.name, lacking, code)
+    rehearsal = untrained or data is not None or limit is not None
+    planned = answered(planned, path.name, run, screen, rehearsal=rehearsal)
+    if all(one.state == LEFT_OUT for one in planned):
+        reasons = "; ".join(f"{one.step.name}: {one.why}" for one in planned)
+        raise click.UsageError(f"{path.name}: every step is left out: {reasons}")
     if dry_run:
+        if team.first:
+            from cli.studycost import Costs
+
+            _show_plan(study, planned, (), run, as_json, Costs.of(planned, run, screen))
         return
     team.wait()  # until each has looked at the folder
     if team.first:
         write_text(folder / COPY, without_secrets(path.read_text(encoding="utf-8")))
         screen.log.open(folder)
     team.wait()
-    planned = _run(planned, run, screen, rehearsal=untrained or limit is not None)
-    if all(one.state == LEFT_OUT for one in planned):
-        raise click.UsageError(f"no step of {path.name} had clips enough: give a larger --limit")
+    _run(planned, run, screen)
     if not team.first:
         return
     before = _told(folder)
@@ -141,8 +153,7 @@ def _list(as_json: bool) -> None:
 
 def _folder(folder: Path) -> Path:
     """The folder to write to; one that holds something else is refused."""
-    if folder.exists() and not folder.is_dir():
-        raise click.UsageError(f"--out {folder}: a file of that name exists; name another")
+    refuse_files(folder)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / COPY).exists():
         raise click.UsageError(
             f"--out {folder}: the folder is not empty and holds no {COPY}; name another"
@@ -150,20 +161,13 @@ def _folder(folder: Path) -> Path:
     return folder
 
 
-def _run(
-    planned: Sequence[Planned], run: Run, screen: Screen, *, rehearsal: bool
-) -> list[Planned]:
-    """Runs what is to do, each step with its own timings; returns the steps as they came out.
-
-    A step whose tasks have too few clips is left out of a rehearsal, and ends a study.
-    """
+def _run(planned: Sequence[Planned], run: Run, screen: Screen) -> None:
+    """Runs what is to do; each step has its own timings."""
     from cli.comparison import Comparison, compare
     from cli.probingrun import probe
     from cli.studyplan import FINISHED, LEFT_OUT
-    from probes.errors import NothingProbed
 
-    found = list(planned)
-    for place, one in enumerate(planned):
+    for one in planned:
         if one.state == FINISHED:
             screen.say(f"{one.folder.name}: finished before, kept")
             continue
@@ -174,14 +178,7 @@ def _run(
             screen.warn(f"{one.folder.name}: no labels for {', '.join(one.dropped)}: left out")
         screen.say(one.folder.name)
         work = compare if isinstance(one.step.asked, Comparison) else probe
-        try:
-            work(one.step.asked, run, one.folder, screen.anew())
-        except NothingProbed as error:
-            if not rehearsal:
-                raise
-            found[place] = replace(one, state=LEFT_OUT, why=str(error))
-            screen.warn(f"{one.folder.name}: left out: {error}")
-    return found
+        work(one.step.asked, run, one.folder, screen.anew())
 
 
 def _hold(study: StudyFile, planned: Sequence[Planned], folder: Path) -> list[Judged]:
@@ -223,8 +220,9 @@ def _report(planned: Sequence[Planned], folder: Path, title: str) -> Path:
 
 
 def _show_plan(
-    study: StudyFile, planned: Sequence[Planned], lacking: Sequence[str], run: Run, as_json: bool
-) -> None:
+    study: StudyFile, planned: Sequence[Planned], lacking: Sequence[str], run: Run, as_json: bool,
+    costs: Costs | None = None,
+) -> None:  # fmt: skip
     from cli.comparison import Comparison
     from cli.screen import show_table
     from cli.studyplan import to_fetch
@@ -234,7 +232,7 @@ def _show_plan(
     for one in planned:
         asked = one.step.asked
         what = "compare" if isinstance(asked, Comparison) else "probe"
-        left = ", ".join(one.dropped)
+        left = f"no labels: {', '.join(one.dropped)}" if one.dropped else one.why
         rows.append(
             {
                 "step": one.folder.name,
@@ -243,15 +241,18 @@ def _show_plan(
                 "data": without_secrets(asked.wanted().data)
                 + (f", {asked.limit} clips" if asked.limit else ""),
                 "tasks": asked.tasks.replace(",", ", "),
-                "state": one.state + (f" (no labels: {left})" if left else ""),
+                "state": one.state + (f" ({left})" if left else ""),
             }
         )
     if as_json:
         content = {"title": study.title, "steps": rows, "fetched": fetched, "missing": [*lacking]}
+        content |= {"costs": costs.as_json()} if costs else {}
         click.echo(json.dumps(content, indent=1))
         return
     caption = f"weights that would be fetched: {', '.join(fetched)}" if fetched else ""
     show_table(study.title, list(rows[0]), [list(row.values()) for row in rows], caption)
+    if costs:
+        costs.show()
 
 
 def _show_verdicts(judged: Sequence[Judged]) -> None:

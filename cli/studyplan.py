@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.comparison import Comparison
+from cli.names import check_layers, known_labels
+from cli.nearest import suggestion
 from cli.studyfile import Step, StudyFile
 from extract.urls import is_url
 
 if TYPE_CHECKING:
+    from cli.screen import Screen
     from cli.steps import Run
-    from extract.datasets.base import LabelCard
-    from extract.models.base import ModelSpec
 
 TO_DO, FINISHED, LEFT_OUT = "to do", "finished", "left out"
 # options that say where and how fast, not what
@@ -119,6 +120,41 @@ def missing(planned: Sequence[Planned], run: Run, *, fetch: bool) -> tuple[list[
     return [*weights, *data], WEIGHTS if weights else DATA
 
 
+def answered(
+    planned: Sequence[Planned], name: str, run: Run, screen: Screen, *, rehearsal: bool
+) -> list[Planned]:
+    """The plan after a look at the labels, splits and frames of every step to do.
+
+    Tasks that cannot be probed are told. A step that has nothing to do for that is left out of a
+    rehearsal.
+
+    Parameters
+    ----------
+    name : of the study file.
+
+    Raises
+    ------
+    ProbeError, RsaError : such a step, where it is no rehearsal.
+    """
+    from cli.comparison import questions as of_comparison
+    from cli.probingrun import questions as of_probing
+    from probes import ProbeError
+    from rsa import RsaError
+
+    found = []
+    for one in planned:
+        if one.state == TO_DO:
+            ask = of_comparison if isinstance(one.step.asked, Comparison) else of_probing
+            try:
+                ask(one.step.asked, run, screen)
+            except (ProbeError, RsaError) as error:
+                if not rehearsal:
+                    raise type(error)(f"{name}, {one.step.name}: {error}") from None
+                one = replace(one, state=LEFT_OUT, why=str(error))
+        found.append(one)
+    return found
+
+
 def to_fetch(planned: Sequence[Planned], run: Run) -> list[str]:
     """Models whose weights are not here and would be fetched."""
     if run.untrained or run.offline:
@@ -137,11 +173,16 @@ def to_fetch(planned: Sequence[Planned], run: Run) -> list[str]:
 
 def _checked(step: Step, run: Run, trim: bool) -> tuple[Step | None, tuple[str, ...]]:
     """The step with the tasks that its data can answer, None if it has no other; the others."""
-    from cli.steps import check_model
+    from cli.steps import check_data, check_model
+    from extract import datasets
 
+    own = [name for name, path in _needed([step]).items() if path is not None]
     for name in step.models:
         if not name.startswith(PATHS):  # a path is looked for with the weights
-            _check_layers(check_model(name), step.layers(name))
+            check_layers(check_model(name), None if name in own else step.layers(name))
+    wanted = step.asked.wanted()
+    if wanted.data.partition(":")[0] in datasets.REGISTRY:  # else it is told with what is missing
+        check_data(wanted.data, wanted.manifest)
     dropped = _unanswerable(step, trim)
     if dropped:
         kept = [name for name in step.asked.tasks.split(",") if name not in dropped]
@@ -156,34 +197,17 @@ def _unanswerable(step: Step, trim: bool) -> tuple[str, ...]:
     """Tasks that the data has no labels for; refused unless they are to be left out."""
     from cli.probing import resolve_tasks
 
-    labels = _labels(step.asked.wanted().data)
+    wanted = step.asked.wanted()
+    known = known_labels(wanted.data, wanted.manifest)
     found = []
-    for name in step.asked.tasks.split(",") if labels is not None else ():
+    for name in step.asked.tasks.split(",") if known is not None else ():
         try:
-            resolve_tasks(replace(step.asked, tasks=name).wanted(), labels)
+            resolve_tasks(replace(step.asked, tasks=name).wanted(), known[0])
         except click.UsageError:
             if not trim:
                 raise
             found.append(name)
     return tuple(found)
-
-
-def _check_layers(spec: ModelSpec, layers: str | None) -> None:
-    from cli.nearest import suggestion
-
-    known = [layer.name for layer in spec.card.layers]
-    for name in layers.split(",") if layers else ():
-        if name not in known:
-            hint = suggestion(name, known)
-            raise click.UsageError(f"{spec.card.name} has no layer {name!r}{hint}")
-
-
-def _labels(data: str) -> Sequence[LabelCard] | None:
-    """What a data set has labels for, where that is known before it is opened."""
-    from extract import datasets
-
-    known = datasets.REGISTRY.get(data.partition(":")[0])
-    return known.load().labels if known and not known.family else None
 
 
 def _finished(step: Step, folder: Path, run: Run) -> bool:
@@ -244,7 +268,8 @@ def _data_missing(step: Step, run: Run) -> Iterator[str]:
         return
     if known is None:
         if not Path(wanted.data).is_dir():
-            yield f"data {wanted.data}: neither a data set nor a folder"
+            hint = suggestion(name, datasets.names())
+            yield f"data {wanted.data}: neither a data set nor a folder{hint}"
         return
     if not known.on_disk:
         from extract.datasets.mini import sources

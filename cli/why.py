@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.answerable import FRAMES
 from cli.known import content, digest, remembered
-from cli.probing import FRAMES
 from cli.roles import is_model
 from extract.writing import write_text
 

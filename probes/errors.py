@@ -5,7 +5,3 @@ class ProbeError(Exception):
     """Base of this package's errors; `exit_code` is what the command line ends with."""
 
     exit_code = 5
-
-
-class NothingProbed(ProbeError):
-    """No task of a run has rows enough."""

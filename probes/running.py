@@ -110,14 +110,8 @@ def run(
     layers = tuple(source.layers)
     known = {} if done is None else {t.task: t for t in done.tasks if _layers(t) == layers}
     wanted = [task for task in tasks if task.rows == rows.kind]
-    splits, drawn = settle(rows.splits, rows.groups, seed)
-    targets, skipped = [], {}
-    for task in wanted:
-        if task.name not in known:
-            try:
-                targets.append(make_target(task, rows, splits))
-            except NotProbed as reason:
-                skipped[task.name] = str(reason)
+    asked = [task for task in wanted if task.name not in known]
+    targets, splits, drawn, skipped = _targets(rows, asked, seed)
     others, shared = _others(protocol, heads), []
     if team is not None:
         left = [head.name for head in others] + ["checks"] * bool(checks)
@@ -187,15 +181,33 @@ def batches(rows: RowTable, tasks: Sequence[Task], seed: int = 0) -> list[list[s
 
     The numbers of a task do not depend on tasks of other batches: these may be run apart.
     """
-    splits, _ = settle(rows.splits, rows.groups, seed)
-    targets = []
-    for task in tasks:
-        if task.rows == rows.kind:
-            try:
-                targets.append(make_target(task, rows, splits))
-            except NotProbed:
-                continue
+    targets, *_ = _targets(rows, [task for task in tasks if task.rows == rows.kind], seed)
     return [[target.task.name for target in some] for some in together(targets)]
+
+
+def impossible(rows: RowTable, tasks: Sequence[Task], seed: int = 0) -> dict[str, str]:
+    """Task -> why `run` would skip it; known from rows and labels, before there are any layers.
+
+    Raises
+    ------
+    ProbeError : labels or splits that cannot be read.
+    """
+    *_, skipped = _targets(rows, [task for task in tasks if task.rows == rows.kind], seed)
+    return skipped
+
+
+def _targets(
+    rows: RowTable, tasks: Sequence[Task], seed: int
+) -> tuple[list[Target], np.ndarray, list[str], dict[str, str]]:
+    """Targets, the split of each row, notes on splits that were made up, and task -> why not."""
+    splits, drawn = settle(rows.splits, rows.groups, seed)
+    targets, skipped = [], {}
+    for task in tasks:
+        try:
+            targets.append(make_target(task, rows, splits))
+        except NotProbed as reason:
+            skipped[task.name] = str(reason)
+    return targets, splits, drawn, skipped
 
 
 @dataclass

@@ -16,6 +16,8 @@ from reports.words import clean
 AGAIN = "write the study again with this version of rsa"
 DAMAGED = "the file is damaged: run the command of the study again (its results are kept)"
 
+OTHER = "give the folder of a study, or run the command of the study again"
+
 
 class Place:
     """A mapping from a file, with checks that name the file and the key."""
@@ -173,14 +175,19 @@ def load(path: Path, version: int) -> dict:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ReportError(f"{path}: missing; is this the folder of a finished study?") from None
+        raise ReportError(
+            f"{path}: missing: the study is not finished, or this is no folder of one; run its "
+            "command again (its results are kept), or give another folder"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ReportError(f"{path}: cannot be read ({clean(error, 120)}); {AGAIN}") from None
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ReportError(f"{path}: not JSON ({clean(error, 120)}); {DAMAGED}") from None
-    found = Place(path, values).values.get("format")
+    if not isinstance(values, dict) or "format" not in values:
+        raise ReportError(f"{path}: JSON, but nothing that this program wrote; {OTHER}")
+    found = values["format"]
     if found != version:
         raise ReportError(
             f"{path}: format {clean(found, 20) or 'missing'}, this version reads {version}; {AGAIN}"

@@ -62,7 +62,8 @@ class Study:
         """
         folder = Path(folder)
         if not folder.is_dir():
-            raise ReportError(f"{folder}: no such folder; give the folder of a study")
+            what = "a file" if folder.exists() else "no such folder"
+            raise ReportError(f"{folder}: {what}; give the folder of a study")
         path = folder / "study.json"
         raw = load(path, STUDY)
         place = Place(path, raw)

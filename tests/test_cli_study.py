@@ -12,7 +12,8 @@ from probe_folder import sounds
 
 from cli import studyfile
 from cli.main import root
-from cli.studyplan import Incomplete
+from cli.steps import Run
+from cli.studyplan import LEFT_OUT, TO_DO, Incomplete, plan, rehearsed
 from reports.study import Study
 
 SMALL = """
@@ -135,15 +136,24 @@ def test_data_alone_that_is_missing_is_code_4_with_the_loader_s_checklist(rsa, t
     assert len(done.exception.lacking) == 3 and "songs_info.csv" in done.exception.lacking[0]
 
 
-def test_a_rehearsal_leaves_out_what_other_data_cannot_answer(rsa, tmp_path):
-    done = rsa("layerwise-musicfm-muq", "--untrained", "--data", "mini", "--limit", 8, "--dry-run",
-               "--json")  # fmt: skip
-    if isinstance(done.exception, Incomplete):
-        pytest.skip("the packages of mini are not installed")
+def test_a_rehearsal_leaves_out_what_other_data_have_no_labels_for(tmp_path):
+    study = studyfile.read(studyfile.shipped()["layerwise-musicfm-muq"])
+    run = Run("cpu", 0, 1, "float32", 0.5, True, True, None, None, "float32", False)
+    planned = plan(rehearsed(study, "mini", 8, True), tmp_path / "out", run, trim=True)
+    steps = {one.step.name: one for one in planned}
+    assert steps["key"].state == TO_DO and steps["key"].step.asked.limit == 8
+    assert steps["genre"].state == LEFT_OUT and steps["genre"].dropped == ("genre",)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_rehearsal_on_few_clips_leaves_out_what_they_cannot_answer(rsa, tmp_path, music):
+    done = rsa(small(tmp_path, music), "--untrained", "--limit", 12, "--dry-run", "--json")
     assert done.exit_code == 0, done.output
-    steps = {row["step"][3:]: row for row in json.loads(done.stdout)["steps"]}
-    assert steps["key"]["state"] == "to do" and steps["key"]["data"] == "mini, 8 clips"
-    assert steps["genre"]["state"] == "left out (no labels: genre)"
+    steps = {row["step"][3:]: row["state"] for row in json.loads(done.stdout)["steps"]}
+    assert steps["pair"] == "to do"
+    assert steps["place"].startswith("left out (nothing could be probed: task place: ")
+    done = rsa(small(tmp_path, music), "--untrained", "--limit", 3)
+    assert done.exit_code == 2 and "every step is left out: pair: " in done.stderr
     assert not list(tmp_path.glob("study-*"))
 
 
@@ -232,6 +242,44 @@ def test_a_rehearsal_leaves_out_steps_with_too_few_clips(rsa, tmp_path, music):
     assert {row["step"]: row["verdict"] for row in rows} == dict.fromkeys(
         ("place", "pair"), "cannot be said"
     )
+
+
+def test_a_dry_run_says_what_each_step_takes_and_counts_shared_stores_once(
+    rsa, tmp_path, music, monkeypatch
+):
+    from cli import laterstages
+    from cli.laterstages import Later
+
+    # of each stage its name and rows; what a rehearsal measures is tested in test_sizes.py
+    monkeypatch.setattr(
+        laterstages.Rehearsed, "similarity",
+        lambda self, kind, measures: Later("similarity", 1, 5.0, 10, "made up"),
+    )
+    monkeypatch.setattr(laterstages.Rehearsed, "layers", lambda self, kind: [])
+    monkeypatch.setattr(
+        laterstages.Rehearsed, "probes",
+        lambda self, *options: [Later("probes", 1, 7.0, 20, "made up")],
+    )  # fmt: skip
+    cache = tmp_path / "fresh"
+    path = small(tmp_path, music, 'layers-a = ["pool1", "pool5"]\n', "")
+    done = rsa(path, "--untrained", "--dry-run", "--json", RSA_CACHE=str(cache))
+    assert done.exit_code == 0, done.output
+    costs = json.loads(done.stdout)["costs"]
+    pair, place = costs["steps"]["01-pair"], costs["steps"]["02-place"]
+    names = [stage["stage"] for stage in place["stages"]]
+    assert names == ["vgg-mtt, clips", "references, clips", "probes"]
+    first = {stage["stage"]: stage for stage in pair["stages"]}
+    again = {stage["stage"]: stage for stage in place["stages"]}
+    for name in names[:2]:  # the same network, layers and clips: one store
+        assert first[name]["to_write"] > 0 == again[name]["to_write"] == again[name]["seconds"]
+        assert again[name]["how"] == "the store of a step before"
+    total = costs["total"]
+    assert total["clips"] == 60 and total["to_write"] == pair["to_write"] > 0
+    assert place["to_write"] == 0 and place["seconds"] == 7.0
+    assert total["seconds"] == pytest.approx(pair["seconds"] + place["seconds"])
+    assert not cache.exists() and not list(tmp_path.glob("study-*"))
+    done = rsa(path, "--untrained", "--dry-run", RSA_CACHE=str(cache))
+    assert "01-pair" in done.stdout and "In all: 60 clips" in done.stdout
 
 
 def test_a_folder_with_something_else_in_it_is_refused(rsa, tmp_path, music):

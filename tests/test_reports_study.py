@@ -83,9 +83,9 @@ def test_missing_folder_and_file(tmp_path, folder):
     ("name", "content", "words"),
     [
         ("study.json", "{", "not JSON"),
-        ("study.json", "[]", "not a mapping"),
+        ("study.json", "[]", "nothing that this program wrote"),
         ("study.json", '{"format": 2}', "format 2"),
-        ("study.json", '{"title": "x"}', "format missing"),
+        ("study.json", '{"title": "x"}', "nothing that this program wrote"),
         ("study.json", '{"format": 1, "title": "x", "models": {}}', "no models"),
         ("study.json", '{"format": 1, "models": {"../x": {}}, "title": "x"}', "is no role"),
         ("similarity/a-b.json", "\udcff", "cannot be read"),

@@ -87,7 +87,8 @@ def test_a_dry_run_of_a_comparison_names_every_stage(tmp_path, monkeypatch):
     done = CliRunner().invoke(root, command)
     assert done.exit_code == 0, done.output
     said = json.loads(done.stdout)
-    names = ["vgg-mtt, clips", "vgg-msd, clips", "references, clips", "similarity", "probes"]
+    names = ["vgg-mtt, clips", "vgg-msd, clips", "references, clips", "similarity", "geometry",
+             "information about labels", "probes", "why", "maps"]  # fmt: skip
     assert [stage["stage"] for stage in said["stages"]] == names
     assert all(stage["seconds"] > 0 and stage["memory"] > 0 for stage in said["stages"])
     assert not cache.exists() and not (tmp_path / "study").exists()

@@ -143,6 +143,14 @@ def place_of(text: str) -> Path:
     return Path(root) / own
 
 
+def check_place(text: str) -> None:
+    """Raises `DataError` for data that are read from a folder which is not there."""
+    name = text.partition(":")[0]
+    known = REGISTRY.get(name)
+    if known and known.on_disk and not (place := place_of(text)).is_dir():
+        raise DataError(f"{name}: there is no folder {place}; give the one that holds it")
+
+
 def is_here(name: str) -> bool:
     """Whether a data set can be opened by its name alone.
 
@@ -193,10 +201,9 @@ def open_dataset(
     name, _, detail = text.partition(":")
     known = REGISTRY.get(name)
     if known and known.on_disk:
-        place = place_of(text)
-        if not place.is_dir():
-            raise DataError(f"{name}: there is no folder {place}; give the one that holds it")
-        return known.load()(*([detail.partition(":")[0]] if known.family else []), place)
+        check_place(text)
+        member = [detail.partition(":")[0]] if known.family else []
+        return known.load()(*member, place_of(text))
     if known:
         subsets = tuple(filter(None, detail.split(",")))
         for subset in subsets:

@@ -63,19 +63,18 @@ class Folder(Dataset):
             )
         self.elsewhere = not isinstance(self.tree, Disk)
         self._clip_seconds, self._clips_per_track = clip_seconds, clips_per_track
-        place = Path(manifest) if manifest is not None else _find_manifest(self.tree)
-        table = Manifest.read(place) if place else None
+        table = table_of(self.tree, manifest)
         self._files: dict[str, File] = {}
         self.clips, files = self._from_manifest(table) if table else self._from_files()
         rates = {file.info.sample_rate for file in files if file.info}
         self.rate = rates.pop() if len(rates) == 1 else None
         self.notes = table.notes if table else ()
         called = printable(self.tree.called)
-        listed = printable(place.name) if place else ""
+        listed = printable(table.path.name) if table else ""
         self.card = DataCard(
             name=called or "folder",
             title=f"Audio files of the folder {called}",
-            sources="the user's own files" + (f", labels from {listed}" if place else ""),
+            sources="the user's own files" + (f", labels from {listed}" if table else ""),
             licence="the user's own",
             identity=identity(self.clips, files),
             audio=identity(self.clips, files, labels=False),
@@ -189,6 +188,19 @@ class Folder(Dataset):
         # whole milliseconds, so that an id can be read
         first = int((seconds - count * length) / 2 * 1000) / 1000
         return [(round(first + i * length, 6), length) for i in range(count)]
+
+
+def table_of(
+    tree: Disk | Tree, manifest: str | os.PathLike | None = None
+) -> Manifest | None:
+    """The manifest of a folder, given or found in it; None where there is none.
+
+    Raises
+    ------
+    DataError : it is wrong (names the line), or there are two.
+    """
+    place = Path(manifest) if manifest is not None else _find_manifest(tree)
+    return Manifest.read(place) if place else None
 
 
 def _find_manifest(tree: Disk | Tree):

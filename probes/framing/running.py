@@ -133,6 +133,16 @@ def frame_batches(
     return [[one.question.task.name for one in batch.asked] for batch in found]
 
 
+def impossible_frames(
+    rows: FrameRows, tasks: Sequence[FrameTask], max_frames: int = MAX_FRAMES, seed: int = 0
+) -> dict[str, str]:
+    """Task -> why `run_frames` would skip it, as `probes.running.impossible`."""
+    rate = rate_of(rows.kind)
+    some = [task for task in tasks if rate_of(task.rows) == rate]
+    *_, skipped = _batches(some, rows, max_frames, seed)
+    return skipped
+
+
 def _batches(
     tasks: Sequence[FrameTask], rows: FrameRows, max_frames: int, seed: int
 ) -> tuple[list[_Batch], list[str], dict[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -12,9 +13,10 @@ from probes.design import standardisation
 from probes.errors import ProbeError
 from probes.heads.base import Answers, PoolingHead, asked
 from probes.heads.frames import Frames
-from probes.heads.memory import budget
+from probes.heads.memory import FLOOR, budget
 from probes.heads.objective import Objective
 from probes.heads.training import Networks, Schedule, train
+from probes.memory import in_pieces
 from probes.splits import TRAIN, VALID
 from probes.targets import Target
 
@@ -55,6 +57,11 @@ class Attentive(PoolingHead):
     def fit(self, frames: Frames, targets: Sequence[Target]) -> list[Answers]:
         if not targets:
             return []
+        size = budget(frames.rows.device, self.memory)
+        fit = partial(self._fit, frames, targets)
+        return in_pieces("padded clips", fit, size, floor=FLOOR)
+
+    def _fit(self, frames: Frames, targets: Sequence[Target], size: int) -> list[Answers]:
         device = frames.rows.device
         clips = torch.as_tensor(targets[0].index[TRAIN], device=device)
         self._check(frames, targets)
@@ -68,7 +75,7 @@ class Attentive(PoolingHead):
             frames,
             len(owner),
             max(one.width for one in objectives),
-            budget(device, self.memory),
+            size,
         )
         trained = train(
             networks,

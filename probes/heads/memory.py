@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 CPU = 64 << 20  # more networks side by side leave the cache and gain nothing
+FLOOR = 1 << 20  # where memory runs out, at least
 # versions 2 and 1 of cgroups, as a container shows its own
 CONTAINER = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 SHARE = 0.4  # of the machine's memory, or of what is free on a GPU

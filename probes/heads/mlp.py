@@ -8,16 +8,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
 from probes.design import standardisation
 from probes.heads.base import Answers, LayerHead, asked
-from probes.heads.memory import budget
+from probes.heads.memory import FLOOR, budget
 from probes.heads.objective import Objective
 from probes.heads.perceptrons import Perceptrons, start
 from probes.heads.training import Schedule, Trained, train
+from probes.memory import in_pieces
 from probes.splits import TRAIN, VALID
 from probes.targets import Target
 
@@ -85,11 +87,17 @@ class MLP(LayerHead):
         return self.fit_layers([layer], targets)[0]
 
     def fit_layers(self, layers, targets):
+        size = budget(layers[0].device, self.memory)
+        return in_pieces(
+            "networks trained side by side", partial(self._fit_layers, layers, targets), size,
+            floor=FLOOR,
+        )  # fmt: skip
+
+    def _fit_layers(self, layers, targets, size):
         out = [[_Room(target, len(self.grid)) for target in targets] for _ in layers]
         if not targets:
             return out
         device = layers[0].device
-        size = budget(device, self.memory)
         rows = _Numbers(targets)
         objectives = [Objective(target, device) for target in targets]
         for some in _alike(layers, size, len(rows.used)):

@@ -12,6 +12,7 @@ import torch
 from probes.design import standardisation
 from probes.heads.base import Answers, LayerHead, asked
 from probes.heads.memory import budget
+from probes.memory import in_pieces
 from probes.splits import TRAIN
 from probes.targets import Target
 
@@ -101,14 +102,18 @@ def nearest(
 
     Exact, by Euclidean distance, as many rows at a time as `size` bytes hold distances of.
     """
-    step = max(1, budget(rows.device, size) // (8 * len(train)))
     length = train.square().sum(dim=1)
     count = min(count, len(train))
-    parts = [
-        torch.topk(length - 2 * some @ train.T, count, dim=1, largest=False).indices
-        for some in rows.split(step)
-    ]
-    return torch.cat(parts)
+
+    def found(step: int) -> torch.Tensor:
+        parts = [
+            torch.topk(length - 2 * some @ train.T, count, dim=1, largest=False).indices
+            for some in rows.split(step)
+        ]
+        return torch.cat(parts)
+
+    most = max(1, budget(rows.device, size) // (8 * len(train)))
+    return in_pieces("rows of distances to neighbours", found, most)
 
 
 def _placed(

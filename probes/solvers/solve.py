@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from probes.design import Design
 from probes.errors import ProbeError
+from probes.memory import in_pieces
 from probes.solvers.batches import batches
 from probes.solvers.descent import descend
 from probes.solvers.jobs import Job, job_of
@@ -15,6 +16,7 @@ from probes.solvers.squared import by_cost, closed, dense
 TOLERANCE = 2e-5  # of the gap to the optimum, relative to the objective
 MAX_STEPS = 500
 MEMORY = 2**30  # bytes that a batch may take beside the rows
+FLOOR = 2**20  # the same where memory runs out, at least
 
 
 def solve(
@@ -52,12 +54,16 @@ def solve(
         found = dense(design, [problems[number] for number in numbers])
         fits.update(zip(numbers, found, strict=True))
     jobs: list[Job] = [job_of(design, problems[number]) for number in left]
-    for batch in batches(design, jobs, memory):
-        answers = descend(
-            batch.rows, batch.lanes,
-            tolerance=tolerance, max_steps=max_steps, block=batch.block,
-        )  # fmt: skip
-        batch.hand_out(answers)
+
+    def descended(size: int) -> None:
+        for batch in batches(design, jobs, size):
+            answers = descend(
+                batch.rows, batch.lanes,
+                tolerance=tolerance, max_steps=max_steps, block=batch.block,
+            )  # fmt: skip
+            batch.hand_out(answers)
+
+    in_pieces("batches of penalties and tasks", descended, memory, floor=FLOOR)
     fits.update(
         (number, job.fit(design.rows.shape[1])) for number, job in zip(left, jobs, strict=True)
     )

@@ -124,6 +124,7 @@ def _kinds(cards: dict[str, Label]) -> dict[str, str]:
 
 def _unknown(name: str, cards: dict[str, Label]) -> str:
     possible = sorted({*TASKS, *ALIASES, *cards})
-    near = difflib.get_close_matches(name, possible, n=1, cutoff=0.8)
+    near = [one for one in possible if sorted(one) == sorted(name)]  # letters in another order
+    near += difflib.get_close_matches(name, possible, n=1, cutoff=0.8)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(TASKS))}"
     return f"no task {name!r}: {hint}"

@@ -10,10 +10,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rsa.memory import in_pieces
 from rsa.team import ALONE, Team, dealt
 
 # rows of a tile, and numbers of all tiles in work at once in one thread
 TILE, ROOM = 256, 8_000_000
+# rows of a tile where memory runs out, at least
+FLOOR = 8
 # products that are added up in the tiles' own precision
 RUN = 16384
 
@@ -54,9 +57,17 @@ def inner(
     ]  # fmt: skip
 
     def tile(place: tuple[int, int]) -> np.ndarray:
-        at, to = slice(*rows[place[0]][1:]), slice(*columns[place[1]][1:])
-        kx = _kernels(left[0], right[0], at, to)
-        return _products(kx, kx if same else _kernels(left[1], right[1], at, to))
+        (_, first, end), to = rows[place[0]], slice(*columns[place[1]][1:])
+
+        def some(side: int) -> np.ndarray:
+            total = np.zeros((len(left[0]), len(left[1])))
+            for start in range(first, end, side):
+                at = slice(start, min(start + side, end))
+                kx = _kernels(left[0], right[0], at, to)
+                total += _products(kx, kx if same else _kernels(left[1], right[1], at, to))
+            return total
+
+        return in_pieces("tiles of Gram matrices", some, end - first, floor=FLOOR)
 
     found = dealt(team, tile, places, threads=device == "cpu")
     out = np.zeros((len(left_edges) - 1, len(right_edges) - 1, len(left[0]), len(left[1])))

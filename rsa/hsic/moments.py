@@ -109,9 +109,10 @@ def _tile(
 
         def add(place: int, block=block, x=x, s=s) -> None:
             i, j = pairs[place]
-            of_rows[place][block] += x[i].T @ x[j]
-            if not grouping.single:
-                of_groups[place][block] += s[i].T @ s[j]
+            rows, groups = x[i].T @ x[j], None if grouping.single else s[i].T @ s[j]
+            of_rows[place][block] += rows
+            if groups is not None:
+                of_groups[place][block] += groups
 
         spread(add, range(len(pairs)))
 

@@ -10,6 +10,7 @@ from scipy.special import digamma
 from rsa.errors import RsaError
 from rsa.inference.intervals import subsampled
 from rsa.measures.base import Measure, Null, Table, constant_note
+from rsa.memory import in_pieces
 from rsa.rows.joint import FEWEST_DRAWS, Joint
 from rsa.threads import spread
 
@@ -85,12 +86,15 @@ class NeighbourInformation(Measure):
         """
         rows = len(x.table)
         radius = np.empty(rows, dtype=np.float32)
-        step = max(1, TILE // rows)
-        for start in range(0, rows, step):
-            at = slice(start, start + step)
-            reach = np.maximum(x.table[at], y.table[at])
-            reach.partition(self.k - 1, axis=1)
-            radius[at] = reach[:, self.k - 1]
+
+        def fill(step: int) -> None:
+            for start in range(0, rows, step):
+                at = slice(start, start + step)
+                reach = np.maximum(x.table[at], y.table[at])
+                reach.partition(self.k - 1, axis=1)
+                radius[at] = reach[:, self.k - 1]
+
+        in_pieces("rows of distances", fill, max(1, TILE // rows))
         here = np.arange(rows)
         near = x.nearer(radius, here) + 1, y.nearer(radius, here if order is None else order) + 1
         return float((top - digamma(near[0]) - digamma(near[1])).mean() / np.log(2))

@@ -17,6 +17,7 @@ import numpy as np
 
 from rsa.inference.intervals import around
 from rsa.measures.base import Measure, Null, Table, constant_note
+from rsa.memory import in_pieces
 from rsa.rows.grouping import Grouping
 from rsa.rows.joint import FEWEST_DRAWS, Joint
 from rsa.threads import spread
@@ -344,7 +345,15 @@ def by_blocks(entries: np.ndarray, edges: np.ndarray, mirrored: bool) -> np.ndar
 def moved(entries: np.ndarray, order: np.ndarray, mirrored: bool) -> np.ndarray:
     """[layers, layers] inner products of the entries with those of rearranged rows."""
     rows, _, layers = entries.shape
-    step = max(1, TILE // (rows * layers))
+    most = max(1, TILE // (rows * layers))
+    return in_pieces(
+        "rows of rearranged distances", lambda step: _moved(entries, order, mirrored, step), most
+    )
+
+
+def _moved(entries: np.ndarray, order: np.ndarray, mirrored: bool, step: int) -> np.ndarray:
+    """So many rows at a time."""
+    rows, _, layers = entries.shape
     total = np.zeros((layers, layers))
     for start in range(0, rows, step):
         stop = min(start + step, rows)

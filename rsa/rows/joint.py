@@ -31,7 +31,10 @@ DRAWS, FEWEST_DRAWS, SUBSETS = 99, 39, 20
 def check_enough(rows: int) -> None:
     """Raises RsaError for fewer rows than any comparison needs."""
     if rows < FEWEST_ROWS:
-        raise RsaError(f"{rows} rows are too few to compare: at least {FEWEST_ROWS} are needed")
+        raise RsaError(
+            f"{rows} rows are too few to compare: at least {FEWEST_ROWS} are needed; "
+            "give more clips"
+        )
 
 
 @dataclass(frozen=True)
