@@ -79,7 +79,7 @@ class Rehearsed:
         most : rows.
         """
         from extract.rows import Rows
-        from extract.store import plan_rows
+        from extract.plan import plan_rows
 
         clips = self.ready.clips
         count = sum(number for _, number in plan_rows(clips, kind))
@@ -92,7 +92,7 @@ class Rehearsed:
         """All pairs of layers; on more and more rows, as long as that is quick."""
         import rsa
         from cli.similarity import INPUT, PAIRS, families
-        from extract.store import plan_rows
+        from extract.plan import plan_rows
         from rsa.rows.joint import MEMORY
 
         names = list(self.roles)

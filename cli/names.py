@@ -95,7 +95,8 @@ def known_labels(
         return None if known.family else (known.load().labels, ())
     if not Path(data).is_dir() or (manifest is not None and not manifest.is_file()):
         return None
+    from extract.datasets.files import Disk
     from extract.datasets.folder import table_of
 
-    table = table_of(Path(data), manifest)
+    table = table_of(Disk(Path(data)), manifest)
     return (table.labels, table.notes) if table else ((), ())

@@ -99,7 +99,7 @@ def command(
                 screen.error(f"missing: {line}")
         team.wait()  # so that one line ends all, after those of the first
         raise Incomplete(study.path.name, lacking, code)
-    rehearsal = untrained or data is not None or limit is not None
+    rehearsal = data is not None or limit is not None
     planned = answered(planned, path.name, run, screen, rehearsal=rehearsal)
     if all(one.state == LEFT_OUT for one in planned):
         reasons = "; ".join(f"{one.step.name}: {one.why}" for one in planned)

@@ -38,8 +38,8 @@ def test_geometry_has_a_panel_a_quantity_and_dashed_twins(study):
     panels = [a for a in drawing.figure.axes if a.get_visible()]
     assert len(panels) == len(QUANTITIES)
     assert [dashed(axes) for axes in panels] == [2] * len(panels)
-    titles = [axes.get_title(loc="left") for axes in panels]
-    assert "Curvature of trajectories (rad)" in titles
+    units = {axes.get_title(loc="left"): axes.get_ylabel() for axes in panels}
+    assert units["Curvature of trajectories"] == "rad"
     assert "without training" in words(drawing)
     assert "700 clips in 320 groups" in words(drawing)
 
