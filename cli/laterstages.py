@@ -78,8 +78,8 @@ class Rehearsed:
         ----------
         most : rows.
         """
-        from extract.rows import Rows
         from extract.plan import plan_rows
+        from extract.rows import Rows
 
         clips = self.ready.clips
         count = sum(number for _, number in plan_rows(clips, kind))
