@@ -121,6 +121,6 @@ def _send(answers: BinaryIO, result: Any) -> None:
 
 def _cores() -> int:
     """Cores that this process may use, quotas of a container included."""
-    import joblib
+    from joblib import cpu_count
 
-    return joblib.cpu_count()
+    return cpu_count()

@@ -182,11 +182,11 @@ def test_networks_of_other_rates_widths_and_depths_meet_on_the_clip(music, tmp_p
     ("options", "code", "part"),
     [
         (("--layers", "conv3"), 2, "clmr has no layer 'conv3'; did you mean conv03?"),
-        (("--layers", ","), 2, "--layers names no layer"),
+        (("--layers", ","), 2, "--layers: no layer is named"),
         (("--window", "5"), 2, "clmr cuts its windows itself"),
         (("--precision", "fp16"), 2, "--precision fp16: not for cpu"),
         (("--compile",), 2, "--compile: clmr cannot be compiled"),
-        (("--weights", "/nowhere/clmr.ckpt"), 3, "/nowhere/clmr.ckpt"),
+        (("--weights", "/nowhere/clmr.ckpt"), 2, "/nowhere/clmr.ckpt"),
     ],
 )
 def test_what_a_model_cannot_do_is_one_line(music, options, code, part):

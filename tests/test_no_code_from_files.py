@@ -26,7 +26,7 @@ CALLS = {
     "shutil.unpack_archive", "numpy.fromfile", "np.fromfile", "tempfile.mktemp",
 }  # fmt: skip
 # what a process sends to others of the same run, which started it or which it started
-PEERS = {("cli/processes.py", "pickle.loads")}
+PEERS = {("cli/processes.py", "pickle.loads"), ("reports/painters.py", "pickle.load")}
 METHODS = {"extract", "extractall"}  # of archives
 # module named by the code itself: tables of the packages, and the user's own `module:Attribute`
 IMPORTERS = {

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
+import subprocess
+import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,6 +23,17 @@ from reports.words import abridged
 
 FEWEST_FOR_UMAP = 8
 MOST_INTERPRETED = 80  # points; the work of a map grows with them, that of compiling does not
+_ALONE = """
+import io, sys, warnings
+import numpy as np
+from reports.figures.landscape import umap_of
+
+warnings.simplefilter("ignore")
+matrix = np.load(io.BytesIO(sys.stdin.buffer.read()), allow_pickle=False)
+found = io.BytesIO()
+np.save(found, umap_of(matrix, int(sys.argv[1]), int(sys.argv[2])), allow_pickle=False)
+sys.stdout.buffer.write(found.getvalue())
+"""
 
 
 @dataclass(frozen=True)
@@ -68,21 +81,6 @@ def _main(study: Study, x: str, y: str) -> str | None:
     return measure.name if measure else None
 
 
-@contextmanager
-def _interpreted(yes: bool) -> Iterator[None]:
-    """Whether numba leaves functions that are imported inside as plain Python.
-
-    Compiling UMAP takes a dozen seconds, a map of thirty points in plain Python three.
-    """
-    import numba
-
-    before, numba.config.DISABLE_JIT = numba.config.DISABLE_JIT, yes
-    try:
-        yield
-    finally:
-        numba.config.DISABLE_JIT = before
-
-
 def embed(matrix: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, str, float]:
     """Points in the plane whose distances follow a matrix.
 
@@ -100,19 +98,8 @@ def embed(matrix: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, str, float]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if count >= FEWEST_FOR_UMAP:
-            with _interpreted(count <= MOST_INTERPRETED):
-                from umap import UMAP
-
             near = min(10, max(3, count // 3))
-            model = UMAP(
-                n_neighbors=near,
-                min_dist=0.3,
-                metric="precomputed",
-                random_state=seed,
-                n_jobs=1,
-                init="random",
-            )
-            places = np.asarray(model.fit_transform(matrix), dtype=float)
+            places = _umap(matrix, near, seed)
             method = f"UMAP, {near} neighbours, seed {seed}"
         else:
             model = MDS(
@@ -127,6 +114,37 @@ def embed(matrix: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, str, float]
         kept = max(1, min(5, count // 2 - 1))
         score = float(trustworthiness(matrix, places, n_neighbors=kept, metric="precomputed"))
     return places, method, score
+
+
+def _umap(matrix: np.ndarray, near: int, seed: int) -> np.ndarray:
+    """[points, 2]; the same whatever this process has done before.
+
+    Compiling UMAP takes a dozen seconds, a map of thirty points in plain Python three, and the two
+    round differently. So few points are mapped in plain Python, by a process of its own: in this
+    one UMAP may have been compiled already.
+    """
+    if len(matrix) > MOST_INTERPRETED:
+        return umap_of(matrix, near, seed)
+    given = io.BytesIO()
+    np.save(given, matrix, allow_pickle=False)
+    path = os.pathsep.join(one or os.curdir for one in sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", _ALONE, str(near), str(seed)], input=given.getvalue(), check=True,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": path},
+    )  # fmt: skip
+    return np.load(io.BytesIO(done.stdout), allow_pickle=False)
+
+
+def umap_of(matrix: np.ndarray, near: int, seed: int) -> np.ndarray:
+    """[points, 2] of distances [points, points], in this process."""
+    from umap import UMAP
+
+    model = UMAP(
+        n_neighbors=near, min_dist=0.3, metric="precomputed", random_state=seed, n_jobs=1,
+        init="random",
+    )  # fmt: skip
+    return np.asarray(model.fit_transform(matrix), dtype=float)
 
 
 def landscape(study: Study) -> Drawing | None:
