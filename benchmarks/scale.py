@@ -189,6 +189,10 @@ def draw(found: list[dict], path: Path) -> None:
                 some = [p for p in found if p["axis"] == axis and p["job"] == job]
                 panel.plot([p[axis] for p in some], [p[key] / unit for p in some], "o-", label=job)
             panel.set_xscale("log")
+            ticks = sorted({point[axis] for point in found if point["axis"] == axis})
+            panel.set_xticks(ticks, [f"{tick:,}" for tick in ticks], fontsize=7)
+            panel.tick_params(axis="x", which="minor", length=0, labelbottom=False)
+            panel.tick_params(axis="y", which="minor", labelleft=False)
             panel.set_yscale("log" if key == "seconds" else "linear")
             panel.set_ylim(bottom=None if key == "seconds" else 0)
             panel.set_xlabel(axis)

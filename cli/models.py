@@ -11,6 +11,7 @@ import click
 
 from cli import options
 from cli.nearest import nearest
+from cli.numbers import SEEDS, Finite
 
 SLIP = 0.75  # likeness from which a name that is no model's is taken for a command
 
@@ -94,10 +95,10 @@ def show(context: click.Context, name: str, as_json: bool) -> None:
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="cpu",
     show_default=True, help="Where the network runs.",
 )  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="Of untrained weights.")
+@click.option("--seed", type=SEEDS, default=0, show_default=True, help="Of untrained weights.")
 @click.option("--offline", is_flag=True, help="Never ask the network for weights.")
 @click.option(
-    "--seconds", type=click.FloatRange(min=0), default=45.0, show_default=True,
+    "--seconds", type=Finite(min=0), default=45.0, show_default=True,
     help="What the passes may take; checks that would go beyond are skipped.",
 )  # fmt: skip
 @options.as_json

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from cli.numbers import SEEDS, Finite
+
 PATH = click.Path(path_type=Path)
 
 
@@ -75,18 +77,18 @@ stores = click.option(
 
 running = several(
     device,
-    click.option("--seed", type=int, default=0, show_default=True, help="Of everything drawn."),
+    click.option("--seed", type=SEEDS, default=0, show_default=True, help="Of everything drawn."),
     workers,
     click.option("--store-dtype", type=click.Choice(["float32", "float16"]), default="float32",
                  show_default=True, help="Type of the activations on disk."),
-    click.option("--max-bad", type=click.FloatRange(0, 1), default=0.5, show_default=True,
+    click.option("--max-bad", type=Finite(0, 1), default=0.5, show_default=True,
                  help="Share of clips that may fail before the run is called off."),
     untrained,
     offline,
     stores,
-    click.option("--window", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+    click.option("--window", type=Finite(min=0, min_open=True), metavar="SECONDS",
                  help="How much audio a network sees at once [default: the model's own]."),
-    click.option("--hop", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+    click.option("--hop", type=Finite(min=0, min_open=True), metavar="SECONDS",
                  help="From the start of a window to the next [default: the window]."),
     click.option("--precision", type=click.Choice(["float32", "tf32", "bf16", "fp16"]),
                  default="float32", show_default=True,
@@ -101,7 +103,7 @@ rows = several(
         show_default=True,
         help="Time-pooled clips, frames on a common time grid, or some of these of each clip.",
     ),
-    click.option("--grid", type=click.FloatRange(min=0, min_open=True), default=5.0,
+    click.option("--grid", type=Finite(min=0, min_open=True), default=5.0,
                  show_default=True, metavar="HZ", help="Rate of the grid of frames."),
     click.option("--sketch", type=click.IntRange(min=1), default=20, show_default=True,
                  metavar="N", help="Frames of each clip that --rows sketch keeps."),

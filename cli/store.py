@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import options
+from cli.numbers import Finite
 from extract.urls import is_url
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def repair(folder: str | None, dry_run: bool) -> None:
 
 @command.command("gc")
 @folder_argument
-@click.option("--older-than", type=click.FloatRange(min=0), metavar="DAYS",
+@click.option("--older-than", type=Finite(min=0), metavar="DAYS",
               help="Stores that were not used for so many days.")
 @click.option("--model", "name", metavar="NAME", help="Stores of this model.")
 @click.option("--unfinished", is_flag=True, help="Stores with shards missing.")

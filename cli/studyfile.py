@@ -165,6 +165,12 @@ def _whole(value: Any) -> int:
     return value
 
 
+def _seed(value: Any) -> int:
+    if not 0 <= _whole(value) < 2**32:
+        raise ValueError("a whole number from 0 to 4294967295")
+    return value
+
+
 def _count(value: Any) -> int:
     if _whole(value) < 1:
         raise ValueError("a whole number above 0")
@@ -240,7 +246,7 @@ _RUNNING: Keys = {
     "store-dtype": _one("float32", "float16"),
 }  # fmt: skip
 _TOP: Keys = {
-    "title": _text, "question": _text, "seed": _whole, **_DATA, "weights": _table,
+    "title": _text, "question": _text, "seed": _seed, **_DATA, "weights": _table,
     **_RUNNING, "compare": _tables, "probe": _tables, "expect": _tables,
 }  # fmt: skip
 _COMPARE: Keys = {

@@ -397,6 +397,6 @@ def _check_failures(activations: Activations, clips: int, max_bad: float) -> Non
     if clips and (bad == clips or bad > max_bad * clips):
         first = activations.failures[0]
         raise DataError(
-            f"{bad} of {clips} clips could not be used (at most {max_bad:.0%} may fail); "
-            f"the first: {first.reason}"
+            f"{bad} of {clips} clips could not be used (at most {max_bad:.0%} may fail, "
+            f"--max-bad); the first: {first.reason}"
         )

@@ -56,6 +56,10 @@ def changed(command, **options):
     return tuple(command)
 
 
+NUMBERS = [
+    (("--grid", "nan"), "--grid"), (("--grid", "inf"), "--grid"), (("--max-bad", "nan"), "--max-bad"),
+    (("--seed", "-1"), "--seed"), (("--seed", str(2**32)), "--seed"), (("--hop", "inf"), "--hop"),
+]  # fmt: skip
 WRONG = [
     (changed(COMPARE, a="vgg-mtx"), "no model 'vgg-mtx'; did you mean vgg-mtt?"),
     (changed(COMPARE, b=""), "no model ''"),
@@ -114,6 +118,16 @@ WRONG = [
     (("figure", "deleted"), "deleted/study.json: missing: the study is not finished, or this is"),
     (("figure", "braces.json"), "braces.json: a file; give the folder of a study"),
 ]
+
+
+@pytest.mark.parametrize(("more", "option"), NUMBERS, ids=lambda value: "")
+def test_numbers_that_are_none_or_have_no_end_are_refused(room, tmp_path, more, option):
+    code, out, error = here(
+        "extract", "--model", "vgg-mtt", "--untrained", "--data", room / "sounds", *more,
+        RSA_CACHE=str(tmp_path / "cache"),
+    )  # fmt: skip
+    assert code == 2 and f"Invalid value for '{option}'" in error and not out
+    assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize(("command", "said"), WRONG, ids=lambda value: "")
