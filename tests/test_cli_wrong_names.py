@@ -57,8 +57,9 @@ def changed(command, **options):
 
 
 NUMBERS = [
-    (("--grid", "nan"), "--grid"), (("--grid", "inf"), "--grid"), (("--max-bad", "nan"), "--max-bad"),
-    (("--seed", "-1"), "--seed"), (("--seed", str(2**32)), "--seed"), (("--hop", "inf"), "--hop"),
+    (("--grid", "nan"), "--grid"), (("--grid", "inf"), "--grid"),
+    (("--max-bad", "nan"), "--max-bad"), (("--hop", "inf"), "--hop"),
+    (("--seed", "-1"), "--seed"), (("--seed", str(2**32)), "--seed"),
 ]  # fmt: skip
 WRONG = [
     (changed(COMPARE, a="vgg-mtx"), "no model 'vgg-mtx'; did you mean vgg-mtt?"),
