@@ -248,14 +248,17 @@ def _of_kind(
     layers, alike = found[kind], _by_types(ref, kind, probing)
     kept, settings = _kept(role, found, ref, kind, probing, run)
     known = kept.find(tasks)
+    team = current()
+    dealt = too_large(layers, probing)
+    if dealt:  # all begin with what each of them has found
+        settings["team"] = team
+        done = set.intersection(*team.gather({one.task for one in known.tasks}))
+        known = kept.find(task for task in tasks if task.name in done)
     live.kept(known)
-    watcher: Watcher = Recorder(live, kept, tasks, known, write)
-    if too_large(layers, probing):
-        team = settings["team"] = current()
-        done = [{one.task for one in part.tasks} for part in team.gather(known)]
-        known = kept.find([task for task in tasks if task.name in set.intersection(*done)])
-        watcher = watcher if team.first else live
-    elif alike and len(known.tasks) < len(tasks):
+    watcher: Watcher = live
+    if team.first or not dealt:
+        watcher = Recorder(live, kept, tasks, known, write)
+    if not dealt and alike and len(known.tasks) < len(tasks):
         settings["types_from"] = ref[kind].read(TYPES_FROM).numpy()
     if POOLED in found and kind == "clips":
         frames = found[POOLED]

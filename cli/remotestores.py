@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.store import amount
+from cli.storefacts import planned
 
 if TYPE_CHECKING:
     from extract.remote.stores import RemoteStore
@@ -61,20 +62,8 @@ def _found(url: str) -> list[RemoteStore]:
 
 
 def _facts(store: RemoteStore, failed: int | None) -> dict:
-    plan = store.plan
     return {
-        "folder": store.url,
-        "model": store.model,
-        "data": plan and plan.data,
-        "rows": plan and plan.rows,
-        "clips": plan and len(plan.clips),
-        "layers": plan and len(plan.layers),
-        "dtype": plan and plan.dtype,
-        "shards": plan and plan.shards,
-        "present": len(store.present),
-        "missing": plan and plan.shards - len(set(store.present) & set(range(plan.shards))),
-        "failures": failed,
-        "bytes": store.bytes,
+        **planned(store, store.url, failed),
         "strange": list(store.strange),
         "problem": store.problem,
     }

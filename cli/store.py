@@ -14,6 +14,7 @@ import click
 
 from cli import options
 from cli.numbers import Finite
+from cli.storefacts import planned
 from extract.urls import is_url
 
 if TYPE_CHECKING:
@@ -228,20 +229,8 @@ def _found(folder: str | None) -> list[StoreFolder]:
 
 
 def _facts(store: StoreFolder, failed: int | None) -> dict:
-    plan = store.plan
     return {
-        "folder": str(store.folder),
-        "model": store.model,
-        "data": plan and plan.data,
-        "rows": plan and plan.rows,
-        "clips": plan and len(plan.clips),
-        "layers": plan and len(plan.layers),
-        "dtype": plan and plan.dtype,
-        "shards": plan and plan.shards,
-        "present": len(store.present),
-        "missing": plan and plan.shards - len(set(store.present) & set(range(plan.shards))),
-        "failures": failed,
-        "bytes": store.bytes,
+        **planned(store, str(store.folder), failed),
         "written": store.written,
         "used": store.used,
         "claimed": store.claimed,

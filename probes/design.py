@@ -59,10 +59,14 @@ def standardisation(train: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values = train.double()
     mean = values.mean(dim=0)
     spread = (values - mean).square().mean(dim=0).sqrt()
+    return mean, scale_of(mean, spread)
+
+
+def scale_of(mean: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
+    """[width] one over the standard deviation of each column, zero of constant ones."""
     # a column that varies by no more than float32 rounding of its mean is constant
     alive = spread > 1e-6 * mean.abs() + torch.finfo(torch.float32).tiny
-    scale = torch.where(alive, 1.0 / spread.clamp_min(torch.finfo(torch.float64).tiny), 0.0)
-    return mean, scale
+    return torch.where(alive, 1.0 / spread.clamp_min(torch.finfo(torch.float64).tiny), 0.0)
 
 
 def principal(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -59,7 +59,7 @@ def closed(design: Design, problem: Problem) -> Fit:
     weights = moment / (sizes + grid[:, None])[..., None]
     # of |y - Xw|^2 + penalty |w|^2 at the optimum only |y|^2 - moment'w is left
     objective = 0.5 * ((target - mean).square().sum() - (weights * moment).sum(dim=(1, 2)))
-    return _fit(design, weights, mean.expand(len(grid), -1), objective / len(target))
+    return exact(design, weights, mean.expand(len(grid), -1), objective / len(target))
 
 
 def dense(design: Design, problems: Sequence[Problem]) -> list[Fit]:
@@ -95,13 +95,14 @@ def dense(design: Design, problems: Sequence[Problem]) -> list[Fit]:
         own = slice(start, start := start + one.shape[1])
         weights = torch.stack([found[p][:, own] for p in problem.penalties])
         objective = 0.5 * (one.square().sum() - (weights * moment[:, own]).sum(dim=(1, 2)))
-        fits.append(_fit(design, weights, mean - middle @ weights, objective / weight.sum()))
+        fits.append(exact(design, weights, mean - middle @ weights, objective / weight.sum()))
     return fits
 
 
-def _fit(
+def exact(
     design: Design, weights: torch.Tensor, intercepts: torch.Tensor, objective: torch.Tensor
 ) -> Fit:
+    """The answer of a closed form, which took no step."""
     rank, kept = design.rows.shape[1], weights.shape[1]
     steps = torch.zeros(len(weights), dtype=torch.int64, device=weights.device)
     return Fit(

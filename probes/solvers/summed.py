@@ -8,17 +8,18 @@ optimum is that of `probes.solvers.solve` on all rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
-from probes.design import Design, eigh, strong
+from probes.design import Design, eigh, scale_of, strong
 from probes.errors import ProbeError
 from probes.solvers.batches import shared
 from probes.solvers.descent import descend
 from probes.solvers.jobs import job_of
 from probes.solvers.problem import Fit, Problem
 from probes.solvers.solve import MAX_STEPS, MEMORY, TOLERANCE
+from probes.solvers.squared import exact
 from probes.team import Team, added
 
 STRETCH = 8192  # rows that are in float64 at a time
@@ -65,9 +66,8 @@ class Share:
             gram += centred.T @ centred
         (gram,) = added(team, gram)
         spread = (gram.diagonal() / count).clamp_min(0).sqrt()
-        # as `probes.design.standardisation` has it: no more than float32 rounding of the mean
-        alive = spread > 1e-6 * mean.abs() + torch.finfo(torch.float32).tiny
-        scale = torch.where(alive, 1 / spread.clamp_min(torch.finfo(torch.float64).tiny), 0.0)
+        scale = scale_of(mean, spread)
+        alive = scale > 0
         alive[0] |= not alive.any()
         some = scale[alive]
         values, vectors = strong(*eigh(gram[alive][:, alive] * some[:, None] * some / count))
@@ -75,7 +75,7 @@ class Share:
         axes[alive] = vectors
         design = Design(train.new_empty(0, vectors.shape[1]), values, mean, scale, axes.float())
         rows = torch.cat([design.rotate(rows) for rows in train.split(STRETCH)])
-        return cls(Design(rows, values, mean, scale, axes.float()), count, team)
+        return cls(replace(design, rows=rows), count, team)
 
     def solve(
         self,
@@ -123,6 +123,4 @@ class Share:
         grid = torch.as_tensor(problem.penalties, dtype=torch.float64, device=rows.device)
         weights = moment / (self.count * self.design.eigenvalues + grid[:, None])[..., None]
         objective = 0.5 * (power - (weights * moment).sum(dim=(1, 2))) / self.count
-        steps = torch.zeros(len(grid), dtype=torch.int64, device=rows.device)
-        intercepts = mean.expand(len(grid), -1).float()
-        return Fit(weights.float(), intercepts, objective, steps, steps == 0)
+        return exact(self.design, weights, mean.expand(len(grid), -1), objective)
